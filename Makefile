@@ -1,0 +1,91 @@
+# Everything runs from a fresh clone: targets bring their own tools into .venv. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+TERRAFORM ?= terraform
+export TERRAFORM
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+LAMBDA_SOURCES := $(shell find lambdas -name '*.py' -o -name 'requirements.txt')
+EXAMPLE := terraform/examples/aws
+
+IMAGES ?=
+NAME ?= custom-labels-batch
+
+.PHONY: help setup demo test lint format package lock clean aws-plan aws-apply aws-destroy
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok ## The pinned tools, into .venv (the other targets do it)
+
+$(VENV)/python.ok:
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) on PATH; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON to one" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/tools.ok: $(VENV)/python.ok tests/requirements.txt
+	$(PY) $(PIP_INSTALL) tests/requirements.txt
+	touch $@
+
+# The Lambdas run on MiniStack's interpreter and see its packages: an environment with little in it, on the newest
+# Python there is, so that a package missing from a zip is missed and the Lambda runtime's Python is met where possible.
+$(VENV)/ministack.ok: $(VENV)/python.ok tests/stack/requirements.txt
+	@for candidate in python3.14 python3.13 python3.12 $(PYTHON); do \
+		if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
+	done; set -x; $$candidate -m venv $(VENV)/ministack
+	$(VENV)/ministack/bin/python $(PIP_INSTALL) tests/stack/requirements.txt
+	touch $@
+
+$(VENV)/asl.ok: tests/asl/package.json tests/asl/package-lock.json
+	@command -v npm >/dev/null || { echo "error: no npm on PATH; install Node.js 20 or newer (it checks the state machine)" >&2; exit 1; }
+	mkdir -p $(VENV)/asl
+	cp tests/asl/package.json tests/asl/package-lock.json $(VENV)/asl/
+	npm ci --prefix $(VENV)/asl --silent --no-audit --no-fund
+	touch $@
+
+demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this machine, no AWS account (IMAGES=folder for your own pictures)
+	$(PY) -m tests.demo $(if $(IMAGES),--images '$(IMAGES)')
+
+test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end
+	$(PY) -m pytest
+
+lint: $(VENV)/tools.ok ## ruff and terraform fmt
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(TERRAFORM) fmt -check -recursive terraform
+
+format: $(VENV)/tools.ok ## Rewrites the sources as lint wants them
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(TERRAFORM) fmt -recursive terraform
+
+package: build/packages.ok ## The Lambda zips, into build/
+
+build/packages.ok: $(VENV)/tools.ok $(LAMBDA_SOURCES)
+	$(PY) lambdas/build.py --output build
+	touch $@
+
+lock: $(VENV)/tools.ok ## Writes the requirements.txt files anew from requirements.in, with hashes
+	$(PY) -m tests.lock
+
+clean: ## Deletes build/ and .venv/
+	rm -rf build $(VENV) .pytest_cache .ruff_cache
+
+# Targets that touch a real account. State is kept in $(EXAMPLE)/terraform.tfstate; for a team, use the module from a
+# root of your own with a backend.
+aws-plan aws-apply aws-destroy: package
+	@test -n "$(PROJECT_ARN)" -a -n "$(PROJECT_VERSION_ARN)" || { echo "error: name the model: make $@ PROJECT_ARN=arn:aws:rekognition:… PROJECT_VERSION_ARN=arn:aws:rekognition:…" >&2; exit 1; }
+	$(TERRAFORM) -chdir=$(EXAMPLE) init -input=false
+	$(TERRAFORM) -chdir=$(EXAMPLE) $(@:aws-%=%) -input=$(if $(filter aws-plan,$@),false,true) -var 'project_arn=$(PROJECT_ARN)' -var 'project_version_arn=$(PROJECT_VERSION_ARN)' -var 'name=$(NAME)'
+
+aws-plan: ## What an apply to your AWS account would do (PROJECT_ARN=… PROJECT_VERSION_ARN=… [NAME=…])
+aws-apply: ## Applies to your AWS account, after asking
+aws-destroy: ## Destroys it again, after asking; buckets that hold images stay

@@ -1,0 +1,67 @@
+"""The call to the model, and whose fault its errors are.
+
+https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html
+"""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from analyze_image.documents import ImageFault, ModelUse, Verdict
+from analyze_image.upload import Upload
+from shared.clients import error_code, error_message
+
+# https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
+IMAGE_BYTES_AT_MOST = 15 * 1024 * 1024
+
+# The image's fault, whoever sends it and however often.
+IMAGE_FAULTS = frozenset({"ImageTooLargeException", "InvalidImageFormatException", "InvalidParameterException"})
+
+
+class ModelNotReadyError(Exception):
+    """The model is not RUNNING: never the image's fault."""
+
+
+class ImageUnreadableError(Exception):
+    """Rekognition could not read the object: it is gone, was replaced, or may not be read."""
+
+
+class Detector:
+    """One model, ready to look at images in S3."""
+
+    def __init__(self, rekognition: Any, model: ModelUse) -> None:  # noqa: ANN401
+        self._rekognition = rekognition
+        self.model = model
+
+    def detect(self, upload: Upload) -> Verdict:
+        """Label one image, or find it at fault; an image over 15 MB is at fault without a call.
+
+        Errors: ModelNotReadyError, ImageUnreadableError; a ClientError for throttles, server errors and refusals.
+        """
+        if upload.size > IMAGE_BYTES_AT_MOST:
+            return Verdict(
+                fault=ImageFault(
+                    "ImageTooLargeException",
+                    f"the image has {upload.size} bytes; Rekognition takes at most {IMAGE_BYTES_AT_MOST} from S3",
+                )
+            )
+        s3_object = {"Bucket": upload.bucket, "Name": upload.key}
+        if upload.version_id is not None:
+            s3_object["Version"] = upload.version_id
+        confidence = {} if self.model.min_confidence is None else {"MinConfidence": self.model.min_confidence}
+        try:
+            answer = self._rekognition.detect_custom_labels(
+                ProjectVersionArn=self.model.project_version_arn,
+                Image={"S3Object": s3_object},
+                **confidence,
+            )
+        except ClientError as error:
+            code = error_code(error)
+            if code in IMAGE_FAULTS:
+                return Verdict(fault=ImageFault(code, error_message(error)))
+            if code == "ResourceNotReadyException":
+                raise ModelNotReadyError(error_message(error)) from error
+            if code == "InvalidS3ObjectException":
+                raise ImageUnreadableError(error_message(error)) from error
+            raise
+        return Verdict(custom_labels=answer["CustomLabels"])

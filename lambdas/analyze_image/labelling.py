@@ -1,0 +1,105 @@
+"""The way of one image, in an order that survives a crash at any point.
+
+1. detect            nothing is written yet
+2. claim the name    the JSON, with If-None-Match: from here on a redelivery carries on instead of detecting again
+3. copy the image    the same bytes to the same name, so it may happen twice
+4. delete the source only now, exactly this version or etag
+
+The claim comes before the copy so that two uploads under one key never write to one name, although S3's condition on
+a copy is not something to rely on. Between 2 and 4 the image is in the source bucket and its message in the queue.
+"""
+
+from enum import Enum
+
+from analyze_image.detector import Detector, ImageUnreadableError
+from analyze_image.documents import Verdict, document
+from analyze_image.names import FAILED, PROCESSED, candidates
+from analyze_image.store import SourceGoneError, SourceReplacedError, Store
+from analyze_image.upload import Upload
+from shared.telemetry import logger
+
+
+class Ending(Enum):
+    """How the way of one image ended."""
+
+    PROCESSED = "processed"
+    FAILED = "failed"
+    # Nothing was left to do: an earlier attempt finished it, its owner deleted it, or a newer upload took its place.
+    ALREADY_DONE = "already done"
+    GONE = "gone"
+    REPLACED = "replaced"
+
+
+class NamesTakenError(Exception):
+    """Every name that this upload could have is held by other uploads."""
+
+
+class AccessMissingError(Exception):
+    """The object is there, and Rekognition may not read it: a configuration fault, not the image's."""
+
+
+class Labelling:
+    """Takes images from the source bucket through the model to the final bucket."""
+
+    def __init__(self, detector: Detector, store: Store) -> None:
+        self._detector = detector
+        self._store = store
+
+    def label(self, upload: Upload, *, redelivered: bool) -> Ending:
+        """Take one image all the way. `redelivered`: an earlier attempt may have claimed a name already.
+
+        Errors: those of Detector.detect, S3's ClientErrors, NamesTakenError, AccessMissingError.
+        """
+        if redelivered:
+            for prefix in (PROCESSED, FAILED):
+                for image_key in candidates(prefix, upload):
+                    source = self._store.provenance(image_key)
+                    if source is not None and upload.same_as(source):
+                        return self._move(upload, prefix, image_key)
+        try:
+            verdict = self._detector.detect(upload)
+        except ImageUnreadableError as error:
+            return self._without_detection(upload, error)
+        prefix = FAILED if verdict.fault else PROCESSED
+        return self._move(upload, prefix, self._claim(prefix, upload, verdict))
+
+    def _claim(self, prefix: str, upload: Upload, verdict: Verdict) -> str:
+        for image_key in candidates(prefix, upload):
+            claim = document(upload, verdict, self._detector.model, self._store.final_bucket, image_key)
+            if self._store.claim(image_key, claim):
+                return image_key
+            source = self._store.provenance(image_key)
+            if source is not None and upload.same_as(source):
+                # The event came twice: the first result stands.
+                return image_key
+        raise NamesTakenError(f"every name for {upload} under {prefix}/ is held by another upload")
+
+    def _move(self, upload: Upload, prefix: str, image_key: str) -> Ending:
+        try:
+            self._store.copy_image(upload, image_key)
+        except SourceGoneError:
+            if self._store.has_image(image_key):
+                return Ending.ALREADY_DONE
+            # Deleted by its owner while we were at it: a result without its image would be a lie.
+            self._store.withdraw_claim(image_key)
+            return Ending.GONE
+        except SourceReplacedError:
+            # Without versions we may have looked at the newer bytes, so the result is not this upload's either.
+            if not self._store.has_image(image_key):
+                self._store.withdraw_claim(image_key)
+            return Ending.REPLACED
+        self._store.delete_source(upload)
+        return Ending.PROCESSED if prefix == PROCESSED else Ending.FAILED
+
+    def _without_detection(self, upload: Upload, error: ImageUnreadableError) -> Ending:
+        """Find out which of the things that InvalidS3Object can mean is the case."""
+        etag = self._store.source_etag(upload)
+        if etag is None:
+            return Ending.GONE
+        if etag != upload.etag:
+            return Ending.REPLACED
+        logger.error("the image is there, and Rekognition cannot read it", image=str(upload), reason=str(error))
+        raise AccessMissingError(
+            f"{upload} exists, and Rekognition cannot read it ({error}): check that the function's role may read the "
+            "object, that its KMS key allows it, and that bucket and model are in one region"
+        ) from error

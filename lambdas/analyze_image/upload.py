@@ -1,0 +1,81 @@
+"""Uploads, as S3's event messages tell of them.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+
+class ForeignMessageError(Exception):
+    """A message that is no S3 event about an object created in the source bucket."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One upload: its identity is the bucket, the key and the version, or the etag where there are no versions."""
+
+    bucket: str
+    key: str
+    etag: str
+    version_id: str | None
+    size: int
+
+    def same_as(self, source: dict[str, Any]) -> bool:
+        """Whether `source`, the provenance in a result, is this upload."""
+        if source.get("bucket") != self.bucket or source.get("key") != self.key:
+            return False
+        if self.version_id is not None and source.get("version_id") is not None:
+            return source["version_id"] == self.version_id
+        return source.get("etag") == self.etag
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the `source` of a result."""
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "etag": self.etag,
+            "version_id": self.version_id,
+            "size": self.size,
+        }
+
+    def __str__(self) -> str:
+        version = f" version {self.version_id}" if self.version_id else ""
+        return f"s3://{self.bucket}/{self.key}{version} (etag {self.etag})"
+
+
+def uploads_in(body: str, source_bucket: str) -> list[Upload]:
+    """Return the uploads of one queue message; none for S3's test event.
+
+    Error: ForeignMessageError when the message is anything else, or tells of another bucket.
+    """
+    try:
+        document = json.loads(body)
+        if document.get("Event") == "s3:TestEvent":
+            return []
+        return [_upload(record, source_bucket) for record in document["Records"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ForeignMessageError(f"not an S3 event message ({type(error).__name__}: {error})") from error
+
+
+def _upload(record: dict[str, Any], source_bucket: str) -> Upload:
+    if record["eventSource"] != "aws:s3" or not record["eventName"].startswith("ObjectCreated:"):
+        raise ForeignMessageError(
+            f"{record['eventSource']} {record['eventName']} is not about an object that was created"
+        )
+    bucket, entity = record["s3"]["bucket"]["name"], record["s3"]["object"]
+    if bucket != source_bucket:
+        raise ForeignMessageError(f"the event is about bucket {bucket}, and this system reads {source_bucket}")
+    version_id = entity.get("versionId")
+    return Upload(
+        bucket=bucket,
+        # Keys are form-encoded in events: a space comes as a plus.
+        key=unquote_plus(entity["key"]),
+        etag=entity["eTag"].strip('"'),
+        # "null" is the version of objects from before versioning, or while it is suspended: it can be overwritten
+        # like an object without versions, so the etag has to tell uploads apart.
+        version_id=version_id if version_id not in (None, "", "null") else None,
+        size=int(entity["size"]),
+    )

@@ -1,0 +1,48 @@
+"""Lambda handler: `{"run_id": …, "phase": "before_start" | "draining" | "closed", "before": sample | null}`."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from check_queue.logic import Sample
+from check_queue.queue import ImageQueue
+from check_queue.queue_watch import QueueWatch
+from shared import environment
+from shared.clients import client
+from shared.errors import ConfigurationError
+from shared.lease import Lease
+from shared.run_record import RunRecords
+from shared.telemetry import logger, tracer
+
+
+@cache
+def _queue_watch() -> QueueWatch:
+    dynamodb = client("dynamodb")
+    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
+    lease_seconds = environment.integer("LEASE_SECONDS")
+    return QueueWatch(
+        ImageQueue(client("sqs"), environment.text("QUEUE_URL")),
+        Lease(dynamodb, table, model_arn, lease_seconds),
+        RunRecords(dynamodb, table, model_arn),
+        # Each look renews the lease, so that two looks in a row may fail before it runs out.
+        longest_wait=lease_seconds // 3,
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
+    """Return `{verdict, visible, in_flight, delayed, sample, wait_seconds}`."""
+    run_id = event["run_id"]
+    logger.append_keys(run_id=run_id)
+    before = Sample.from_workflow(event.get("before"))
+    match event["phase"]:
+        case "before_start":
+            return _queue_watch().before_start(run_id)
+        case "draining":
+            return _queue_watch().draining(run_id, before)
+        case "closed":
+            return _queue_watch().closed(run_id, before)
+        case phase:
+            raise ConfigurationError(f"phase must be before_start, draining or closed, not {phase!r}")

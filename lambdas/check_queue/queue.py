@@ -1,0 +1,78 @@
+"""The image queue: its counts, and a look at what its messages are."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from check_queue.logic import Backlog
+
+# Above this many messages some are images: S3 sends one test event each time the notification is configured.
+PEEKED_AT_MOST = 10
+# Long enough to look at ten messages, short enough that a crash here hides them for no longer than the model starts.
+PEEK_VISIBILITY_SECONDS = 30
+PEEK_WAIT_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Peek:
+    """What a look into a short queue found."""
+
+    images: int
+    test_events: int
+    foreign: int
+
+
+class ImageQueue:
+    """The SQS queue that S3 notifies."""
+
+    def __init__(self, sqs: Any, url: str) -> None:  # noqa: ANN401
+        self._sqs = sqs
+        self._url = url
+
+    def count(self) -> Backlog:
+        """Return the approximate counts; SQS answers them as strings."""
+        names = {
+            "visible": "ApproximateNumberOfMessages",
+            "in_flight": "ApproximateNumberOfMessagesNotVisible",
+            "delayed": "ApproximateNumberOfMessagesDelayed",
+        }
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(names.values()))[
+            "Attributes"
+        ]
+        return Backlog(**{field: int(attributes[name]) for field, name in names.items()})
+
+    def peek(self) -> Peek:
+        """Look at up to ten messages: acknowledge S3's test events, and put the others back at once.
+
+        A look counts as a receive, which the queue's maxReceiveCount allows for.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+        """
+        messages = self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=PEEKED_AT_MOST,
+            VisibilityTimeout=PEEK_VISIBILITY_SECONDS,
+            WaitTimeSeconds=PEEK_WAIT_SECONDS,
+        ).get("Messages", [])
+        kinds = {"images": 0, "test_events": 0, "foreign": 0}
+        for message in messages:
+            kind = kind_of(message["Body"])
+            kinds[kind] += 1
+            handle = {"QueueUrl": self._url, "ReceiptHandle": message["ReceiptHandle"]}
+            if kind == "test_events":
+                self._sqs.delete_message(**handle)
+            else:
+                self._sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+        return Peek(**kinds)
+
+
+def kind_of(body: str) -> str:
+    """Return what a message is: `images`, `test_events` or `foreign`."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return "foreign"
+    if not isinstance(document, dict):
+        return "foreign"
+    if document.get("Event") == "s3:TestEvent":
+        return "test_events"
+    return "images" if isinstance(document.get("Records"), list) else "foreign"

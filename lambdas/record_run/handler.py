@@ -1,0 +1,49 @@
+"""Lambda handler: `{"action": "open" | "close", "run_id": …}`."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from record_run.logic import Outcome, readable_error
+from record_run.run_book import RunBook
+from shared import environment
+from shared.clients import client
+from shared.errors import ConfigurationError
+from shared.lease import Lease
+from shared.run_record import RunRecords
+from shared.telemetry import logger, metrics, tracer
+
+
+@cache
+def _run_book() -> RunBook:
+    dynamodb = client("dynamodb")
+    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
+    return RunBook(
+        Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
+        RunRecords(dynamodb, table, model_arn),
+        client("s3"),
+        environment.text("FINAL_BUCKET_NAME"),
+        model_arn,
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
+    """Open: `{acquired, other_run, clean_up}`. Close, with `outcome` and `error`: the receipt."""
+    run_id = event["run_id"]
+    logger.append_keys(run_id=run_id)
+    match event["action"]:
+        case "open":
+            return _run_book().open(run_id)
+        case "close":
+            return _run_book().close(
+                run_id,
+                Outcome(event["outcome"]),
+                error=readable_error(event["error"]),
+                unit_hour_usd=environment.number("INFERENCE_UNIT_HOUR_USD"),
+            )
+        case action:
+            raise ConfigurationError(f"action must be open or close, not {action!r}")

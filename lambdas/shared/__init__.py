@@ -1,0 +1,1 @@
+"""What several functions share: configuration, telemetry, AWS clients, the lease and the run record."""

@@ -1,0 +1,50 @@
+"""The environment variables that the Terraform module sets, read with their types."""
+
+import os
+
+from shared.errors import ConfigurationError
+
+
+def text(name: str) -> str:
+    """Return the variable `name`; ConfigurationError when it is missing or empty."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigurationError(
+            f"environment variable {name} is not set; it comes from the Terraform module, "
+            "so deploy the function with it"
+        )
+    return value
+
+
+def optional_number(name: str) -> float | None:
+    """Return the variable `name` as a number, None when it is missing or empty."""
+    value = os.environ.get(name, "")
+    if not value:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigurationError(f"environment variable {name} must be a number, not {value!r}") from None
+
+
+def number(name: str) -> float:
+    """Return the variable `name` as a number; ConfigurationError when it is missing or none."""
+    text(name)
+    return optional_number(name) or 0.0
+
+
+def integer(name: str) -> int:
+    """Return the variable `name` as a whole number; ConfigurationError when it is none."""
+    value = text(name)
+    try:
+        return int(value)
+    except ValueError:
+        raise ConfigurationError(f"environment variable {name} must be a whole number, not {value!r}") from None
+
+
+def flag(name: str) -> bool:
+    """Return the variable `name` as a boolean; ConfigurationError unless it is `true` or `false`."""
+    value = text(name)
+    if value not in ("true", "false"):
+        raise ConfigurationError(f"environment variable {name} must be true or false, not {value!r}")
+    return value == "true"

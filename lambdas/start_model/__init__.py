@@ -1,0 +1,1 @@
+"""Brings the model to RUNNING, whatever it is doing when we come."""

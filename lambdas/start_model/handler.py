@@ -1,0 +1,41 @@
+"""Lambda handler: `{"run_id": …, "waited_seconds": n, "start_accepted": bool}`."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from shared import environment, project_version
+from shared.clients import client
+from shared.lease import Lease
+from shared.run_record import RunRecords
+from shared.telemetry import logger, tracer
+from start_model.model_start import ModelStart, Units
+
+
+@cache
+def _model_start() -> ModelStart:
+    dynamodb = client("dynamodb")
+    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
+    scales = environment.flag("AUTOSCALING_ENABLED")
+    return ModelStart(
+        project_version.connect(environment.text("PROJECT_ARN"), model_arn),
+        Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
+        RunRecords(dynamodb, table, model_arn),
+        Units(
+            fewest=environment.integer("MIN_INFERENCE_UNITS"),
+            most=environment.integer("MAX_INFERENCE_UNITS") if scales else None,
+        ),
+    )
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
+    """Return `{status, ready, start_accepted, started_by_us, wait_seconds}`."""
+    logger.append_keys(run_id=event["run_id"])
+    return _model_start().step(
+        event["run_id"],
+        waited_seconds=int(event["waited_seconds"]),
+        start_accepted=event["start_accepted"],
+    )

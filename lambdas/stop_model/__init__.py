@@ -1,0 +1,1 @@
+"""Brings a model that this system started to STOPPED, and sees it there."""

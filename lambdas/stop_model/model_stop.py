@@ -1,0 +1,81 @@
+"""One step towards a stopped model. Every step may be repeated."""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from shared.clients import error_code, error_message
+from shared.errors import ModelStopTimedOut
+from shared.lease import Lease
+from shared.project_version import ProjectVersion
+from shared.run_record import RunRecords
+from shared.telemetry import logger
+from stop_model.logic import POLL_SECONDS, STOP_TIMEOUT_SECONDS, Action, is_at_rest, next_action
+
+# The model is not in a state to be stopped: it is starting, or it has just left the state that we saw.
+NOT_NOW = frozenset({"ResourceInUseException", "ResourceNotFoundException", "InvalidParameterException"})
+
+
+class ModelStop:
+    """Brings one model to STOPPED on behalf of one run, if this system started it."""
+
+    def __init__(self, model: ProjectVersion, lease: Lease, records: RunRecords) -> None:
+        self._model = model
+        self._lease = lease
+        self._records = records
+
+    def step(self, run_id: str, *, waited_seconds: int, stop_accepted: bool, sightings_at_rest: int) -> dict[str, Any]:
+        """Look at the model, stop it if it runs, and say whether it is settled: stopped, or not ours to stop.
+
+        `waited_seconds` is what the workflow has waited for this stop so far. Errors: LeaseLost, ModelStopTimedOut.
+        """
+        ours = self._lease.renew(run_id).model_started_by is not None
+        sighting = self._model.look()
+        if not ours:
+            logger.info("this system did not start the model: nothing to stop", status=sighting.status)
+            return _answer(sighting.status, settled=True, stop_accepted=False, sightings_at_rest=0)
+        sightings_at_rest = sightings_at_rest + 1 if is_at_rest(sighting) else 0
+        action = next_action(sighting, stop_accepted=stop_accepted, sightings_at_rest=sightings_at_rest)
+        logger.info("looked at the model", status=sighting.status, action=action.value, waited_seconds=waited_seconds)
+        if action is Action.DONE:
+            self._lease.note_model_stopped(run_id)
+        elif waited_seconds >= STOP_TIMEOUT_SECONDS:
+            raise ModelStopTimedOut(
+                f"model {self._model.arn} is {sighting.status} {waited_seconds} s after it should have stopped, and "
+                "may be costing money. Stop it by hand (aws rekognition stop-project-version "
+                f"--project-version-arn {self._model.arn}); the next run will try again too."
+            )
+        elif action is Action.STOP:
+            stop_accepted = self._stop(run_id) or stop_accepted
+        return _answer(
+            sighting.status,
+            settled=action is Action.DONE,
+            stop_accepted=stop_accepted,
+            sightings_at_rest=sightings_at_rest,
+        )
+
+    def _stop(self, run_id: str) -> bool:
+        try:
+            self._model.stop()
+        except ClientError as error:
+            if error_code(error) not in NOT_NOW:
+                raise
+            logger.warning(
+                "the stop is refused for now and will be asked for again",
+                code=error_code(error),
+                reason=error_message(error),
+            )
+            return False
+        self._records.note_model_stop_accepted(run_id)
+        logger.info("stop accepted")
+        return True
+
+
+def _answer(status: str, *, settled: bool, stop_accepted: bool, sightings_at_rest: int) -> dict[str, Any]:
+    return {
+        "status": status,
+        "settled": settled,
+        "stop_accepted": stop_accepted,
+        "sightings_at_rest": sightings_at_rest,
+        "wait_seconds": 0 if settled else POLL_SECONDS,
+    }

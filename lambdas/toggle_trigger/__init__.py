@@ -1,0 +1,1 @@
+"""Opens and closes the queue's trigger on the analysis function: its Lambda event source mapping."""

@@ -1,0 +1,25 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100"
+    }
+  }
+}
+
+# Credentials come from the environment, as the AWS CLI takes them.
+provider "aws" {
+  region = var.region
+}
+
+module "pipeline" {
+  source = "../.."
+
+  name                = var.name
+  project_arn         = var.project_arn
+  project_version_arn = var.project_version_arn
+  schedule_expression = var.schedule_expression
+  schedule_enabled    = var.schedule_enabled
+}

@@ -1,0 +1,38 @@
+variable "region" {
+  description = "Region to apply to, which must be the model's; null: the one that the environment names."
+  type        = string
+  default     = null
+}
+
+variable "name" {
+  description = "Prefix of every resource's name."
+  type        = string
+  default     = "custom-labels-batch"
+  nullable    = false
+}
+
+variable "project_arn" {
+  description = "ARN of the Custom Labels project."
+  type        = string
+  nullable    = false
+}
+
+variable "project_version_arn" {
+  description = "ARN of the trained model that labels the images."
+  type        = string
+  nullable    = false
+}
+
+variable "schedule_expression" {
+  description = "When EventBridge Scheduler looks for work: rate(...), cron(...) or at(...)."
+  type        = string
+  default     = "rate(1 hour)"
+  nullable    = false
+}
+
+variable "schedule_enabled" {
+  description = "false: the schedule is there but does not fire."
+  type        = bool
+  default     = true
+  nullable    = false
+}

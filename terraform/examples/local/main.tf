@@ -1,0 +1,48 @@
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100"
+    }
+  }
+}
+
+# Keys that no account knows, and every service that the module uses at the emulator: nothing can reach AWS.
+provider "aws" {
+  region     = "us-east-1"
+  access_key = "test"
+  secret_key = "test"
+
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+
+  endpoints {
+    dynamodb  = var.endpoint
+    iam       = var.endpoint
+    lambda    = var.endpoint
+    logs      = var.endpoint
+    s3        = var.endpoint
+    scheduler = var.endpoint
+    sfn       = var.endpoint
+    sqs       = var.endpoint
+    sts       = var.endpoint
+  }
+}
+
+module "pipeline" {
+  source = "../.."
+
+  name                = var.name
+  project_arn         = var.project_arn
+  project_version_arn = var.project_version_arn
+  schedule_expression = var.schedule_expression
+  schedule_enabled    = var.schedule_enabled
+  lease_seconds       = var.lease_seconds
+  package_dir         = var.package_dir
+  force_destroy       = true
+}

@@ -1,0 +1,59 @@
+variable "endpoint" {
+  description = "URL of the emulator, such as http://127.0.0.1:4566."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^https?://[^/ ]+/?$", var.endpoint))
+    error_message = "endpoint must be a URL without a path, such as http://127.0.0.1:4566."
+  }
+}
+
+variable "name" {
+  description = "Prefix of every resource's name."
+  type        = string
+  default     = "custom-labels-batch"
+  nullable    = false
+}
+
+# The account of both ARNs is the one that the emulator gives to the key "test", for the module refuses any other.
+variable "project_arn" {
+  description = "ARN of the Custom Labels project, which need not exist, in us-east-1 and the emulator's account."
+  type        = string
+  default     = "arn:aws:rekognition:us-east-1:000000000000:project/logos/1700000000000"
+  nullable    = false
+}
+
+variable "project_version_arn" {
+  description = "ARN of the model, which need not exist, in us-east-1 and the emulator's account."
+  type        = string
+  default     = "arn:aws:rekognition:us-east-1:000000000000:project/logos/version/logos.2024-01-31/1700000000001"
+  nullable    = false
+}
+
+variable "schedule_expression" {
+  description = "When EventBridge Scheduler looks for work."
+  type        = string
+  default     = "rate(1 hour)"
+  nullable    = false
+}
+
+variable "schedule_enabled" {
+  description = "false: runs are started by hand only."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "lease_seconds" {
+  description = "How long a run that gives no sign of life keeps the model."
+  type        = number
+  default     = 900
+  nullable    = false
+}
+
+variable "package_dir" {
+  description = "Folder with the functions' zips; null: the repository's build folder."
+  type        = string
+  default     = null
+}

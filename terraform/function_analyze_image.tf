@@ -1,0 +1,121 @@
+# Labels images from the queue while the model runs.
+
+data "aws_iam_policy_document" "analyze_image" {
+  statement {
+    sid       = "LabelImages"
+    actions   = ["rekognition:DetectCustomLabels"]
+    resources = [var.project_version_arn]
+  }
+
+  # Lambda's poller receives and deletes with the function's role; the function itself only puts messages back.
+  statement {
+    sid = "PollQueue"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [module.intake.queue_arn]
+  }
+
+  # Rekognition reads the image with these permissions too. Tags go along with a copy.
+  statement {
+    sid = "TakeImages"
+    actions = [
+      "s3:DeleteObject",
+      "s3:DeleteObjectVersion",
+      "s3:GetObject",
+      "s3:GetObjectTagging",
+      "s3:GetObjectVersion",
+      "s3:GetObjectVersionTagging",
+    ]
+    resources = ["${module.source_bucket.arn}/*"]
+  }
+
+  # Without it S3 answers 403 instead of 404 for an object that is not there.
+  statement {
+    sid       = "TellMissingFromForbidden"
+    actions   = ["s3:ListBucket"]
+    resources = [module.source_bucket.arn, module.final_bucket.arn]
+  }
+
+  # Abort, because an upload too large for one copy goes over in parts.
+  statement {
+    sid     = "KeepResults"
+    actions = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]
+    resources = [
+      "${module.final_bucket.arn}/failed/*",
+      "${module.final_bucket.arn}/processed/*",
+    ]
+  }
+
+  # The JSON that claims a name, when its image was deleted by its owner meanwhile. Never an image.
+  statement {
+    sid     = "WithdrawClaims"
+    actions = ["s3:DeleteObject"]
+    resources = [
+      "${module.final_bucket.arn}/failed/*.json",
+      "${module.final_bucket.arn}/processed/*.json",
+    ]
+  }
+
+  statement {
+    sid       = "CountImages"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.runs_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = [var.project_version_arn]
+    }
+  }
+}
+
+module "analyze_image" {
+  source = "./modules/function"
+
+  name        = local.function_names["analyze_image"]
+  partition   = local.partition
+  region      = local.region
+  account_id  = local.account_id
+  description = "Labels the images that wait in the queue of ${var.name}."
+
+  handler         = "analyze_image.handler.handler"
+  package_file    = local.package_files["analyze_image"]
+  policy_json     = data.aws_iam_policy_document.analyze_image.json
+  timeout_seconds = local.analyze_image_timeout_seconds
+  memory_mb       = 512
+
+  environment = merge(local.environments["analyze_image"], {
+    FINAL_BUCKET_NAME  = module.final_bucket.name
+    MIN_CONFIDENCE     = var.min_confidence == null ? "" : tostring(var.min_confidence)
+    QUEUE_URL          = module.intake.queue_url
+    SOURCE_BUCKET_NAME = module.source_bucket.name
+  })
+
+  log_retention_days = var.log_retention_days
+  tags               = var.tags
+}
+
+resource "aws_lambda_event_source_mapping" "analyze_image" {
+  event_source_arn        = module.intake.queue_arn
+  function_name           = module.analyze_image.arn
+  batch_size              = 10
+  function_response_types = ["ReportBatchItemFailures"]
+  tags                    = var.tags
+
+  enabled = false
+
+  # Two batches at a time for each unit that may be rented: Lambda allows 2 at the least. Not reserved concurrency, for
+  # each invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
+  scaling_config {
+    maximum_concurrency = max(2, 2 * var.max_inference_units)
+  }
+
+  lifecycle {
+    # The workflow switches the trigger; an apply in the middle of a run must not.
+    ignore_changes = [enabled]
+  }
+}

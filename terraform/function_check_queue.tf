@@ -1,0 +1,48 @@
+# Counts what waits in the queue, before the model is started and while it runs.
+
+data "aws_iam_policy_document" "check_queue" {
+  statement {
+    sid = "LookIntoQueue"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [module.intake.queue_arn]
+  }
+
+  statement {
+    sid       = "ReadAndExtendLease"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.runs_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = [var.project_version_arn]
+    }
+  }
+}
+
+module "check_queue" {
+  source = "./modules/function"
+
+  name        = local.function_names["check_queue"]
+  partition   = local.partition
+  region      = local.region
+  account_id  = local.account_id
+  description = "Counts the images that wait in the queue of ${var.name}."
+
+  handler      = "check_queue.handler.handler"
+  package_file = local.package_files["check_queue"]
+  policy_json  = data.aws_iam_policy_document.check_queue.json
+
+  environment = merge(local.environments["check_queue"], {
+    LEASE_SECONDS = tostring(var.lease_seconds)
+    QUEUE_URL     = module.intake.queue_url
+  })
+
+  log_retention_days = var.log_retention_days
+  tags               = var.tags
+}

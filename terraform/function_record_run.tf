@@ -1,0 +1,44 @@
+# Opens a run and takes the lease on the model; closes it and writes the receipt.
+
+data "aws_iam_policy_document" "record_run" {
+  statement {
+    sid       = "KeepRuns"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.runs_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = [var.project_version_arn]
+    }
+  }
+
+  statement {
+    sid       = "WriteReceipts"
+    actions   = ["s3:PutObject"]
+    resources = ["${module.final_bucket.arn}/runs/*"]
+  }
+}
+
+module "record_run" {
+  source = "./modules/function"
+
+  name        = local.function_names["record_run"]
+  partition   = local.partition
+  region      = local.region
+  account_id  = local.account_id
+  description = "Opens and closes a run of ${var.name} and writes its receipt."
+
+  handler      = "record_run.handler.handler"
+  package_file = local.package_files["record_run"]
+  policy_json  = data.aws_iam_policy_document.record_run.json
+
+  environment = merge(local.environments["record_run"], {
+    FINAL_BUCKET_NAME       = module.final_bucket.name
+    INFERENCE_UNIT_HOUR_USD = tostring(var.inference_unit_hour_usd)
+    LEASE_SECONDS           = tostring(var.lease_seconds)
+  })
+
+  log_retention_days = var.log_retention_days
+  tags               = var.tags
+}

@@ -1,0 +1,52 @@
+# Starts the model and says how far it has come.
+
+data "aws_iam_policy_document" "start_model" {
+  statement {
+    sid       = "SeeModelStatus"
+    actions   = ["rekognition:DescribeProjectVersions"]
+    resources = [var.project_arn]
+  }
+
+  statement {
+    sid       = "StartModel"
+    actions   = ["rekognition:StartProjectVersion"]
+    resources = [var.project_version_arn]
+  }
+
+  statement {
+    sid       = "ExtendLease"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = [local.runs_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = [var.project_version_arn]
+    }
+  }
+}
+
+module "start_model" {
+  source = "./modules/function"
+
+  name        = local.function_names["start_model"]
+  partition   = local.partition
+  region      = local.region
+  account_id  = local.account_id
+  description = "Starts the Custom Labels model of ${var.name}."
+
+  handler      = "start_model.handler.handler"
+  package_file = local.package_files["start_model"]
+  policy_json  = data.aws_iam_policy_document.start_model.json
+
+  environment = merge(local.environments["start_model"], {
+    AUTOSCALING_ENABLED = tostring(var.autoscaling_enabled)
+    LEASE_SECONDS       = tostring(var.lease_seconds)
+    MAX_INFERENCE_UNITS = tostring(var.max_inference_units)
+    MIN_INFERENCE_UNITS = tostring(var.min_inference_units)
+    PROJECT_ARN         = var.project_arn
+  })
+
+  log_retention_days = var.log_retention_days
+  tags               = var.tags
+}

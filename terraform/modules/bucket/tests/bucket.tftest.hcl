@@ -1,0 +1,85 @@
+# The real provider with keys that no account knows: it plans and puts policy documents together without a network.
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name = "labels-source-123456789012-us-east-1"
+}
+
+run "the_bucket_is_private_encrypted_and_kept" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.this.block_public_acls,
+      aws_s3_bucket_public_access_block.this.block_public_policy,
+      aws_s3_bucket_public_access_block.this.ignore_public_acls,
+      aws_s3_bucket_public_access_block.this.restrict_public_buckets,
+    ])
+    error_message = "All four blocks of public access must be on."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
+    error_message = "Access control lists must be off."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"
+    error_message = "Objects must be encrypted with S3's own keys."
+  }
+
+  assert {
+    condition     = aws_s3_bucket.this.force_destroy == false && length(aws_s3_bucket_versioning.this) == 0
+    error_message = "A bucket must not be destroyed with its objects, or versioned, unless asked for."
+  }
+
+  assert {
+    condition = jsondecode(data.aws_iam_policy_document.bucket.json).Statement == [{
+      Sid       = "DenyPlainHttp"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = ["arn:aws:s3:::labels-source-123456789012-us-east-1/*", "arn:aws:s3:::labels-source-123456789012-us-east-1"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+    error_message = "The bucket and its objects must be out of reach without TLS."
+  }
+
+  assert {
+    condition     = output.arn == "arn:aws:s3:::labels-source-123456789012-us-east-1"
+    error_message = "The ARN must be known at plan."
+  }
+}
+
+run "versions_are_kept_and_objects_destroyed_when_asked_for" {
+  command = plan
+
+  variables {
+    versioning_enabled = true
+    force_destroy      = true
+  }
+
+  assert {
+    condition     = aws_s3_bucket_versioning.this[0].versioning_configuration[0].status == "Enabled" && aws_s3_bucket.this.force_destroy
+    error_message = "versioning_enabled and force_destroy must reach the bucket."
+  }
+}
+
+run "refuses_a_name_and_a_partition_that_cannot_be" {
+  command = plan
+
+  variables {
+    name      = "Labels"
+    partition = "azure"
+  }
+
+  expect_failures = [var.name, var.partition]
+}

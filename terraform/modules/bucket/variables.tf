@@ -1,0 +1,43 @@
+variable "name" {
+  description = "Name of the bucket, unique in the partition."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 63 lower-case letters, digits and hyphens that start and end with a letter or a digit."
+  }
+}
+
+variable "partition" {
+  description = "AWS partition of the bucket's ARN, such as aws, aws-cn or aws-us-gov."
+  type        = string
+  default     = "aws"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
+    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
+  }
+}
+
+variable "versioning_enabled" {
+  description = "true: keep every version of an object that is overwritten or deleted."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "force_destroy" {
+  description = "true: terraform destroy deletes the bucket with everything in it; false: it refuses while there are objects."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of the bucket."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

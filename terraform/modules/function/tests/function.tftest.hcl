@@ -1,0 +1,116 @@
+# The real provider with keys that no account knows: it plans and puts policy documents together without a network.
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name         = "labels-check-queue"
+  region       = "us-east-1"
+  account_id   = "123456789012"
+  description  = "Counts."
+  handler      = "check_queue.handler.handler"
+  package_file = "./main.tf" # any file that is there: a plan only hashes it
+  policy_json  = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"Read\",\"Effect\":\"Allow\",\"Action\":\"sqs:ReceiveMessage\",\"Resource\":\"arn:aws:sqs:us-east-1:123456789012:labels\"}]}"
+  environment  = { DEPLOYMENT_NAME = "labels" }
+}
+
+run "the_function_runs_the_package_on_the_default_runtime" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_lambda_function.this.function_name == "labels-check-queue" &&
+      aws_lambda_function.this.handler == "check_queue.handler.handler" &&
+      aws_lambda_function.this.runtime == "python3.13" &&
+      aws_lambda_function.this.architectures == tolist(["arm64"]) &&
+      aws_lambda_function.this.timeout == 30 &&
+      aws_lambda_function.this.memory_size == 256 &&
+      aws_lambda_function.this.tracing_config[0].mode == "Active" &&
+      aws_lambda_function.this.source_code_hash == filebase64sha256("./main.tf") &&
+      output.environment == tomap({ DEPLOYMENT_NAME = "labels" })
+    )
+    error_message = "The function must take its settings from the inputs and their defaults."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/labels-check-queue" && aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "The log group must be the one that Lambda writes to, and its logs must not be kept for ever."
+  }
+
+  assert {
+    condition     = aws_iam_role.this.name == "labels-check-queue-us-east-1" && output.arn == "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue"
+    error_message = "The role's name must hold the region, and the function's ARN must be known at plan."
+  }
+}
+
+run "the_role_gets_the_given_policy_its_own_logs_and_traces" {
+  command = plan
+
+  assert {
+    condition = { for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid => [s.Effect, s.Action, s.Resource] } == {
+      Read        = ["Allow", "sqs:ReceiveMessage", "arn:aws:sqs:us-east-1:123456789012:labels"]
+      WriteLogs   = ["Allow", ["logs:PutLogEvents", "logs:CreateLogStream"], "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/labels-check-queue:*"]
+      WriteTraces = ["Allow", ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*"]
+    }
+    error_message = "The role's policy must be the given one, this function's logs, and traces."
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role.this.assume_role_policy).Statement : [s.Effect, s.Action, s.Principal]] == [["Allow", "sts:AssumeRole", { Service = "lambda.amazonaws.com" }]]
+    error_message = "Lambda alone must be able to assume the role."
+  }
+}
+
+run "a_missing_zip_is_said_in_words" {
+  command = plan
+
+  variables {
+    package_file = "./build/check_queue.zip"
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "refuses_what_lambda_refuses" {
+  command = plan
+
+  variables {
+    name               = "a-name-that-is-one-character-too-long-for-the-role-in-useast1"
+    partition          = "azure"
+    account_id         = "12345"
+    runtime            = "nodejs22.x"
+    architecture       = "amd64"
+    timeout_seconds    = 901
+    memory_mb          = 100
+    log_retention_days = 31
+    description        = join("", [for i in range(257) : "x"])
+  }
+
+  expect_failures = [
+    var.name,
+    var.partition,
+    var.account_id,
+    var.runtime,
+    var.architecture,
+    var.timeout_seconds,
+    var.memory_mb,
+    var.log_retention_days,
+    var.description,
+  ]
+}
+
+run "refuses_a_region_that_cannot_be" {
+  command = plan
+
+  variables {
+    region = "Virginia"
+  }
+
+  expect_failures = [var.region]
+}

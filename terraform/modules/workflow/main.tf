@@ -1,0 +1,204 @@
+locals {
+  # Put together from inputs and so known at plan: a role's trust can name the machine that does not exist yet.
+  state_machine_arn  = "arn:${var.partition}:states:${var.region}:${var.account_id}:stateMachine:${var.name}"
+  schedule_group_arn = "arn:${var.partition}:scheduler:${var.region}:${var.account_id}:schedule-group/${var.name}"
+
+  # IAM is global: with the region in it the same workflow can live in two regions.
+  state_machine_role_name = "${var.name}-${var.region}"
+  schedule_role_name      = "${var.name}-schedule-${var.region}"
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# State machine
+# ---------------------------------------------------------------------------------------------------------------------
+
+# With this prefix the log deliveries of all machines share one line of CloudWatch's resource policy, which has a limit.
+# https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/vendedlogs/states/${var.name}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+data "aws_iam_policy_document" "state_machine_trust" {
+  statement {
+    sid     = "StepFunctionsRunsTheStateMachine"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["states.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.state_machine_arn]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role" "state_machine" {
+  name               = local.state_machine_role_name
+  description        = "What the state machine ${var.name} may do."
+  assume_role_policy = data.aws_iam_policy_document.state_machine_trust.json
+  tags               = var.tags
+}
+
+data "aws_iam_policy_document" "state_machine" {
+  statement {
+    sid       = "InvokeFunctions"
+    actions   = ["lambda:InvokeFunction"]
+    resources = var.function_arns
+  }
+
+  # Log delivery has no resource level.
+  # https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
+  statement {
+    sid = "DeliverLogs"
+    actions = [
+      "logs:CreateLogDelivery",
+      "logs:DeleteLogDelivery",
+      "logs:DescribeLogGroups",
+      "logs:DescribeResourcePolicies",
+      "logs:GetLogDelivery",
+      "logs:ListLogDeliveries",
+      "logs:PutResourcePolicy",
+      "logs:UpdateLogDelivery",
+    ]
+    resources = ["*"]
+  }
+
+  # X-Ray has no resource level for these actions.
+  # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+  statement {
+    sid = "WriteTraces"
+    actions = [
+      "xray:GetSamplingRules",
+      "xray:GetSamplingTargets",
+      "xray:PutTelemetryRecords",
+      "xray:PutTraceSegments",
+    ]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role_policy" "state_machine" {
+  name   = var.name
+  role   = aws_iam_role.state_machine.id
+  policy = data.aws_iam_policy_document.state_machine.json
+}
+
+resource "aws_sfn_state_machine" "this" {
+  name       = var.name
+  type       = "STANDARD"
+  role_arn   = aws_iam_role.state_machine.arn
+  definition = var.definition
+  tags       = var.tags
+
+  # Step Functions itself keeps each execution's history for 90 days; the log group only needs what went wrong.
+  # A run of days polls often, and level ALL would pay for each poll.
+  logging_configuration {
+    level                  = "ERROR"
+    include_execution_data = false
+    log_destination        = "${aws_cloudwatch_log_group.this.arn}:*"
+  }
+
+  tracing_configuration {
+    enabled = true
+  }
+
+  # Step Functions tries the log delivery with the role's permissions when it makes the machine.
+  depends_on = [aws_iam_role_policy.state_machine]
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Schedule
+# ---------------------------------------------------------------------------------------------------------------------
+
+# A group of its own, because EventBridge Scheduler names the group, never the schedule, in aws:SourceArn.
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+resource "aws_scheduler_schedule_group" "this" {
+  name = var.name
+  tags = var.tags
+}
+
+data "aws_iam_policy_document" "schedule_trust" {
+  statement {
+    sid     = "SchedulerStartsTheStateMachine"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["scheduler.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.schedule_group_arn]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role" "schedule" {
+  name               = local.schedule_role_name
+  description        = "Lets EventBridge Scheduler start the state machine ${var.name}."
+  assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
+  tags               = var.tags
+}
+
+data "aws_iam_policy_document" "schedule" {
+  statement {
+    sid       = "StartExecution"
+    actions   = ["states:StartExecution"]
+    resources = [local.state_machine_arn]
+  }
+}
+
+resource "aws_iam_role_policy" "schedule" {
+  name   = "${var.name}-schedule"
+  role   = aws_iam_role.schedule.id
+  policy = data.aws_iam_policy_document.schedule.json
+}
+
+resource "aws_scheduler_schedule" "this" {
+  name        = var.name
+  group_name  = aws_scheduler_schedule_group.this.name
+  description = "Starts the state machine ${var.name}."
+  state       = var.schedule_enabled ? "ENABLED" : "DISABLED"
+
+  schedule_expression          = var.schedule_expression
+  schedule_expression_timezone = var.schedule_timezone
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_sfn_state_machine.this.arn
+    role_arn = aws_iam_role.schedule.arn
+    input    = jsonencode({}) # what an execution gets that somebody starts by hand
+
+    # Scheduler's own setting, 185 tries in 24 hours, would pile late runs up after an outage. The next tick comes anyway.
+    retry_policy {
+      maximum_retry_attempts       = 2
+      maximum_event_age_in_seconds = 300
+    }
+  }
+
+  # rate() fires as soon as the schedule is there.
+  depends_on = [aws_iam_role_policy.schedule]
+}

@@ -1,0 +1,162 @@
+# The real provider with keys that no account knows: it plans and puts policy documents together without a network.
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+# Its definition is the one thing that the provider would send to AWS, at plan.
+override_resource {
+  target = aws_sfn_state_machine.this
+}
+
+variables {
+  name       = "labels"
+  region     = "us-east-1"
+  account_id = "123456789012"
+  definition = "{\"StartAt\":\"Done\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
+
+  function_arns = [
+    "arn:aws:lambda:us-east-1:123456789012:function:labels-start-model",
+    "arn:aws:lambda:us-east-1:123456789012:function:labels-stop-model",
+  ]
+
+  schedule_expression = "rate(1 hour)"
+}
+
+run "the_schedule_starts_the_machine_and_gives_up_soon" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.this.state == "ENABLED" &&
+      aws_scheduler_schedule.this.group_name == "labels" &&
+      aws_scheduler_schedule.this.schedule_expression == "rate(1 hour)" &&
+      aws_scheduler_schedule.this.schedule_expression_timezone == "UTC" &&
+      aws_scheduler_schedule.this.flexible_time_window[0].mode == "OFF"
+    )
+    error_message = "The schedule must fire on time, in its own group."
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.this.target[0].retry_policy[0].maximum_retry_attempts == 2 &&
+      aws_scheduler_schedule.this.target[0].retry_policy[0].maximum_event_age_in_seconds == 300
+    )
+    error_message = "A late tick must not pile up behind the next."
+  }
+
+  assert {
+    condition = (
+      aws_sfn_state_machine.this.type == "STANDARD" &&
+      aws_sfn_state_machine.this.definition == var.definition &&
+      aws_sfn_state_machine.this.tracing_configuration[0].enabled &&
+      aws_sfn_state_machine.this.logging_configuration[0].level == "ERROR" &&
+      aws_sfn_state_machine.this.logging_configuration[0].include_execution_data == false
+    )
+    error_message = "The machine must be a standard one, traced, that logs errors without data."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/vendedlogs/states/labels" && aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "The log group must be a vended one whose logs are not kept for ever."
+  }
+}
+
+run "each_role_serves_this_machine_and_schedule_only" {
+  command = plan
+
+  assert {
+    condition = { for s in jsondecode(aws_iam_role_policy.state_machine.policy).Statement : s.Sid => s.Resource } == {
+      InvokeFunctions = ["arn:aws:lambda:us-east-1:123456789012:function:labels-stop-model", "arn:aws:lambda:us-east-1:123456789012:function:labels-start-model"]
+      DeliverLogs     = "*"
+      WriteTraces     = "*"
+    }
+    error_message = "The machine must invoke exactly the given functions."
+  }
+
+  assert {
+    condition = { for s in jsondecode(aws_iam_role_policy.schedule.policy).Statement : s.Sid => [s.Action, s.Resource] } == {
+      StartExecution = ["states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:labels"]
+    }
+    error_message = "The schedule must start this machine and nothing else."
+  }
+
+  assert {
+    condition = [for s in jsondecode(aws_iam_role.state_machine.assume_role_policy).Statement : [s.Principal, s.Condition]] == [[
+      { Service = "states.amazonaws.com" },
+      {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:states:us-east-1:123456789012:stateMachine:labels" }
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+      },
+    ]]
+    error_message = "Step Functions must assume the role for this machine only."
+  }
+
+  assert {
+    condition = [for s in jsondecode(aws_iam_role.schedule.assume_role_policy).Statement : [s.Principal, s.Condition]] == [[
+      { Service = "scheduler.amazonaws.com" },
+      {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/labels" }
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+      },
+    ]]
+    error_message = "Scheduler must assume the role for this group only."
+  }
+}
+
+run "a_disabled_schedule_is_there_but_does_not_fire" {
+  command = plan
+
+  variables {
+    schedule_enabled    = false
+    schedule_expression = "cron(0 8 ? * MON-FRI *)"
+    schedule_timezone   = "Europe/Berlin"
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.this.state == "DISABLED" && aws_scheduler_schedule.this.schedule_expression_timezone == "Europe/Berlin"
+    error_message = "schedule_enabled and schedule_timezone must reach the schedule."
+  }
+}
+
+run "refuses_what_step_functions_and_scheduler_refuse" {
+  command = plan
+
+  variables {
+    name                = "a-name-that-is-one-character-too-long-for-role"
+    partition           = "azure"
+    account_id          = "12345"
+    definition          = "{\"StartAt\":\"Start\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
+    function_arns       = ["arn:aws:lambda:us-east-1:123456789012:function:*"]
+    schedule_expression = "hourly"
+    schedule_timezone   = "Central European Time"
+    log_retention_days  = 31
+  }
+
+  expect_failures = [
+    var.name,
+    var.partition,
+    var.account_id,
+    var.definition,
+    var.function_arns,
+    var.schedule_expression,
+    var.schedule_timezone,
+    var.log_retention_days,
+  ]
+}
+
+run "refuses_a_region_that_cannot_be_and_no_functions" {
+  command = plan
+
+  variables {
+    region        = "Virginia"
+    function_arns = []
+  }
+
+  expect_failures = [var.region, var.function_arns]
+}

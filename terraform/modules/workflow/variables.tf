@@ -1,0 +1,119 @@
+variable "name" {
+  description = "Name of the state machine, its schedule and the schedule's group."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]+$", var.name)) && length("${var.name}-schedule-${var.region}") <= 64
+    error_message = "name must be letters, digits, hyphens and underscores, and no longer than 54 characters less the region's name, as IAM allows 64 for the schedule's role."
+  }
+}
+
+variable "partition" {
+  description = "AWS partition, such as aws, aws-cn or aws-us-gov."
+  type        = string
+  default     = "aws"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
+    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
+  }
+}
+
+variable "region" {
+  description = "Region that the workflow is in, which is the provider's."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = "region must be the code of an AWS region, such as us-east-1."
+  }
+}
+
+variable "account_id" {
+  description = "Account that the workflow is in, which is the provider's."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "definition" {
+  description = "State machine in the Amazon States Language, as JSON."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(jsondecode(var.definition).States[jsondecode(var.definition).StartAt])
+    error_message = "definition must be a JSON object whose StartAt names one of its States."
+  }
+}
+
+variable "function_arns" {
+  description = "Functions that the state machine may invoke, and no others."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.function_arns) > 0 && alltrue([for arn in var.function_arns : can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+$", arn))])
+    error_message = "function_arns must hold one ARN of a Lambda function or more, without versions and wildcards."
+  }
+}
+
+variable "schedule_expression" {
+  description = "When EventBridge Scheduler starts the state machine: rate(...), cron(...) or at(...)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = anytrue([
+      can(regex("^rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)$", var.schedule_expression)),
+      can(regex("^cron\\([^ ()]+( [^ ()]+){5}\\)$", var.schedule_expression)),
+      can(regex("^at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)$", var.schedule_expression)),
+    ])
+    error_message = "schedule_expression must be like rate(1 hour), rate(15 minutes), cron(0 8 ? * MON-FRI *) with six fields, or at(2030-01-31T08:00:00)."
+  }
+}
+
+variable "schedule_timezone" {
+  description = "Time zone of cron(...) and at(...), from the IANA database."
+  type        = string
+  default     = "UTC"
+  nullable    = false
+
+  validation {
+    condition     = length(var.schedule_timezone) <= 50 && can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", var.schedule_timezone))
+    error_message = "schedule_timezone must be the name of a time zone in the IANA database, such as UTC or Europe/Berlin."
+  }
+}
+
+variable "schedule_enabled" {
+  description = "false: the schedule is there but does not fire."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch keeps the state machine's logs; 0 keeps them for ever."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that takes tags."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,27 @@
+# The lease of the model, the runs, and what each run has labelled so far.
+resource "aws_dynamodb_table" "run" {
+  name         = local.runs_table_name
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "model"
+  range_key    = "item"
+  tags         = var.tags
+
+  # It holds nothing that outlives the pipeline: receipts are in the final bucket.
+  deletion_protection_enabled = false
+
+  attribute {
+    name = "model"
+    type = "S"
+  }
+
+  attribute {
+    name = "item"
+    type = "S"
+  }
+
+  # Only tidies up, days late at times: who needs an expiry compares it in the condition of the write.
+  ttl {
+    attribute_name = "delete_after"
+    enabled        = true
+  }
+}

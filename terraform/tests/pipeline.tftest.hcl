@@ -1,0 +1,214 @@
+# How the parts are put together.
+
+mock_provider "aws" {
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { id = "us-east-1" }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:us-east-1:123456789012:mock"
+      url = "https://sqs.us-east-1.amazonaws.com/123456789012/mock"
+    }
+  }
+
+  mock_resource "aws_lambda_event_source_mapping" {
+    defaults = {
+      arn  = "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:11111111-2222-3333-4444-555555555555"
+      uuid = "11111111-2222-3333-4444-555555555555"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:mock" }
+  }
+
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws:states:us-east-1:123456789012:stateMachine:mock" }
+  }
+}
+
+variables {
+  project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+  project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.2024-01-31/1700000000001"
+  package_dir         = "./tests/packages"
+}
+
+run "the_defaults_make_a_whole_pipeline" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.analyze_image.enabled == false &&
+      aws_lambda_event_source_mapping.analyze_image.function_response_types == toset(["ReportBatchItemFailures"]) &&
+      aws_lambda_event_source_mapping.analyze_image.batch_size == 10 &&
+      aws_lambda_event_source_mapping.analyze_image.scaling_config[0].maximum_concurrency == 2 &&
+      aws_lambda_event_source_mapping.analyze_image.event_source_arn == "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images" &&
+      aws_lambda_event_source_mapping.analyze_image.function_name == "arn:aws:lambda:us-east-1:123456789012:function:custom-labels-batch-analyze-image"
+    )
+    error_message = "The trigger must be off, report single failures, take ten messages and two batches at a time."
+  }
+
+  assert {
+    condition = (
+      aws_dynamodb_table.run.hash_key == "model" &&
+      aws_dynamodb_table.run.range_key == "item" &&
+      aws_dynamodb_table.run.billing_mode == "PAY_PER_REQUEST" &&
+      aws_dynamodb_table.run.ttl[0].attribute_name == "delete_after" &&
+      { for a in aws_dynamodb_table.run.attribute : a.name => a.type } == { model = "S", item = "S" }
+    )
+    error_message = "The table must be keyed by model and item, on demand, and tidied by delete_after."
+  }
+
+  assert {
+    condition     = output.runs_table_name == "custom-labels-batch-runs" && output.analyze_function_name == "custom-labels-batch-analyze-image"
+    error_message = "Names must be the prefix and the role."
+  }
+
+  assert {
+    condition = local.package_files == {
+      for package in ["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image"] :
+      package => "./tests/packages/${package}.zip"
+    }
+    error_message = "Each function's zip must be in package_dir under its package's name."
+  }
+
+  assert {
+    condition = local.environments == {
+      for package in ["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image"] : package => {
+        DEPLOYMENT_NAME                    = "custom-labels-batch"
+        POWERTOOLS_LOG_LEVEL               = "INFO"
+        POWERTOOLS_METRICS_NAMESPACE       = "CustomLabelsBatch"
+        POWERTOOLS_SERVICE_NAME            = package
+        POWERTOOLS_TRACER_CAPTURE_RESPONSE = "false"
+        PROJECT_VERSION_ARN                = var.project_version_arn
+        RUNS_TABLE_NAME                    = "custom-labels-batch-runs"
+      }
+    }
+    error_message = "All functions must share these environment variables."
+  }
+
+  assert {
+    condition     = module.analyze_image.environment["MIN_CONFIDENCE"] == ""
+    error_message = "Without min_confidence the function must be told nothing."
+  }
+}
+
+run "a_whole_apply_wires_the_parts_together" {
+  # Told apart from the queue of waiting images, so that a mix-up shows.
+  override_resource {
+    target = module.intake.aws_sqs_queue.dead_letter
+    values = { url = "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letter" }
+  }
+
+  variables {
+    min_confidence          = 55.5
+    min_inference_units     = 2
+    max_inference_units     = 3
+    autoscaling_enabled     = true
+    lease_seconds           = 60
+    inference_unit_hour_usd = 4.5
+  }
+
+  # A mocked provider gives the policy document's JSON at random, but its statements are ours.
+  assert {
+    condition = (
+      data.aws_iam_policy_document.toggle_trigger.statement[0].sid == "ToggleTrigger" &&
+      data.aws_iam_policy_document.toggle_trigger.statement[0].actions == toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]) &&
+      data.aws_iam_policy_document.toggle_trigger.statement[0].resources == toset([aws_lambda_event_source_mapping.analyze_image.arn]) &&
+      data.aws_iam_policy_document.toggle_trigger.statement[1].actions == toset(["dynamodb:UpdateItem"])
+    )
+    error_message = "toggle_trigger must switch this one mapping and extend the lease."
+  }
+
+  assert {
+    condition = {
+      for package, environment in {
+        record_run     = module.record_run.environment
+        check_queue    = module.check_queue.environment
+        start_model    = module.start_model.environment
+        stop_model     = module.stop_model.environment
+        toggle_trigger = module.toggle_trigger.environment
+        analyze_image  = module.analyze_image.environment
+      } : package => { for key, value in environment : key => value if !contains(keys(local.environments[package]), key) }
+      } == {
+      record_run = {
+        FINAL_BUCKET_NAME       = output.final_bucket_name
+        INFERENCE_UNIT_HOUR_USD = "4.5"
+        LEASE_SECONDS           = "60"
+      }
+      check_queue = {
+        LEASE_SECONDS = "60"
+        QUEUE_URL     = output.queue_url
+      }
+      start_model = {
+        AUTOSCALING_ENABLED = "true"
+        LEASE_SECONDS       = "60"
+        MAX_INFERENCE_UNITS = "3"
+        MIN_INFERENCE_UNITS = "2"
+        PROJECT_ARN         = var.project_arn
+      }
+      stop_model = {
+        LEASE_SECONDS = "60"
+        PROJECT_ARN   = var.project_arn
+      }
+      toggle_trigger = {
+        EVENT_SOURCE_MAPPING_UUID = output.event_source_mapping_uuid
+        LEASE_SECONDS             = "60"
+      }
+      analyze_image = {
+        FINAL_BUCKET_NAME  = output.final_bucket_name
+        MIN_CONFIDENCE     = "55.5"
+        QUEUE_URL          = output.queue_url
+        SOURCE_BUCKET_NAME = output.source_bucket_name
+      }
+    }
+    error_message = "Each function must know what it works on, as text."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.analyze_image.scaling_config[0].maximum_concurrency == 6
+    error_message = "Each unit that may be rented must allow two batches at a time."
+  }
+
+  assert {
+    condition = (
+      output.source_bucket_name != output.final_bucket_name &&
+      output.event_source_mapping_uuid == "11111111-2222-3333-4444-555555555555" &&
+      output.state_machine_arn != "" && output.schedule_arn != "" && output.queue_url != "" && output.dead_letter_queue_url != ""
+    )
+    error_message = "Every output must have a value."
+  }
+}
+
+run "the_longest_name_in_the_longest_region_fits_every_limit" {
+  command = plan
+
+  variables {
+    name                = "abcdefghijklmnopqrstuvwxy-z"
+    project_arn         = "arn:aws:rekognition:ap-southeast-1:123456789012:project/logos/1"
+    project_version_arn = "arn:aws:rekognition:ap-southeast-1:123456789012:project/logos/version/1/2"
+  }
+
+  override_data {
+    target = data.aws_region.current
+    values = { id = "ap-southeast-1" }
+  }
+
+  assert {
+    condition     = length(local.source_bucket_name) <= 63 && length(local.final_bucket_name) <= 63
+    error_message = "S3 allows 63 characters for a bucket."
+  }
+}

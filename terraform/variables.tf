@@ -1,0 +1,227 @@
+# ---------------------------------------------------------------------------------------------------------------------
+# The model
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "project_arn" {
+  description = "ARN of the Rekognition Custom Labels project, arn:aws:rekognition:REGION:ACCOUNT:project/NAME/DIGITS."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws(-[a-z]+)*:rekognition:[a-z]+(-[a-z]+)+-[0-9]+:[0-9]{12}:project/[a-zA-Z0-9_.-]{1,255}/[0-9]+$", var.project_arn))
+    error_message = "project_arn must be the ARN of a Custom Labels project, like arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000."
+  }
+}
+
+variable "project_version_arn" {
+  description = "ARN of the trained model that labels the images, arn:aws:rekognition:REGION:ACCOUNT:project/NAME/version/VERSION/DIGITS."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws(-[a-z]+)*:rekognition:[a-z]+(-[a-z]+)+-[0-9]+:[0-9]{12}:project/[a-zA-Z0-9_.-]{1,255}/version/[a-zA-Z0-9_.-]{1,255}/[0-9]+$", var.project_version_arn))
+    error_message = "project_version_arn must be the ARN of a model version, like arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.2024-01-31/1700000000001."
+  }
+
+  validation {
+    # Partition, region, account and project name; the digits behind them differ.
+    condition     = split("/", var.project_version_arn)[0] == split("/", var.project_arn)[0] && try(split("/", var.project_version_arn)[1] == split("/", var.project_arn)[1], false)
+    error_message = "project_version_arn must be a version of the project in project_arn: the same region, account and project name."
+  }
+}
+
+variable "min_confidence" {
+  description = "Least confidence, 0 to 100, of a label that is kept; null: the thresholds that the model learnt in training."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.min_confidence == null ? true : var.min_confidence >= 0 && var.min_confidence <= 100
+    error_message = "min_confidence must be null or a number from 0 to 100."
+  }
+}
+
+variable "min_inference_units" {
+  description = "Fewest inference units that a run rents."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.min_inference_units >= 1 && var.min_inference_units <= 100 && floor(var.min_inference_units) == var.min_inference_units
+    error_message = "min_inference_units must be a whole number from 1 to 100."
+  }
+}
+
+variable "max_inference_units" {
+  description = "Most inference units that a run may rent. An account has 5 for each model unless AWS raised its quota."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.max_inference_units >= 1 && var.max_inference_units <= 100 && floor(var.max_inference_units) == var.max_inference_units
+    error_message = "max_inference_units must be a whole number from 1 to 100."
+  }
+
+  validation {
+    condition     = var.max_inference_units >= var.min_inference_units
+    error_message = "max_inference_units must be min_inference_units or more."
+  }
+}
+
+variable "autoscaling_enabled" {
+  description = "true: Rekognition itself may scale up to max_inference_units while the model runs."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "inference_unit_hour_usd" {
+  description = "Price in US dollars of one inference unit for one hour, with which receipts work out what a run cost."
+  type        = number
+  default     = 4
+  nullable    = false
+
+  validation {
+    condition     = var.inference_unit_hour_usd >= 0
+    error_message = "inference_unit_hour_usd must be 0 or more."
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# When it runs and on what
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "schedule_expression" {
+  description = "When EventBridge Scheduler looks for work: rate(...), cron(...) or at(...)."
+  type        = string
+  default     = "rate(1 hour)"
+  nullable    = false
+
+  validation {
+    condition = anytrue([
+      can(regex("^rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)$", var.schedule_expression)),
+      can(regex("^cron\\([^ ()]+( [^ ()]+){5}\\)$", var.schedule_expression)),
+      can(regex("^at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)$", var.schedule_expression)),
+    ])
+    error_message = "schedule_expression must be like rate(1 hour), rate(15 minutes), cron(0 8 ? * MON-FRI *) with six fields, or at(2030-01-31T08:00:00)."
+  }
+}
+
+variable "schedule_timezone" {
+  description = "Time zone of cron(...) and at(...), from the IANA database."
+  type        = string
+  default     = "UTC"
+  nullable    = false
+
+  validation {
+    condition     = length(var.schedule_timezone) <= 50 && can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", var.schedule_timezone))
+    error_message = "schedule_timezone must be the name of a time zone in the IANA database, such as UTC or Europe/Berlin."
+  }
+}
+
+variable "schedule_enabled" {
+  description = "false: the schedule is there but does not fire; the workflow can still be started by hand."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "image_suffixes" {
+  description = "Endings of the keys that count as images, case-sensitive. Other objects in the source bucket are left alone."
+  type        = list(string)
+  default     = [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.image_suffixes) > 0
+    error_message = "image_suffixes must hold one suffix or more."
+  }
+
+  validation {
+    condition     = alltrue([for suffix in var.image_suffixes : can(regex("^(\\.[A-Za-z0-9_-]+)+$", suffix))])
+    error_message = "image_suffixes must be a dot followed by letters, digits, hyphens and underscores each, such as .jpg."
+  }
+
+  validation {
+    # S3 refuses two filters of one event that may both fit a key, which for suffixes is when one ends another.
+    condition = alltrue(flatten([
+      for i, suffix in var.image_suffixes : [
+        for j, other in var.image_suffixes : i == j || !endswith(other, suffix)
+      ]
+    ]))
+    error_message = "image_suffixes must hold each suffix once and none that is the end of another."
+  }
+
+  validation {
+    condition     = alltrue([for suffix in var.image_suffixes : !endswith(lower(suffix), ".json")])
+    error_message = "image_suffixes must not end with .json, because the results do."
+  }
+}
+
+variable "lease_seconds" {
+  description = "How long a run that gives no sign of life keeps the model before another run may take it over."
+  type        = number
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.lease_seconds >= 30 && var.lease_seconds <= 3600 && floor(var.lease_seconds) == var.lease_seconds
+    error_message = "lease_seconds must be a whole number from 30 to 3600."
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# How it sits in the account
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "name" {
+  description = "Prefix of every resource's name. Several copies can live in one account under different names."
+  type        = string
+  default     = "custom-labels-batch"
+  nullable    = false
+
+  validation {
+    # 27, because a bucket's name is NAME-source-ACCOUNT-REGION and S3 allows 63 characters.
+    condition     = can(regex("^[a-z][a-z0-9-]{1,25}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 27 lower-case letters, digits and hyphens that start with a letter and do not end with a hyphen."
+  }
+}
+
+variable "package_dir" {
+  description = "Folder with the functions' zips; null: the folder build beside this one, which `make package` fills."
+  type        = string
+  default     = null
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch keeps the logs of the functions and the workflow; 0 keeps them for ever."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "force_destroy" {
+  description = "true: terraform destroy deletes both buckets with everything in them; false: it refuses while there are objects."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of every resource that takes tags."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : key != "" && length(key) <= 128 && !startswith(lower(key), "aws:")])
+    error_message = "tags must have keys of 1 to 128 characters that do not start with \"aws:\"."
+  }
+}

@@ -1,0 +1,214 @@
+"""The pipeline on the packaged zips. The tests share one stack and run in the order in which they stand here."""
+
+import io
+import json
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.e2e.conftest import Ledger
+from tests.stack import invariants, pictures, runs
+from tests.stack.local_stack import LocalStack
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def photo(shade: int) -> bytes:
+    """A small PNG of its own for each shade."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (96, 96), (shade, 255 - shade, 128)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def tell_emulator(stack: LocalStack, path: str, **body: Any) -> Any:  # noqa: ANN401
+    """Do something to a model as somebody outside of the system."""
+    request = urllib.request.Request(
+        f"{stack.emulator_url}/_emulator/{path}", data=json.dumps(body).encode(), method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
+
+
+def wait_until_status(stack: LocalStack, arn: str, status: str) -> None:
+    deadline = time.monotonic() + 60
+    while stack.emulator("models")["models"][arn]["status"] != status:
+        assert time.monotonic() < deadline, f"{arn} did not become {status}"
+        time.sleep(0.05)
+
+
+def overlap(one: pictures.Box, other: pictures.Box) -> float:
+    """Intersection over union of two boxes (left, top, width, height)."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
+
+
+def waits_between(stack: LocalStack, execution_arn: str, first: str, last: str) -> int:
+    """Virtual seconds that the run waited by design from its first visit to one state until that to another."""
+    history = stack.client("stepfunctions").get_paginator("get_execution_history")
+    events = [event for page in history.paginate(executionArn=execution_arn) for event in page["events"]]
+    names = [event.get("stateEnteredEventDetails", {}).get("name") for event in events]
+    return sum(
+        json.loads(event["taskSucceededEventDetails"]["output"])["Payload"].get("wait_seconds", 0)
+        for event in events[names.index(first) : names.index(last)]
+        if "taskSucceededEventDetails" in event
+    )
+
+
+def test_a_run_right_after_apply_acknowledges_the_test_events_and_starts_nothing(stack: LocalStack) -> None:
+    assert invariants.messages(stack, "queue_url") > 0, "S3 sends a test event for each notification"
+    execution = runs.run(stack)
+    assert execution["status"] == "SUCCEEDED"
+    assert runs.receipt(stack, execution)["outcome"] == "nothing_to_do"
+    assert stack.meter()["starts"] == 0
+    assert invariants.messages(stack, "queue_url") == 0
+
+
+def test_a_batch_is_labelled_and_every_image_ends_once(stack: LocalStack, ledger: Ledger, tmp_path: Path) -> None:
+    chosen = pictures.write_default_set(tmp_path)
+    for picture in chosen:
+        ledger.upload(picture.key, (tmp_path / picture.key).read_bytes())
+    execution = runs.run(stack, "first-batch")
+    assert execution["status"] == "SUCCEEDED", execution
+    ledger.assert_invariants()
+    final = invariants.final_bucket(stack)
+    for picture in chosen:
+        if picture.kind == "broken":
+            failure = final.documents[f"failed/{picture.key}"]
+            assert failure["error"]["code"] == "InvalidImageFormatException"
+            assert failure["error"]["message"]
+            continue
+        result = final.documents[f"processed/{picture.key}"]
+        assert result["source"]["key"] == picture.key
+        assert result["image"]["key"] == f"processed/{picture.key}"
+        for label, box in picture.objects:
+            found = [
+                tuple(entry["Geometry"]["BoundingBox"][side] for side in ("Left", "Top", "Width", "Height"))
+                for entry in result["CustomLabels"]
+                if entry["Name"] == label
+            ]
+            assert max((overlap(box, candidate) for candidate in found), default=0) > 0.8, (picture.key, label)
+    receipt = runs.receipt(stack, execution)
+    broken = sum(picture.kind == "broken" for picture in chosen)
+    assert receipt["run_id"] == "first-batch"
+    assert receipt["outcome"] == "completed"
+    assert receipt["images"] == {"processed": len(chosen) - broken, "failed": broken}
+    assert receipt["model"]["running_seconds"] > 0
+    assert receipt["model"]["cost_usd"] > 0
+    assert invariants.messages(stack, "queue_url", "dead_letter_queue_url") == 0
+    calls = stack.meter()["answers"]["DetectCustomLabels"]
+    assert sum(calls.values()) == len(chosen), "one call an image, good or bad"
+
+
+def test_waiting_by_design_stays_under_three_minutes_of_model_time(stack: LocalStack, ledger: Ledger) -> None:
+    ledger.upload("one.png", photo(1))
+    execution = runs.run(stack)
+    assert 60 <= waits_between(stack, execution["executionArn"], "Open the trigger", "Stop the model") < 180
+    ledger.assert_invariants()
+
+
+def test_two_uploads_under_one_key_and_redelivered_events_make_one_result_each(
+    stack: LocalStack, ledger: Ledger
+) -> None:
+    first, second = ledger.upload("twice.png", photo(10)), ledger.upload("twice.png", photo(20))
+    sqs, queue = stack.client("sqs"), stack.outputs["queue_url"]
+    received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1)
+    for message in received["Messages"]:
+        for _ in range(2):
+            sqs.send_message(QueueUrl=queue, MessageBody=message["Body"])
+    assert runs.run(stack)["status"] == "SUCCEEDED"
+    ledger.assert_invariants()
+    final = invariants.final_bucket(stack)
+    assert sorted(final.documents_of(first) + final.documents_of(second)) in (
+        sorted(["processed/twice.png", f"processed/twice~{second.etag[:8]}.png"]),
+        sorted(["processed/twice.png", f"processed/twice~{first.etag[:8]}.png"]),
+    )
+
+
+def test_of_two_runs_at_once_one_works_and_the_other_ends_quietly(stack: LocalStack, ledger: Ledger) -> None:
+    ledger.upload("rivals.png", photo(30))
+    starts = stack.meter()["starts"]
+    executions: list[dict[str, Any]] = []
+    threads = [threading.Thread(target=lambda: executions.append(runs.run(stack))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [execution["status"] for execution in executions] == ["SUCCEEDED", "SUCCEEDED"]
+    outcomes = sorted(runs.receipt(stack, execution)["outcome"] for execution in executions)
+    assert outcomes == ["another_run_active", "completed"]
+    assert stack.meter()["starts"] == starts + 1
+    ledger.assert_invariants()
+
+
+def test_a_message_that_is_no_event_ends_in_the_dead_letter_queue(stack: LocalStack, ledger: Ledger) -> None:
+    stack.client("sqs").send_message(QueueUrl=stack.outputs["queue_url"], MessageBody="who sent this?")
+    ledger.upload("beside-a-stranger.png", photo(40))
+    execution = runs.run(stack)
+    assert execution["status"] == "SUCCEEDED", execution
+    assert invariants.messages(stack, "dead_letter_queue_url") == 1
+    assert invariants.messages(stack, "queue_url") == 0
+    ledger.assert_invariants()
+
+
+def test_a_model_that_someone_else_started_is_used_and_left_running(stack: LocalStack, ledger: Ledger) -> None:
+    arn = stack.model.version_arn
+    tell_emulator(stack, "models/start", project_version_arn=arn)
+    wait_until_status(stack, arn, "RUNNING")
+    ledger.upload("guest.png", photo(50))
+    execution = runs.run(stack)
+    assert execution["status"] == "SUCCEEDED", execution
+    assert stack.meter()["status"] == "RUNNING"
+    receipt = runs.receipt(stack, execution)
+    assert receipt["images"] == {"processed": 1, "failed": 0}
+    assert receipt["model"]["cost_usd"] is None
+    tell_emulator(stack, "models/stop", project_version_arn=arn)
+    wait_until_status(stack, arn, "STOPPED")
+    ledger.assert_invariants()
+
+
+def test_a_refused_start_fails_the_run_by_name_and_the_next_run_works(stack: LocalStack, ledger: Ledger) -> None:
+    others = [f"{stack.model.version_arn[:-1]}{digit}" for digit in "78"]
+    for arn in others:
+        tell_emulator(stack, "models", project_arn=stack.model.project_arn, project_version_arn=arn)
+        tell_emulator(stack, "models/start", project_version_arn=arn)
+    ledger.upload("patient.png", photo(60))
+    execution = runs.run(stack)
+    assert (execution["status"], execution["error"]) == ("FAILED", "ModelStartRefused")
+    assert "LimitExceededException" in execution["cause"]
+    receipt = runs.receipt(stack, execution)
+    assert (receipt["outcome"], receipt["error"]["code"]) == ("failed", "ModelStartRefused")
+    assert receipt["error"]["message"] == execution["cause"]
+    ledger.assert_invariants()
+    for arn in others:
+        wait_until_status(stack, arn, "RUNNING")
+        tell_emulator(stack, "models/stop", project_version_arn=arn)
+        wait_until_status(stack, arn, "STOPPED")
+    assert runs.run(stack)["status"] == "SUCCEEDED"
+    ledger.assert_invariants()
+    assert invariants.messages(stack, "queue_url") == 0
+
+
+def test_a_plan_after_runs_is_empty(stack: LocalStack) -> None:
+    assert stack.terraform.planned_changes() == []
+
+
+def test_an_analysis_that_gets_nothing_done_stops_the_model_before_the_run_fails(
+    stack: LocalStack, ledger: Ledger
+) -> None:
+    stack.client("lambda").put_function_concurrency(
+        FunctionName=stack.outputs["analyze_function_name"], ReservedConcurrentExecutions=0
+    )
+    ledger.upload("unlucky.png", photo(70))
+    execution = runs.run(stack)
+    assert (execution["status"], execution["error"]) == ("FAILED", "NoProgress")
+    states = runs.states_entered(stack, execution["executionArn"])
+    assert states.index("Close the trigger") < states.index("Stop the model") < states.index("Run failed")
+    assert runs.receipt(stack, execution)["error"]["code"] == "NoProgress"
+    ledger.assert_invariants()

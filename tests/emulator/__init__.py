@@ -1,0 +1,8 @@
+"""An emulator of Amazon Rekognition Custom Labels for tests and the demo.
+
+It answers the four operations that the pipeline calls, from a state machine that runs in virtual time
+and from labels that are really read from the pixels. Run it with ``python -m tests.emulator --help``.
+
+What it cannot show: how accurate a trained model is, IAM permissions, signatures, and whatever AWS does
+not document (each such choice is named where it is made).
+"""

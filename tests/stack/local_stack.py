@@ -1,0 +1,201 @@
+"""One local stack: the emulator, MiniStack, and terraform/examples/local applied to it."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+from tests.stack.process import Server, StartError, answers, free_port
+from tests.stack.terraform import Terraform
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MINISTACK_PYTHON = REPOSITORY / ".venv" / "ministack" / "bin" / "python"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+START_SECONDS = 60
+# A port that was free may be taken before the server binds it.
+START_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Model:
+    """The two ARNs of the model that the stack is for."""
+
+    project_arn: str = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shapes/1700000000001"
+    version_arn: str = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shapes/version/shapes.2026-01-01/1700000000002"
+
+
+@dataclass(frozen=True)
+class VirtualTime:
+    """How long a virtual second takes, and how many of them the model takes to start and to stop.
+
+    The scale holds for Step Functions' waits and for the emulator. The functions' own clock runs in wall seconds, so
+    what they measure is divided by the scale to compare.
+    """
+
+    scale: float = 0.05
+    start_seconds: int = 600
+    stop_seconds: int = 120
+
+    def virtual(self, wall_seconds: float) -> float:
+        """Return the virtual seconds of a duration on the functions' clock."""
+        return wall_seconds / self.scale
+
+
+class LocalStack:
+    """A context manager that starts the parts, applies, and stops everything by its own pids."""
+
+    def __init__(self, name: str, time: VirtualTime | None = None, model: Model | None = None) -> None:
+        self.name = name
+        self.time = time or VirtualTime()
+        self.model = model or Model()
+        self.outputs: dict[str, Any] = {}
+        self.endpoint = ""
+        self.emulator_url = ""
+        self._servers: list[Server] = []
+        self._folder = Path()
+
+    def __enter__(self) -> Self:
+        """Start the emulator and MiniStack."""
+        if not MINISTACK_PYTHON.exists():
+            raise StartError(f"{MINISTACK_PYTHON} is missing: run `make setup` first")
+        self._folder = Path(tempfile.mkdtemp(prefix="custom-labels-stack-"))
+        try:
+            # Each needs the other's address: MiniStack's port is chosen first.
+            for attempt in range(1, START_ATTEMPTS + 1):
+                port = free_port()
+                self.endpoint = f"http://127.0.0.1:{port}"
+                try:
+                    self._start_emulator()
+                    self._start_ministack(port)
+                except StartError:
+                    self._stop_servers()
+                    if attempt == START_ATTEMPTS:
+                        raise
+                else:
+                    return self
+        except BaseException:
+            self.close()
+            raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop what was started and delete its files."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop what was started and delete its files; does nothing the second time."""
+        self._stop_servers()
+        if self._folder.name:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @cached_property
+    def terraform(self) -> Terraform:
+        """Terraform in a copy of the local example, so that runs side by side share no state and no lock file."""
+        copy = self._folder / "repository"
+        shutil.copytree(
+            REPOSITORY / "terraform",
+            copy / "terraform",
+            ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*"),
+        )
+        (copy / "build").symlink_to(REPOSITORY / "build")
+        variables = {
+            "endpoint": self.endpoint,
+            "name": self.name,
+            "project_arn": self.model.project_arn,
+            "project_version_arn": self.model.version_arn,
+        }
+        return Terraform(copy / "terraform" / "examples" / "local", variables)
+
+    def apply(self) -> None:
+        """Apply the local example and keep its outputs."""
+        self.terraform.init()
+        self.terraform.apply()
+        self.outputs = self.terraform.outputs()
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """Return a client of the stack's `service`, with MiniStack's root credentials."""
+        return boto3.client(
+            service,
+            endpoint_url=self.emulator_url if service == "rekognition" else self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}),
+        )
+
+    def meter(self) -> dict[str, Any]:
+        """Return what the emulator has metered of the stack's model, in virtual time."""
+        return self.emulator("models")["models"][self.model.version_arn]
+
+    def emulator(self, what: str) -> Any:  # noqa: ANN401
+        """Return the answer of one of the emulator's own addresses."""
+        with urllib.request.urlopen(f"{self.emulator_url}/_emulator/{what}", timeout=10) as response:
+            return json.load(response)
+
+    def log_tail(self) -> str:
+        """Return the end of what MiniStack and the functions printed, for a failure's report."""
+        return "\n".join(f"--- {server.name}\n{server.last_lines(40)}" for server in self._servers)
+
+    def _start_emulator(self) -> None:
+        command = [sys.executable, "-m", "tests.emulator", "--port", "0"]
+        command += ["--project-arn", self.model.project_arn, "--project-version-arn", self.model.version_arn]
+        command += ["--time-scale", str(self.time.scale), "--start-seconds", str(self.time.start_seconds)]
+        command += ["--stop-seconds", str(self.time.stop_seconds)]
+        log = self._folder / "emulator.log"
+        server = Server("the Custom Labels emulator", command, self._environment(), REPOSITORY, log)
+        self._servers.append(server)
+
+        def announced() -> bool:
+            for line in log.read_text(errors="replace").splitlines():
+                if line.startswith('{"url"'):
+                    self.emulator_url = json.loads(line)["url"]
+            return bool(self.emulator_url) and answers(f"{self.emulator_url}/_emulator/health")
+
+        self.emulator_url = ""
+        server.wait_until(announced, START_SECONDS)
+
+    def _start_ministack(self, port: int) -> None:
+        scratch = self._folder / "ministack"
+        scratch.mkdir(exist_ok=True)
+        environment = self._environment() | {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "IOT_MTLS_ENABLED": "0",
+            "SFN_WAIT_SCALE": str(self.time.scale),
+            "TMPDIR": str(scratch),
+            # The functions inherit it, as they inherit a region on AWS: the SDK's standard setting for one service.
+            "AWS_ENDPOINT_URL_REKOGNITION": self.emulator_url,
+        }
+        command = [str(MINISTACK_PYTHON), str(Path(__file__).with_name("ministack_main.py"))]
+        server = Server("MiniStack", command, environment, scratch, self._folder / "ministack.log")
+        self._servers.append(server)
+        server.wait_until(lambda: answers(f"{self.endpoint}/_ministack/health"), START_SECONDS)
+
+    def _environment(self) -> dict[str, str]:
+        # No AWS setting of the person's own may reach a local part, and none may make it call out.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return kept | {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _stop_servers(self) -> None:
+        while self._servers:
+            self._servers.pop().stop()

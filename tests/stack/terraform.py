@@ -1,0 +1,98 @@
+"""Terraform with the providers of this machine where there are any, and those of its registry elsewhere."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+
+class TerraformError(Exception):
+    """Terraform is missing or a command of it failed; the message says what it said."""
+
+
+def binary() -> str:
+    """Return the Terraform (or OpenTofu) binary; TerraformError when there is none."""
+    found = os.environ.get("TERRAFORM") or shutil.which("terraform") or shutil.which("tofu")
+    if not found:
+        raise TerraformError(
+            "no terraform binary on PATH: install Terraform 1.9 or newer (developer.hashicorp.com/terraform/install), "
+            "or set TERRAFORM to its path"
+        )
+    return found
+
+
+def plugin_dir() -> Path | None:
+    """Return a folder with a provider mirror: TF_PLUGIN_DIR, or one found in the usual roots; None without one."""
+    named = os.environ.get("TF_PLUGIN_DIR")
+    if named:
+        return Path(named)
+    home = Path.home()
+    roots = (Path("/opt"), Path("/usr/share"), Path("/usr/local/share"), home, home / ".terraform.d")
+    for root in roots:
+        for provider in sorted(root.glob("*/*/hashicorp/aws")):
+            return provider.parents[2]
+    return None
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for Terraform's calls."""
+    kept = dict(os.environ)
+    configuration = kept.get("TF_CLI_CONFIG_FILE")
+    if configuration and not Path(configuration).exists():
+        # Terraform warns on every call about a configuration file that is named and missing.
+        del kept["TF_CLI_CONFIG_FILE"]
+    return kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+
+
+class Terraform:
+    """Commands in one root module's folder."""
+
+    def __init__(self, folder: Path, variables: dict[str, str] | None = None) -> None:
+        self._folder = folder
+        self._variables = [f"-var={name}={value}" for name, value in (variables or {}).items()]
+
+    def init(self) -> None:
+        """Initialise without a backend."""
+        mirror = plugin_dir()
+        self.run("init", "-backend=false", *([f"-plugin-dir={mirror}"] if mirror else []))
+
+    def apply(self) -> None:
+        """Apply without asking."""
+        self.run("apply", "-auto-approve", "-parallelism=30", *self._variables)
+
+    def destroy(self) -> None:
+        """Destroy without asking."""
+        self.run("destroy", "-auto-approve", "-parallelism=30", *self._variables)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the values of the outputs."""
+        return {name: output["value"] for name, output in json.loads(self.run("output", "-json")).items()}
+
+    def planned_changes(self) -> list[str]:
+        """Return the addresses that a plan would change, with what it would do to them."""
+        plan = self._folder / "again.tfplan"
+        self.run("plan", f"-out={plan}", *self._variables)
+        shown = json.loads(self.run("show", "-json", str(plan)))
+        return [
+            f"{change['address']}: {'/'.join(change['change']['actions'])}"
+            for change in shown.get("resource_changes", [])
+            if change["change"]["actions"] not in (["no-op"], ["read"])
+        ]
+
+    def run(self, *arguments: str) -> str:
+        """Run one command and return what it printed; TerraformError with its errors when it failed."""
+        done = subprocess.run(
+            [binary(), arguments[0], "-no-color", *arguments[1:]]
+            if arguments[0] not in ("fmt", "output", "show")
+            else [binary(), *arguments],
+            cwd=self._folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise TerraformError(f"terraform {arguments[0]} failed in {self._folder}:\n{done.stderr or done.stdout}")
+        return done.stdout

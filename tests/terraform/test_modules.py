@@ -1,0 +1,56 @@
+"""Every module and every example is valid and passes its own `terraform test`, offline."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.stack.local_stack import REPOSITORY
+from tests.stack.terraform import Terraform, binary
+
+FOLDERS = sorted(
+    str(path.parent.relative_to(REPOSITORY))
+    for path in (REPOSITORY / "terraform").rglob("versions.tf")
+    if ".terraform" not in path.parts
+)
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree: init writes beside the sources."""
+    root = tmp_path_factory.mktemp("terraform")
+    ignored = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*")
+    shutil.copytree(REPOSITORY / "terraform", root / "terraform", ignore=ignored)
+    return root
+
+
+def test_there_is_a_terraform_folder_to_test() -> None:
+    assert "terraform" in FOLDERS
+    assert "terraform/examples/local" in FOLDERS
+    assert len(FOLDERS) >= 6
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_is_valid_and_passes_its_tests(folder: str, copy: Path) -> None:
+    terraform = Terraform(copy / folder)
+    terraform.init()
+    terraform.run("validate")
+    if list((copy / folder).glob("tests/*.tftest.hcl")):
+        assert "0 failed" in terraform.run("test")
+
+
+@pytest.mark.parametrize("folder", [name for name in FOLDERS if "/examples/" not in name])
+def test_a_module_has_a_readme_and_tests_and_no_provider_or_backend(folder: str) -> None:
+    sources = "\n".join(path.read_text() for path in (REPOSITORY / folder).glob("*.tf"))
+    assert 'provider "' not in sources
+    assert 'backend "' not in sources
+    assert list((REPOSITORY / folder).glob("tests/*.tftest.hcl"))
+    if folder != "terraform":
+        assert (REPOSITORY / folder / "README.md").exists()
+
+
+def test_the_binary_is_named_in_the_error_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TERRAFORM", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(Exception, match="no terraform binary on PATH"):
+        binary()

@@ -1,0 +1,124 @@
+"""In-process AWS for the fast tests: moto for S3, SQS and DynamoDB, and a scripted model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from shared.lease import Lease
+from shared.project_version import ProjectVersion
+from shared.run_record import RunRecords
+
+TABLE = "runs"
+SOURCE, FINAL = "source-bucket", "final-bucket"
+PROJECT_ARN = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000001"
+MODEL_ARN = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000002"
+
+
+def aws_error(code: str, message: str = "said AWS", operation: str = "Operation") -> ClientError:
+    """An error as botocore raises it."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+@dataclass
+class ScriptedModel:
+    """A Rekognition client for one model: answers a list of statuses, the last one again and again."""
+
+    statuses: list[str]
+    start_error: ClientError | None = None
+    stop_error: ClientError | None = None
+    units: int | None = 1
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def describe_project_versions(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
+        assert parameters == {"ProjectArn": PROJECT_ARN, "VersionNames": ["logos.1"]}
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if status == "not listed":
+            return {"ProjectVersionDescriptions": []}
+        if status == "not found":
+            raise aws_error("ResourceNotFoundException")
+        described = {"ProjectVersionArn": MODEL_ARN, "Status": status, "StatusMessage": f"is {status}"}
+        if self.units is not None:
+            described["MinInferenceUnits"] = self.units
+        return {"ProjectVersionDescriptions": [{"ProjectVersionArn": MODEL_ARN + "0", "Status": "RUNNING"}, described]}
+
+    def start_project_version(self, **parameters: Any) -> None:  # noqa: ANN401
+        self.calls.append(("start", parameters))
+        if self.start_error:
+            raise self.start_error
+
+    def stop_project_version(self, **parameters: Any) -> None:  # noqa: ANN401
+        self.calls.append(("stop", parameters))
+        if self.stop_error:
+            raise self.stop_error
+
+    def model(self) -> ProjectVersion:
+        return ProjectVersion(self, PROJECT_ARN, MODEL_ARN)
+
+
+class Clock:
+    """Epoch seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def dynamodb(aws: None) -> Any:  # noqa: ANN401, ARG001
+    client = boto3.client("dynamodb")
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "model", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "model", "AttributeType": "S"},
+            {"AttributeName": "item", "AttributeType": "S"},
+        ],
+    )
+    return client
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lease(dynamodb: Any, clock: Clock) -> Lease:  # noqa: ANN401
+    return Lease(dynamodb, TABLE, MODEL_ARN, 900, clock)
+
+
+@pytest.fixture
+def records(dynamodb: Any) -> RunRecords:  # noqa: ANN401
+    return RunRecords(dynamodb, TABLE, MODEL_ARN)
+
+
+@pytest.fixture
+def s3(aws: None) -> Any:  # noqa: ANN401, ARG001
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=SOURCE)
+    client.create_bucket(Bucket=FINAL)
+    return client
+
+
+@pytest.fixture
+def sqs(aws: None) -> Any:  # noqa: ANN401, ARG001
+    return boto3.client("sqs")
