@@ -12,6 +12,9 @@ export TERRAFORM
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+COMPILE := $(CURDIR)/$(VENV)/lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+# What the Lambda runtime brings with boto3, and so is in no zip.
+RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 LAMBDA_SOURCES := $(shell find lambdas -name '*.py' -o -name 'requirements.txt')
 EXAMPLE := terraform/examples/aws
 
@@ -73,8 +76,13 @@ build/packages.ok: $(VENV)/tools.ok $(LAMBDA_SOURCES)
 	$(PY) lambdas/build.py --output build
 	touch $@
 
-lock: $(VENV)/tools.ok ## Writes the requirements.txt files anew from requirements.in, with hashes
-	$(PY) -m tests.lock
+lock: $(VENV)/python.ok ## Writes the requirements.txt files anew from requirements.in, with hashes
+	$(PY) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	cd tests && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
+	cd tests/stack && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
+	cd lambdas && $(COMPILE) --python-version 3.13 --python-platform aarch64-manylinux2014 $(RUNTIME_HAS:%=--no-emit-package %) \
+		requirements.in --output-file requirements.txt
 
 clean: ## Deletes build/ and .venv/
 	rm -rf build $(VENV) .pytest_cache .ruff_cache
