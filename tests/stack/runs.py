@@ -68,7 +68,7 @@ def states_entered(stack: LocalStack, execution_arn: str) -> list[str]:
 
 def look(stack: LocalStack, execution_arn: str) -> Progress:
     """Return where the run is: its state, its model, and the images done so far."""
-    entered = states_entered(stack, execution_arn)
+    entered = [state for state in states_entered(stack, execution_arn) if not state.endswith("?")]
     record = stack.client("dynamodb").get_item(
         TableName=stack.outputs["runs_table_name"],
         Key={
