@@ -60,7 +60,12 @@ demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this mach
 test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end
 	$(PY) -m pytest
 
+define need_terraform
+@command -v $(TERRAFORM) >/dev/null || { echo "error: no $(TERRAFORM) on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
+endef
+
 lint: $(VENV)/tools.ok ## ruff and terraform fmt
+	$(need_terraform)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(TERRAFORM) fmt -check -recursive terraform
@@ -91,6 +96,7 @@ clean: ## Deletes build/ and .venv/
 # root of your own with a backend.
 aws-plan aws-apply aws-destroy: package
 	@test -n "$(PROJECT_ARN)" -a -n "$(PROJECT_VERSION_ARN)" || { echo "error: name the model: make $@ PROJECT_ARN=arn:aws:rekognition:… PROJECT_VERSION_ARN=arn:aws:rekognition:…" >&2; exit 1; }
+	$(need_terraform)
 	$(TERRAFORM) -chdir=$(EXAMPLE) init -input=false
 	$(TERRAFORM) -chdir=$(EXAMPLE) $(@:aws-%=%) -input=$(if $(filter aws-plan,$@),false,true) -var 'project_arn=$(PROJECT_ARN)' -var 'project_version_arn=$(PROJECT_VERSION_ARN)' -var 'name=$(NAME)'
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.demo.report import Costs, failures, table
-from tests.stack import invariants, pictures, runs
+from tests.stack import invariants, pictures, runs, terraform
 from tests.stack.local_stack import REPOSITORY, LocalStack, VirtualTime
 from tests.stack.process import StartError
 from tests.stack.terraform import TerraformError
@@ -78,6 +78,7 @@ def demonstrate(images: Path | None, output: Path) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    terraform.binary()
     began = time.monotonic()
     say("Starting the local parts (MiniStack for AWS, our emulator for Rekognition Custom Labels) …")
     with LocalStack(NAME, TIME) as stack:

@@ -7,6 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+# Where machines without access to a registry keep provider mirrors.
+SYSTEM_ROOTS = (Path("/opt"), Path("/usr/share"), Path("/usr/local/share"))
+
+PLUGIN_CACHE = Path(__file__).resolve().parents[2] / ".venv" / "terraform-plugins"
+
 
 class TerraformError(Exception):
     """Terraform is missing or a command of it failed; the message says what it said."""
@@ -29,8 +34,7 @@ def plugin_dir() -> Path | None:
     if named:
         return Path(named)
     home = Path.home()
-    roots = (Path("/opt"), Path("/usr/share"), Path("/usr/local/share"), home, home / ".terraform.d")
-    for root in roots:
+    for root in (*SYSTEM_ROOTS, home, home / ".terraform.d"):
         for provider in sorted(root.glob("*/*/hashicorp/aws")):
             return provider.parents[2]
     return None
@@ -43,6 +47,10 @@ def environment() -> dict[str, str]:
     if configuration and not Path(configuration).exists():
         # Terraform warns on every call about a configuration file that is named and missing.
         del kept["TF_CLI_CONFIG_FILE"]
+    if plugin_dir() is None and "TF_PLUGIN_CACHE_DIR" not in kept:
+        # From the registry each init would fetch the provider, of some hundred megabytes, once more.
+        PLUGIN_CACHE.mkdir(parents=True, exist_ok=True)
+        kept |= {"TF_PLUGIN_CACHE_DIR": str(PLUGIN_CACHE), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1"}
     return kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
 

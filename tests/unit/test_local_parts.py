@@ -1,0 +1,127 @@
+"""The local parts start, fail and stop cleanly: one clear message, and nothing left running."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.demo import __main__ as demo
+from tests.stack import local_stack
+from tests.stack.local_stack import LocalStack
+from tests.stack.process import Server, StartError, free_port
+from tests.stack.terraform import Terraform, TerraformError, plugin_dir
+
+
+def server(tmp_path: Path, code: str) -> Server:
+    return Server("the part", [sys.executable, "-c", code], dict(os.environ), tmp_path, tmp_path / "log")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_part_that_ends_instead_of_starting_is_reported_with_what_it_printed(tmp_path: Path) -> None:
+    part = server(tmp_path, "import sys; sys.exit('no room at the inn')")
+    with pytest.raises(StartError, match=r"the part ended with exit code 1 instead of starting\.\nno room at the inn"):
+        part.wait_until(lambda: False, 30)
+
+
+def test_a_part_that_does_not_answer_is_reported(tmp_path: Path) -> None:
+    part = server(tmp_path, "import time; time.sleep(60)")
+    try:
+        with pytest.raises(StartError, match="did not answer within 0 s"):
+            part.wait_until(lambda: False, 0.3)
+    finally:
+        part.stop()
+    assert not is_alive(part.pid)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+def test_stopping_a_part_stops_what_it_started_too(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    code = (
+        "import subprocess, sys, signal, time, pathlib\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "started = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"pathlib.Path({str(child)!r}).write_text(str(started.pid))\n"
+        "time.sleep(60)\n"
+    )
+    part = server(tmp_path, code)
+    part.wait_until(lambda: child.exists() and child.read_text() != "", 30)
+    part.stop()
+    deadline = time.monotonic() + 10
+    while is_alive(int(child.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not is_alive(part.pid)
+
+
+def test_two_free_ports_differ_from_those_in_use() -> None:
+    assert 1024 < free_port() < 65536
+
+
+def test_a_stack_that_does_not_come_up_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(local_stack, "MINISTACK_PYTHON", Path("/bin/false"))
+    monkeypatch.setattr(local_stack.tempfile, "mkdtemp", lambda prefix: str(_made(tmp_path / prefix)))
+    with pytest.raises(StartError, match="MiniStack ended with exit code 1"), LocalStack("never"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_a_terraform_error_says_what_terraform_said(tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text('output "x" { value = nonsense }\n')
+    with pytest.raises(TerraformError, match=r"terraform validate failed.*\n(.*\n)*.*nonsense"):
+        Terraform(tmp_path).run("validate")
+
+
+def test_a_named_provider_mirror_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TF_PLUGIN_DIR", str(tmp_path))
+    assert plugin_dir() == tmp_path
+
+
+def test_a_provider_mirror_in_the_home_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TF_PLUGIN_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mirror" / "a.registry" / "hashicorp" / "aws").mkdir(parents=True)
+    monkeypatch.setattr("tests.stack.terraform.SYSTEM_ROOTS", ())
+    assert plugin_dir() == tmp_path / "mirror"
+
+
+@pytest.mark.parametrize("prepare", ["nothing", "an empty folder"])
+def test_a_demo_without_pictures_says_so_in_one_line_and_starts_nothing(
+    prepare: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images"
+    if prepare == "an empty folder":
+        images.mkdir()
+    assert demo.demonstrate(images, tmp_path / "out") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert "set IMAGES to a folder with pictures" in printed.err
+
+
+def test_a_demo_without_terraform_says_so_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.demo", "--output", str(tmp_path)],
+        env={"PATH": "", "HOME": str(tmp_path)},
+        cwd=local_stack.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no terraform binary on PATH")
+    assert len(done.stderr.splitlines()) == 1
