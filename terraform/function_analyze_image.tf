@@ -33,11 +33,18 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = ["${module.source_bucket.arn}/*"]
   }
 
-  # Without it S3 answers 403 instead of 404 for an object that is not there.
+  # Without them S3 answers 403 instead of 404 for an object that is not there. For a version that is not there no
+  # document says which of the two it asks for.
   statement {
     sid       = "TellMissingFromForbidden"
     actions   = ["s3:ListBucket"]
     resources = [module.source_bucket.arn, module.final_bucket.arn]
+  }
+
+  statement {
+    sid       = "TellMissingVersionsFromForbidden"
+    actions   = ["s3:ListBucketVersions"]
+    resources = [module.source_bucket.arn]
   }
 
   # Abort, because an upload too large for one copy goes over in parts.
@@ -108,10 +115,10 @@ resource "aws_lambda_event_source_mapping" "analyze_image" {
 
   enabled = false
 
-  # Two batches at a time for each unit that may be rented: Lambda allows 2 at the least. Not reserved concurrency, for
-  # each invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
+  # Two batches at a time for each unit that the model may run: Lambda allows 2 at the least. Not reserved concurrency,
+  # for each invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
   scaling_config {
-    maximum_concurrency = max(2, 2 * var.max_inference_units)
+    maximum_concurrency = max(2, 2 * (var.autoscaling_enabled ? var.max_inference_units : var.min_inference_units))
   }
 
   lifecycle {

@@ -161,14 +161,14 @@ variable "image_suffixes" {
 }
 
 variable "lease_seconds" {
-  description = "How long a run that gives no sign of life keeps the model before another run may take it over."
+  description = "How long a run that gives no sign of life keeps the model before another run may take it over. Below 300 a run that AWS slows down for a moment may lose it."
   type        = number
   default     = 900
   nullable    = false
 
   validation {
-    condition     = var.lease_seconds >= 30 && var.lease_seconds <= 3600 && floor(var.lease_seconds) == var.lease_seconds
-    error_message = "lease_seconds must be a whole number from 30 to 3600."
+    condition     = var.lease_seconds >= 60 && var.lease_seconds <= 3600 && floor(var.lease_seconds) == var.lease_seconds
+    error_message = "lease_seconds must be a whole number from 60 to 3600."
   }
 }
 

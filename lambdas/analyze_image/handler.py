@@ -1,5 +1,6 @@
 """Lambda handler: a batch of SQS messages, each with an S3 event; answers which of them have to come back."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -33,19 +34,30 @@ class Analysis:
     ) -> None:
         """`current_run` returns the run that holds the lease; None when the trigger is open without one."""
         self.labelling = labelling
-        self.current_run = current_run
+        self._current_run = current_run
         self._records = records
         self._sqs = sqs
         self._queue_url = queue_url
+
+    def run_id(self) -> str | None:
+        """Return the run that this batch counts for; None when there is none or it cannot be known now."""
+        try:
+            return self._current_run()
+        except (ClientError, BotoCoreError):
+            logger.exception("could not read whose run this is; the batch is labelled and not counted")
+            return None
 
     def put_back(self, receipt_handle: str) -> None:
         """Make a message visible again at once."""
         self._sqs.change_message_visibility(QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=0)
 
-    def count(self, run_id: str, processed: int, failed: int) -> None:
+    def count(self, run_id: str, endings: Counter[Ending]) -> None:
         """Add the batch to the run's counters, which are progress, not truth: the results stand without them."""
+        processed, failed = endings[Ending.PROCESSED], endings[Ending.FAILED]
         try:
-            self._records.add_images(run_id, processed=processed, failed=failed)
+            self._records.add_images(
+                run_id, processed=processed, failed=failed, nothing_left=endings.total() - processed - failed
+            )
         except (ClientError, BotoCoreError):
             logger.exception(
                 "could not add to the run's counters; its receipt will show fewer images than it has",
@@ -81,7 +93,7 @@ _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_fail
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Label a batch. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     analysis = _analysis()
-    run_id = analysis.current_run()
+    run_id = analysis.run_id()
     logger.append_keys(run_id=run_id)
     batch = Batch(
         analysis.labelling,
@@ -90,9 +102,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         lambda: context.get_remaining_time_in_millis() / 1000,
     )
     response = process_partial_response(event=event, record_handler=batch.handle, processor=_processor, context=context)
-    processed, failed = batch.endings[Ending.PROCESSED], batch.endings[Ending.FAILED]
-    metrics.add_metric(name="ImagesProcessed", unit=MetricUnit.Count, value=processed)
-    metrics.add_metric(name="ImagesFailed", unit=MetricUnit.Count, value=failed)
-    if run_id is not None and processed + failed > 0:
-        analysis.count(run_id, processed, failed)
+    metrics.add_metric(name="ImagesProcessed", unit=MetricUnit.Count, value=batch.endings[Ending.PROCESSED])
+    metrics.add_metric(name="ImagesFailed", unit=MetricUnit.Count, value=batch.endings[Ending.FAILED])
+    if run_id is not None and batch.endings.total() > 0:
+        analysis.count(run_id, batch.endings)
     return response

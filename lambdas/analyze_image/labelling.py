@@ -9,6 +9,7 @@ The claim comes before the copy so that two uploads under one key never write to
 a copy is not something to rely on. Between 2 and 4 the image is in the source bucket and its message in the queue.
 """
 
+from dataclasses import dataclass
 from enum import Enum
 
 from analyze_image.detector import Detector, ImageUnreadableError
@@ -28,6 +29,14 @@ class Ending(Enum):
     ALREADY_DONE = "already done"
     GONE = "gone"
     REPLACED = "replaced"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A name in the final bucket that is this upload's; `is_new` when this very attempt claimed it."""
+
+    image_key: str
+    is_new: bool
 
 
 class NamesTakenError(Exception):
@@ -55,7 +64,7 @@ class Labelling:
                 for image_key in candidates(prefix, upload):
                     source = self._store.provenance(image_key)
                     if source is not None and upload.same_as(source):
-                        return self._move(upload, prefix, image_key)
+                        return self._move(upload, prefix, Claim(image_key, is_new=False))
         try:
             verdict = self._detector.detect(upload)
         except ImageUnreadableError as error:
@@ -63,30 +72,31 @@ class Labelling:
         prefix = FAILED if verdict.fault else PROCESSED
         return self._move(upload, prefix, self._claim(prefix, upload, verdict))
 
-    def _claim(self, prefix: str, upload: Upload, verdict: Verdict) -> str:
+    def _claim(self, prefix: str, upload: Upload, verdict: Verdict) -> Claim:
         for image_key in candidates(prefix, upload):
-            claim = document(upload, verdict, self._detector.model, self._store.final_bucket, image_key)
-            if self._store.claim(image_key, claim):
-                return image_key
+            result = document(upload, verdict, self._detector.model, self._store.final_bucket, image_key)
+            if self._store.claim(image_key, result):
+                return Claim(image_key, is_new=True)
             source = self._store.provenance(image_key)
             if source is not None and upload.same_as(source):
                 # The event came twice: the first result stands.
-                return image_key
+                return Claim(image_key, is_new=False)
         raise NamesTakenError(f"every name for {upload} under {prefix}/ is held by another upload")
 
-    def _move(self, upload: Upload, prefix: str, image_key: str) -> Ending:
+    def _move(self, upload: Upload, prefix: str, claim: Claim) -> Ending:
         try:
-            self._store.copy_image(upload, image_key)
+            self._store.copy_image(upload, claim.image_key)
         except SourceGoneError:
-            if self._store.has_image(image_key):
+            # An older claim without a source is a finished result, whose image may have been fetched meanwhile.
+            if not claim.is_new or self._store.has_image(claim.image_key):
                 return Ending.ALREADY_DONE
             # Deleted by its owner while we were at it: a result without its image would be a lie.
-            self._store.withdraw_claim(image_key)
+            self._store.withdraw_claim(claim.image_key)
             return Ending.GONE
         except SourceReplacedError:
             # Without versions we may have looked at the newer bytes, so the result is not this upload's either.
-            if not self._store.has_image(image_key):
-                self._store.withdraw_claim(image_key)
+            if claim.is_new:
+                self._store.withdraw_claim(claim.image_key)
             return Ending.REPLACED
         self._store.delete_source(upload)
         return Ending.PROCESSED if prefix == PROCESSED else Ending.FAILED

@@ -69,7 +69,7 @@ def sample_draining(backlog: Backlog, images_done: int, before: Sample | None, l
     return Sample(
         total=backlog.total,
         images_done=images_done,
-        idle_seconds=_idle_seconds(backlog, images_done, before),
+        idle_seconds=_idle_seconds(images_done, before),
         wait_seconds=max(SHORTEST_WAIT_SECONDS, min(wait, LONGEST_WAIT_SECONDS, longest_wait)),
     )
 
@@ -79,13 +79,14 @@ def sample_closed(backlog: Backlog, images_done: int, before: Sample | None) -> 
     return Sample(
         total=backlog.total,
         images_done=images_done,
-        idle_seconds=_idle_seconds(backlog, images_done, before) if backlog.total else 0,
+        idle_seconds=_idle_seconds(images_done, before) if backlog.total else 0,
         wait_seconds=IN_FLIGHT_WAIT_SECONDS,
     )
 
 
-def _idle_seconds(backlog: Backlog, images_done: int, before: Sample | None) -> int:
-    if before is None or images_done > before.images_done or backlog.total < before.total:
+def _idle_seconds(images_done: int, before: Sample | None) -> int:
+    # The counts are approximate and go up and down by themselves: only an image that ended is progress.
+    if before is None or images_done > before.images_done:
         return 0
     return before.idle_seconds + before.wait_seconds
 

@@ -42,26 +42,32 @@ class ImageQueue:
         return Backlog(**{field: int(attributes[name]) for field, name in names.items()})
 
     def peek(self) -> Peek:
-        """Look at up to ten messages: acknowledge S3's test events, and put the others back at once.
+        """Look at a short queue's messages: acknowledge S3's test events, and put the others back.
 
-        A look counts as a receive, which the queue's maxReceiveCount allows for.
+        A receive may return fewer messages than there are, so it is repeated until an image is found or nothing
+        comes. A look counts as a receive, which the queue's maxReceiveCount allows for once.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
         """
-        messages = self._sqs.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=PEEKED_AT_MOST,
-            VisibilityTimeout=PEEK_VISIBILITY_SECONDS,
-            WaitTimeSeconds=PEEK_WAIT_SECONDS,
-        ).get("Messages", [])
         kinds = {"images": 0, "test_events": 0, "foreign": 0}
-        for message in messages:
-            kind = kind_of(message["Body"])
-            kinds[kind] += 1
-            handle = {"QueueUrl": self._url, "ReceiptHandle": message["ReceiptHandle"]}
-            if kind == "test_events":
-                self._sqs.delete_message(**handle)
-            else:
-                self._sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+        to_put_back: list[str] = []
+        while kinds["images"] == 0:
+            messages = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=PEEKED_AT_MOST,
+                VisibilityTimeout=PEEK_VISIBILITY_SECONDS,
+                WaitTimeSeconds=PEEK_WAIT_SECONDS,
+            ).get("Messages", [])
+            if not messages:
+                break
+            for message in messages:
+                kind = kind_of(message["Body"])
+                kinds[kind] += 1
+                if kind == "test_events":
+                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+                else:
+                    to_put_back.append(message["ReceiptHandle"])
+        for handle in to_put_back:
+            self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0)
         return Peek(**kinds)
 
 

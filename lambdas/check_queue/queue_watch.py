@@ -21,24 +21,29 @@ class QueueWatch:
 
     def before_start(self, run_id: str) -> dict[str, Any]:
         """Say whether there is an image to start the model for: `work` or `nothing_to_do`."""
-        self._lease.renew(run_id)
+        known_to_wait = self._lease.renew(run_id).images_waiting
         backlog = self._queue.count()
-        has_work = backlog.in_flight > 0
-        if backlog.visible + backlog.delayed > PEEKED_AT_MOST:
+        if backlog.total == 0:
+            has_work = False
+        elif known_to_wait or backlog.in_flight > 0 or backlog.total > PEEKED_AT_MOST:
             has_work = True
-        elif backlog.visible > 0:
-            peek = self._queue.peek()
-            has_work = has_work or backlog.delayed > 0 or peek.images > 0
-            logger.info("looked into the queue", images=peek.images, test_events=peek.test_events)
-            if peek.foreign:
-                logger.error(
-                    "messages in the image queue are no S3 events; they go to the dead-letter queue after repeated "
-                    "receives. Find out who sends to this queue.",
-                    foreign=peek.foreign,
-                )
-        elif backlog.delayed > 0:
-            has_work = True
+        else:
+            has_work = self._finds_an_image() or backlog.delayed > 0
+        if has_work != known_to_wait:
+            # Each look into the queue is a receive: a model that is refused for hours must not use an image's up.
+            self._lease.note_images_waiting(run_id, waiting=has_work)
         return self._answer("work" if has_work else "nothing_to_do", backlog, None)
+
+    def _finds_an_image(self) -> bool:
+        peek = self._queue.peek()
+        logger.info("looked into the queue", images=peek.images, test_events=peek.test_events)
+        if peek.foreign:
+            logger.error(
+                "messages in the image queue are no S3 events; they go to the dead-letter queue after repeated "
+                "receives. Find out who sends to this queue.",
+                foreign=peek.foreign,
+            )
+        return peek.images > 0
 
     def draining(self, run_id: str, before: Sample | None) -> dict[str, Any]:
         """Say whether the queue is `busy` or `drained` while the trigger is open; NoProgress when it is stuck."""
@@ -60,6 +65,7 @@ class QueueWatch:
             verdict = "in_flight"
         else:
             verdict = "empty"
+            self._lease.note_images_waiting(run_id, waiting=False)
         return self._answer(verdict, backlog, sample)
 
     def _images_done(self, run_id: str) -> int:

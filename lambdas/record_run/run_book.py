@@ -21,15 +21,15 @@ class RunBook:
         self._model_arn = model_arn
 
     def open(self, run_id: str) -> dict[str, Any]:
-        """Take the lease. `clean_up` says that a dead run may have left the model running or the trigger open."""
+        """Take the lease. `clean_up` says that a run started the model and was not there to see it stopped."""
         self._records.open(run_id)
         acquisition = self._lease.acquire(run_id)
-        clean_up = acquisition.acquired and bool(acquisition.other_run or acquisition.model_started_by)
+        clean_up = acquisition.model_started_by is not None
         if not acquisition.acquired:
             logger.info("another run holds the lease on the model; this run ends", other_run=acquisition.other_run)
-        elif clean_up:
+        elif acquisition.other_run or clean_up:
             logger.warning(
-                "an earlier run died without stopping the model or without giving the lease back; this run cleans up",
+                "an earlier run did not end in order; this run uses or stops the model that it may have left running",
                 taken_over_from=acquisition.other_run,
                 model_started_by=acquisition.model_started_by,
             )

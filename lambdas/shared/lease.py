@@ -6,6 +6,7 @@ One item per model in the runs table:
     held_until        epoch seconds; from then on another run may take the lease over
     model_started_by  the run that started the model; written before the start is asked for and removed when the
                       model is seen stopped, so that it outlives a run that died in between
+    images_waiting    true while images are known to wait, so that no later run has to look into the queue again
 
 DynamoDB's conditional writes are the mutex, with the expiry in the condition: ListExecutions is eventually
 consistent, and TTL deletes days late.
@@ -32,6 +33,7 @@ class Held:
     held_by: str | None
     held_until: int
     model_started_by: str | None
+    images_waiting: bool
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,10 @@ class Lease:
         """Write down that the model needs no stop from us (any more)."""
         self._update_held(run_id, "REMOVE model_started_by", {})
 
+    def note_images_waiting(self, run_id: str, *, waiting: bool) -> None:
+        """Write down whether images are known to wait in the queue."""
+        self._update_held(run_id, "SET images_waiting = :waiting", {":waiting": {"BOOL": waiting}})
+
     def release(self, run_id: str) -> None:
         """Give the lease back; does nothing when this run does not hold it."""
         try:
@@ -144,4 +150,5 @@ def _parse(item: dict[str, Any]) -> Held:
         held_by=item.get("held_by", {}).get("S"),
         held_until=int(item.get("held_until", {}).get("N", "0")),
         model_started_by=item.get("model_started_by", {}).get("S"),
+        images_waiting=item.get("images_waiting", {}).get("BOOL", False),
     )

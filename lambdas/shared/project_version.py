@@ -106,5 +106,9 @@ class ProjectVersion:
 
 
 def connect(project_arn: str, version_arn: str) -> ProjectVersion:
-    """Return the model behind a Rekognition client of this function."""
-    return ProjectVersion(client("rekognition"), project_arn, version_arn)
+    """Return the model behind a Rekognition client of this function.
+
+    One attempt a call: a start or stop that was carried out and whose answer was lost would be refused the second
+    time, as if it was somebody else's. The workflow tries again instead, and looks at the model first.
+    """
+    return ProjectVersion(client("rekognition", attempts=1), project_arn, version_arn)

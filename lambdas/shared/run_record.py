@@ -25,11 +25,12 @@ class RunRecord:
     model_is_ours: bool = False
     processed: int = 0
     failed: int = 0
+    nothing_left: int = 0
 
     @property
     def images_done(self) -> int:
-        """Images that ended, one way or the other."""
-        return self.processed + self.failed
+        """Images that ended, one way or the other, those with nothing left to do for them too."""
+        return self.processed + self.failed + self.nothing_left
 
 
 class RunRecords:
@@ -76,13 +77,20 @@ class RunRecords:
             {":now": {"S": to_text(now())}},
         )
 
-    def add_images(self, run_id: str, *, processed: int, failed: int) -> None:
-        """Add a batch to the run's counters."""
-        self._update(
-            run_id,
-            "ADD images_processed :processed, images_failed :failed",
-            {":processed": {"N": str(processed)}, ":failed": {"N": str(failed)}},
-        )
+    def add_images(self, run_id: str, *, processed: int, failed: int, nothing_left: int) -> None:
+        """Add a batch to the run's counters, once however often the SDK has to repeat the call.
+
+        A transaction, for its client request token (which boto3 makes) lets DynamoDB know a repetition.
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+        """
+        added = {"images_processed": processed, "images_failed": failed, "images_nothing_left": nothing_left}
+        update = {
+            "TableName": self._table_name,
+            "Key": self._key(run_id),
+            "UpdateExpression": "ADD " + ", ".join(f"{name} :{name}" for name in added),
+            "ExpressionAttributeValues": {f":{name}": {"N": str(count)} for name, count in added.items()},
+        }
+        self._dynamodb.transact_write_items(TransactItems=[{"Update": update}])
 
     def close(self, run_id: str, outcome: str) -> None:
         """Write down how the run ended."""
@@ -104,6 +112,7 @@ class RunRecords:
             model_is_ours=item.get("model_is_ours", {}).get("BOOL", False),
             processed=int(item.get("images_processed", {}).get("N", "0")),
             failed=int(item.get("images_failed", {}).get("N", "0")),
+            nothing_left=int(item.get("images_nothing_left", {}).get("N", "0")),
         )
 
     def _key(self, run_id: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from shared.clients import error_code, error_message
 from shared.errors import ModelStopTimedOut
 from shared.lease import Lease
-from shared.project_version import ProjectVersion
+from shared.project_version import Phase, ProjectVersion, Sighting
 from shared.run_record import RunRecords
 from shared.telemetry import logger
 from stop_model.logic import POLL_SECONDS, STOP_TIMEOUT_SECONDS, Action, is_at_rest, next_action
@@ -34,6 +34,7 @@ class ModelStop:
         if not ours:
             logger.info("this system did not start the model: nothing to stop", status=sighting.status)
             return _answer(sighting.status, settled=True, stop_accepted=False, sightings_at_rest=0)
+        self._note(run_id, sighting)
         sightings_at_rest = sightings_at_rest + 1 if is_at_rest(sighting) else 0
         action = next_action(sighting, stop_accepted=stop_accepted, sightings_at_rest=sightings_at_rest)
         logger.info("looked at the model", status=sighting.status, action=action.value, waited_seconds=waited_seconds)
@@ -53,6 +54,13 @@ class ModelStop:
             stop_accepted=stop_accepted,
             sightings_at_rest=sightings_at_rest,
         )
+
+    def _note(self, run_id: str, sighting: Sighting) -> None:
+        """Write down for the receipt what no earlier step of the run could see, or did not live to write."""
+        if sighting.phase is Phase.RUNNING:
+            self._records.note_model_running(run_id, inference_units=sighting.inference_units or 1, ours=True)
+        elif sighting.phase is Phase.STOPPING:
+            self._records.note_model_stop_accepted(run_id)
 
     def _stop(self, run_id: str) -> bool:
         try:

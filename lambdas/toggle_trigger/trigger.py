@@ -15,7 +15,8 @@ from shared.lease import Lease
 from shared.telemetry import logger
 
 POLL_SECONDS = 5
-SETTLE_TIMEOUT_SECONDS = 10 * 60
+# The model runs, and costs, while the trigger is waited for.
+SETTLE_TIMEOUT_SECONDS = 3 * 60
 
 IN_CHANGE = frozenset({"ResourceInUseException", "ResourceConflictException"})
 TRANSIENT_STATES = frozenset({"Creating", "Enabling", "Disabling", "Updating", "Deleting"})

@@ -71,7 +71,8 @@ run "each_function_may_do_what_it_needs_and_no_more" {
         ["s3:GetObjectVersionTagging", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObject", "s3:DeleteObjectVersion", "s3:DeleteObject"],
         "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*",
       ]
-      TellMissingFromForbidden = ["s3:ListBucket", ["arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1"]]
+      TellMissingFromForbidden         = ["s3:ListBucket", ["arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1"]]
+      TellMissingVersionsFromForbidden = ["s3:ListBucketVersions", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
       KeepResults = [
         ["s3:PutObjectTagging", "s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
         ["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/processed/*", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/failed/*"],

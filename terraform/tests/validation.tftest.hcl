@@ -71,7 +71,7 @@ run "refuses_values_that_are_too_low" {
     min_inference_units     = 0
     inference_unit_hour_usd = -1
     image_suffixes          = []
-    lease_seconds           = 29
+    lease_seconds           = 59
     log_retention_days      = -1
   }
 

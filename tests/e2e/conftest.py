@@ -1,4 +1,4 @@
-"""One stack for all end-to-end tests: real Terraform, the packaged zips, a real state machine."""
+"""One stack for all end-to-end tests: real Terraform, the packaged zips, a real state machine, and IAM enforced."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ TIME = VirtualTime(scale=0.02, start_seconds=300, stop_seconds=60)
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack("e2e", TIME) as local:
+    with LocalStack("e2e", TIME, enforces_iam=True) as local:
         local.apply()
         yield local
 

@@ -55,8 +55,17 @@ class VirtualTime:
 class LocalStack:
     """A context manager that starts the parts, applies, and stops everything by its own pids."""
 
-    def __init__(self, name: str, time: VirtualTime | None = None, model: Model | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        time: VirtualTime | None = None,
+        model: Model | None = None,
+        *,
+        enforces_iam: bool = False,
+    ) -> None:
+        """`enforces_iam`: roles and resource policies are checked, over TLS since the policies deny plain HTTP."""
         self.name = name
+        self.enforces_iam = enforces_iam
         self.time = time or VirtualTime()
         self.model = model or Model()
         self.outputs: dict[str, Any] = {}
@@ -74,7 +83,7 @@ class LocalStack:
             # Each needs the other's address: MiniStack's port is chosen first.
             for attempt in range(1, START_ATTEMPTS + 1):
                 port = free_port()
-                self.endpoint = f"http://127.0.0.1:{port}"
+                self.endpoint = f"{'https' if self.enforces_iam else 'http'}://127.0.0.1:{port}"
                 try:
                     self._start_emulator()
                     self._start_ministack(port)
@@ -101,6 +110,11 @@ class LocalStack:
         if self._folder.name:
             shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def _certificate(self) -> Path:
+        """Where MiniStack puts the certificate that it makes for itself."""
+        return self._folder / "ministack" / "ministack-tls" / "server.crt"
+
     @cached_property
     def terraform(self) -> Terraform:
         """Terraform in a copy of the local example, so that runs side by side share no state and no lock file."""
@@ -117,7 +131,8 @@ class LocalStack:
             "project_arn": self.model.project_arn,
             "project_version_arn": self.model.version_arn,
         }
-        return Terraform(copy / "terraform" / "examples" / "local", variables)
+        environment = {"AWS_CA_BUNDLE": str(self._certificate)} if self.enforces_iam else {}
+        return Terraform(copy / "terraform" / "examples" / "local", variables, environment)
 
     def apply(self) -> None:
         """Apply the local example and keep its outputs."""
@@ -133,6 +148,7 @@ class LocalStack:
             region_name=REGION,
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            verify=str(self._certificate) if self.enforces_iam else None,
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}),
         )
 
@@ -170,31 +186,43 @@ class LocalStack:
     def _start_ministack(self, port: int) -> None:
         scratch = self._folder / "ministack"
         scratch.mkdir(exist_ok=True)
-        environment = self._environment() | {
+        environment = self._environment()
+        # The functions inherit the server's environment. Without these two it tells them where it is and what
+        # certificate to trust.
+        for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+            environment.pop(name, None)
+        environment |= {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
             "SFN_WAIT_SCALE": str(self.time.scale),
             "TMPDIR": str(scratch),
+            "AUTH": "true" if self.enforces_iam else "false",
+            "USE_SSL": "1" if self.enforces_iam else "0",
             # The functions inherit it, as they inherit a region on AWS: the SDK's standard setting for one service.
             "AWS_ENDPOINT_URL_REKOGNITION": self.emulator_url,
         }
         command = [str(MINISTACK_PYTHON), str(Path(__file__).with_name("ministack_main.py"))]
         server = Server("MiniStack", command, environment, scratch, self._folder / "ministack.log")
         self._servers.append(server)
-        server.wait_until(lambda: answers(f"{self.endpoint}/_ministack/health"), START_SECONDS)
+        server.wait_until(lambda: answers(f"{self.endpoint}/_ministack/health", self._certificate), START_SECONDS)
 
     def _environment(self) -> dict[str, str]:
         # No AWS setting of the person's own may reach a local part, and none may make it call out.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return kept | {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "PYTHONUNBUFFERED": "1",
-        }
+        trust = {"AWS_CA_BUNDLE": str(self._certificate)} if self.enforces_iam else {}
+        return (
+            kept
+            | trust
+            | {
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_ENDPOINT_URL": self.endpoint,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "PYTHONUNBUFFERED": "1",
+            }
+        )
 
     def _stop_servers(self) -> None:
         while self._servers:

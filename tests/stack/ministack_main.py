@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from ministack.core import lambda_runtime
+from ministack.core import iam_actions, lambda_runtime
 from ministack.services import lambda_svc, stepfunctions
 
 PINNED = "1.5.33"
@@ -74,10 +74,31 @@ def keep_tracing_configurations() -> None:
     stepfunctions._update_state_machine = keeping(stepfunctions._update_state_machine)
 
 
+def name_actions_on_one_mapping() -> None:
+    """Check the right action for reading, updating or deleting one event source mapping; MiniStack checks the list's.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+    """
+    named = iam_actions._lambda_action
+    one_mapping = "/2015-03-31/event-source-mappings/uuid"
+    expect(named("GET", one_mapping) == "ListEventSourceMappings", "naming actions on one mapping")
+    expect(named("PUT", one_mapping) is None, "naming actions on one mapping")
+    verbs = {"GET": "Get", "PUT": "Update", "DELETE": "Delete"}
+
+    def named_by_path(method: str, path: str) -> str | None:
+        parts = [part for part in path.split("/") if part]
+        if parts[1:2] == ["event-source-mappings"] and len(parts) == 3 and method in verbs:
+            return f"{verbs[method]}EventSourceMapping"
+        return named(method, path)
+
+    iam_actions._lambda_action = named_by_path
+
+
 if __name__ == "__main__":
     expect(version("ministack") == PINNED, "this launcher")
     keep_exception_names()
     keep_tracing_configurations()
+    name_actions_on_one_mapping()
     from ministack.app import main
 
     main()

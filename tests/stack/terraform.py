@@ -57,8 +57,12 @@ def environment() -> dict[str, str]:
 class Terraform:
     """Commands in one root module's folder."""
 
-    def __init__(self, folder: Path, variables: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, variables: dict[str, str] | None = None, extra: dict[str, str] | None = None
+    ) -> None:
+        """`extra` is added to the environment."""
         self._folder = folder
+        self._extra = extra or {}
         self._variables = [f"-var={name}={value}" for name, value in (variables or {}).items()]
 
     def init(self) -> None:
@@ -96,7 +100,7 @@ class Terraform:
             if arguments[0] not in ("fmt", "output", "show")
             else [binary(), *arguments],
             cwd=self._folder,
-            env=environment(),
+            env=environment() | self._extra,
             capture_output=True,
             text=True,
             check=False,

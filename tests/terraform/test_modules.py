@@ -9,9 +9,11 @@ from tests.stack.local_stack import REPOSITORY
 from tests.stack.terraform import Terraform, binary
 
 FOLDERS = sorted(
-    str(path.parent.relative_to(REPOSITORY))
-    for path in (REPOSITORY / "terraform").rglob("versions.tf")
-    if ".terraform" not in path.parts
+    {
+        str(path.parent.relative_to(REPOSITORY))
+        for path in (REPOSITORY / "terraform").rglob("*.tf")
+        if ".terraform" not in path.parts
+    }
 )
 
 
@@ -25,9 +27,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_there_is_a_terraform_folder_to_test() -> None:
-    assert "terraform" in FOLDERS
-    assert "terraform/examples/local" in FOLDERS
-    assert len(FOLDERS) >= 6
+    assert {"terraform", "terraform/examples/local", "terraform/examples/aws"} < set(FOLDERS)
+    assert len(FOLDERS) >= 7
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

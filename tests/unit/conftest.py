@@ -29,8 +29,8 @@ class ScriptedModel:
     """A Rekognition client for one model: answers a list of statuses, the last one again and again."""
 
     statuses: list[str]
-    start_error: ClientError | None = None
-    stop_error: ClientError | None = None
+    start_error: Exception | None = None
+    stop_error: Exception | None = None
     units: int | None = 1
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 

@@ -266,6 +266,14 @@ def test_an_upload_deleted_between_detection_and_copy_leaves_no_result(s3: Any) 
     assert keys(s3, FINAL) == []
 
 
+def test_a_redelivery_keeps_a_result_whose_image_was_fetched_meanwhile(s3: Any) -> None:  # noqa: ANN401
+    upload = put(s3)
+    labelling(s3).label(upload, redelivered=False)
+    s3.delete_object(Bucket=FINAL, Key="processed/a/b.jpg")
+    assert labelling(s3).label(upload, redelivered=True) is Ending.ALREADY_DONE
+    assert keys(s3, FINAL) == ["processed/a/b.jpg.json"]
+
+
 class RefusesCopy:
     """S3 that finds the source changed at the copy, which moto does not check."""
 

@@ -69,6 +69,62 @@ def test_a_message_that_is_no_event_starts_nothing_and_stays(
     assert ImageQueue(sqs, queue_url).count().visible == 3
 
 
+def test_images_that_are_known_to_wait_are_not_looked_at_again(
+    watch: QueueWatch,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    fill(sqs, queue_url, IMAGE)
+    for _ in range(20):
+        assert watch.before_start("run-1")["verdict"] == "work"
+    received = sqs.receive_message(QueueUrl=queue_url, AttributeNames=["ApproximateReceiveCount"])["Messages"]
+    assert received[0]["Attributes"]["ApproximateReceiveCount"] == "2"
+
+
+def test_an_empty_queue_forgets_that_images_waited(
+    watch: QueueWatch,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    fill(sqs, queue_url, IMAGE)
+    watch.before_start("run-1")
+    sqs.purge_queue(QueueUrl=queue_url)
+    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+    fill(sqs, queue_url, TEST_EVENT)
+    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+
+
+def test_a_drained_queue_forgets_that_images_waited(watch: QueueWatch, lease: Lease) -> None:
+    lease.note_images_waiting("run-1", waiting=True)
+    watch.closed("run-1", None)
+    assert not lease.renew("run-1").images_waiting
+
+
+def test_receives_that_return_less_than_there_is_are_repeated() -> None:
+    class Miser:
+        """Gives one message a receive."""
+
+        def __init__(self, *bodies: str) -> None:
+            self.bodies, self.put_back, self.deleted = list(bodies), [], []
+
+        def receive_message(self, **parameters: object) -> dict[str, Any]:
+            assert parameters["VisibilityTimeout"] == 30
+            body = self.bodies.pop(0)
+            return {"Messages": [{"Body": body, "ReceiptHandle": body}]}
+
+        def delete_message(self, **parameters: str) -> None:
+            self.deleted.append(parameters["ReceiptHandle"])
+
+        def change_message_visibility(self, **parameters: Any) -> None:  # noqa: ANN401
+            assert parameters["VisibilityTimeout"] == 0
+            self.put_back.append(parameters["ReceiptHandle"])
+
+    miser = Miser(TEST_EVENT, "hello", IMAGE, IMAGE)
+    peek = ImageQueue(miser, "url").peek()
+    assert (peek.images, peek.test_events, peek.foreign) == (1, 1, 1)
+    assert (miser.deleted, miser.put_back) == ([TEST_EVENT], ["hello", IMAGE])
+
+
 def test_a_long_queue_is_work_without_a_look_into_it(watch: QueueWatch, sqs: Any, queue_url: str) -> None:  # noqa: ANN401
     fill(sqs, queue_url, *[TEST_EVENT] * 11)
     assert watch.before_start("run-1")["verdict"] == "work"
@@ -114,10 +170,10 @@ def test_the_wait_grows_with_the_backlog_up_to_a_bound(total: int, longest: int,
     assert sample_draining(Backlog(total, 0, 0), 0, None, longest).wait_seconds == wait
 
 
-def test_progress_is_an_image_done_or_a_shorter_queue() -> None:
+def test_progress_is_an_image_that_ended_and_not_a_lower_count() -> None:
     before = Sample(total=10, images_done=5, idle_seconds=100, wait_seconds=15)
     assert sample_draining(Backlog(10, 0, 0), 6, before, 300).idle_seconds == 0
-    assert sample_draining(Backlog(9, 0, 0), 5, before, 300).idle_seconds == 0
+    assert sample_draining(Backlog(9, 0, 0), 5, before, 300).idle_seconds == 115
     assert sample_draining(Backlog(10, 0, 0), 5, before, 300).idle_seconds == 115
     assert sample_closed(Backlog(0, 10, 0), 5, before).idle_seconds == 115
 

@@ -33,10 +33,19 @@ def test_a_second_run_is_told_who_is_active(book: RunBook) -> None:
     assert book.open("run-2") == {"acquired": False, "other_run": "run-1", "clean_up": False}
 
 
-def test_a_run_after_a_dead_one_cleans_up(book: RunBook, clock: Clock) -> None:
+def test_a_run_after_a_dead_one_cleans_up(book: RunBook, lease: Lease, clock: Clock) -> None:
     book.open("run-1")
+    lease.note_model_started("run-1")
     clock.now += 901
     assert book.open("run-2") == {"acquired": True, "other_run": "run-1", "clean_up": True}
+
+
+def test_a_repeated_opening_still_knows_what_there_is_to_clean_up(book: RunBook, lease: Lease, clock: Clock) -> None:
+    book.open("run-1")
+    lease.note_model_started("run-1")
+    clock.now += 901
+    book.open("run-2")
+    assert book.open("run-2")["clean_up"]
 
 
 def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunBook, lease: Lease) -> None:
@@ -49,8 +58,8 @@ def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunBook, lease: Lease) 
 def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords, s3: Any) -> None:  # noqa: ANN401
     book.open("run-1")
     records.note_model_running("run-1", inference_units=2, ours=True)
-    records.add_images("run-1", processed=3, failed=1)
-    records.add_images("run-1", processed=2, failed=0)
+    records.add_images("run-1", processed=3, failed=1, nothing_left=0)
+    records.add_images("run-1", processed=2, failed=0, nothing_left=4)
     records.note_model_stop_accepted("run-1")
     returned = book.close("run-1", Outcome.COMPLETED, error=None, unit_hour_usd=4)
     receipt = stored_receipt(s3, "run-1")
@@ -58,6 +67,7 @@ def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords,
     assert list(receipt) == ["schema", "run_id", "outcome", "started_at", "finished_at", "images", "model", "error"]
     assert (receipt["schema"], receipt["run_id"], receipt["outcome"]) == ("1", "run-1", "completed")
     assert receipt["images"] == {"processed": 5, "failed": 1}
+    assert records.read("run-1").images_done == 10
     assert receipt["model"]["project_version_arn"] == MODEL_ARN
     assert receipt["model"]["inference_units"] == 2
     assert receipt["error"] is None

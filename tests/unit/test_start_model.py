@@ -1,14 +1,15 @@
 """The model is brought to RUNNING from every status, and it is known whose it is."""
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from shared.errors import LeaseLost, ModelNotStartable, ModelStartFailed, ModelStartRefused, ModelStartTimedOut
 from shared.lease import Lease
-from shared.project_version import PHASES, Phase
+from shared.project_version import PHASES, Phase, connect
 from shared.run_record import RunRecords
 from start_model.logic import START_TIMEOUT_SECONDS
 from start_model.model_start import ModelStart, Units
-from tests.unit.conftest import MODEL_ARN, ScriptedModel, aws_error
+from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, ScriptedModel, aws_error
 
 
 @pytest.fixture
@@ -149,6 +150,21 @@ def test_a_run_without_the_lease_touches_no_model(lease: Lease, records: RunReco
     with pytest.raises(LeaseLost):
         starter(model, lease, records).step("run-1", waited_seconds=0, start_accepted=False)
     assert model.calls == []
+
+
+def test_a_start_whose_answer_was_lost_is_ours_when_the_workflow_tries_again(held: Lease, records: RunRecords) -> None:
+    lost = ScriptedModel(["STOPPED"], start_error=ReadTimeoutError(endpoint_url="rekognition"))
+    with pytest.raises(ReadTimeoutError):
+        starter(lost, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+    refused = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
+    answer = starter(refused, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+    assert answer["started_by_us"]
+    assert held.renew("run-1").model_started_by == "run-1"
+
+
+def test_the_sdk_repeats_no_start_by_itself(aws: None) -> None:  # noqa: ARG001
+    model = connect(PROJECT_ARN, MODEL_ARN)
+    assert model._rekognition.meta.config.retries["total_max_attempts"] == 1
 
 
 def test_every_status_of_the_service_model_is_known() -> None:

@@ -39,6 +39,18 @@ def test_a_running_model_of_ours_is_stopped_and_not_yet_settled(ours: Lease, rec
     assert ours.renew("run-1").model_started_by == "run-1"
 
 
+def test_a_model_that_became_running_unseen_is_on_the_receipt(ours: Lease, records: RunRecords) -> None:
+    step(ScriptedModel(["RUNNING"], units=3), ours, records)
+    record = records.read("run-1")
+    assert record.model_running_at is not None
+    assert (record.model_is_ours, record.inference_units) == (True, 3)
+
+
+def test_a_stop_whose_answer_was_lost_ends_the_model_time_when_seen(ours: Lease, records: RunRecords) -> None:
+    step(ScriptedModel(["STOPPING"]), ours, records)
+    assert records.read("run-1").model_stop_accepted_at is not None
+
+
 def test_a_model_of_someone_else_is_left_running(lease: Lease, records: RunRecords) -> None:
     lease.acquire("run-1")
     model = ScriptedModel(["RUNNING"])

@@ -67,7 +67,7 @@ def test_any_other_refusal_is_left_to_the_workflow(held: Lease) -> None:
 
 
 def test_the_wait_is_bounded(held: Lease) -> None:
-    with pytest.raises(TriggerNotSettled, match="Enabling and not Enabled after 600 s"):
+    with pytest.raises(TriggerNotSettled, match="Enabling and not Enabled after 180 s"):
         Trigger(Mapping("Enabling"), "uuid", held).step("run-1", enable=True, waited_seconds=SETTLE_TIMEOUT_SECONDS)
 
 
