@@ -58,7 +58,7 @@ demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this mach
 	$(PY) -m tests.demo $(if $(IMAGES),--images '$(IMAGES)')
 
 test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 define need_terraform
 @command -v $(TERRAFORM) >/dev/null || { echo "error: no $(TERRAFORM) on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
