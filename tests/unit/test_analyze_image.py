@@ -110,6 +110,15 @@ def test_an_image_ends_as_result_and_image_and_leaves_the_source(bucket: Any) ->
     assert result["CustomLabels"] == LABELS
 
 
+def test_the_model_looks_at_exactly_this_version(bucket: Any) -> None:  # noqa: ANN401
+    upload = put(bucket)
+    way = labelling(bucket)
+    way.label(upload, redelivered=False)
+    looked_at = way._detector._rekognition.calls[0]["Image"]["S3Object"]
+    version = {"Version": upload.version_id} if upload.version_id else {}
+    assert looked_at == {"Bucket": SOURCE, "Name": "a/b.jpg", **version}
+
+
 @pytest.mark.parametrize("code", ["ImageTooLargeException", "InvalidImageFormatException", "InvalidParameterException"])
 def test_a_bad_image_ends_with_its_reason_after_one_call(code: str, bucket: Any) -> None:  # noqa: ANN401
     upload = put(bucket)
@@ -294,6 +303,17 @@ def test_a_result_of_replaced_bytes_is_withdrawn(s3: Any) -> None:  # noqa: ANN4
     ending = Labelling(detector, Store(RefusesCopy(s3), SOURCE, FINAL)).label(upload, redelivered=False)
     assert ending is Ending.REPLACED
     assert keys(s3, FINAL) == []
+    assert keys(s3, SOURCE) == ["a/b.jpg"]
+
+
+def test_a_redelivery_after_a_replacement_keeps_the_result_of_the_first(s3: Any) -> None:  # noqa: ANN401
+    upload = put(s3)
+    labelling(s3).label(upload, redelivered=False)
+    put(s3, body=b"newer")
+    detector = Detector(FakeRekognition(s3), ModelUse(MODEL_ARN, None))
+    ending = Labelling(detector, Store(RefusesCopy(s3), SOURCE, FINAL)).label(upload, redelivered=True)
+    assert ending is Ending.REPLACED
+    assert keys(s3, FINAL) == ["processed/a/b.jpg", "processed/a/b.jpg.json"]
     assert keys(s3, SOURCE) == ["a/b.jpg"]
 
 
