@@ -44,13 +44,14 @@ class ImageQueue:
     def peek(self) -> Peek:
         """Look at a short queue's messages: acknowledge S3's test events, and put the others back.
 
-        A receive may return fewer messages than there are, so it is repeated until an image is found or nothing
-        comes. A look counts as a receive, which the queue's maxReceiveCount allows for once.
+        A receive may return fewer messages than there are, so it is repeated until an image is found, nothing comes,
+        or a queue as short as was counted must be through. A look counts as a receive, which the queue's
+        maxReceiveCount allows for once.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
         """
         kinds = {"images": 0, "test_events": 0, "foreign": 0}
         to_put_back: list[str] = []
-        while kinds["images"] == 0:
+        for _ in range(PEEKED_AT_MOST):
             messages = self._sqs.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=PEEKED_AT_MOST,
@@ -66,6 +67,8 @@ class ImageQueue:
                     self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
                 else:
                     to_put_back.append(message["ReceiptHandle"])
+            if kinds["images"]:
+                break
         for handle in to_put_back:
             self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0)
         return Peek(**kinds)

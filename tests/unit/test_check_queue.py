@@ -125,6 +125,24 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
     assert (miser.deleted, miser.put_back) == ([TEST_EVENT], ["hello", IMAGE])
 
 
+def test_a_look_ends_although_strangers_keep_coming() -> None:
+    class Flood:
+        """Always has one more message of a stranger, as a queue whose count was far too low."""
+
+        receives = put_back = 0
+
+        def receive_message(self, **_: object) -> dict[str, Any]:
+            self.receives += 1
+            return {"Messages": [{"Body": "hello", "ReceiptHandle": str(self.receives)}]}
+
+        def change_message_visibility(self, **_: object) -> None:
+            self.put_back += 1
+
+    flood = Flood()
+    assert ImageQueue(flood, "url").peek().foreign == 10
+    assert (flood.receives, flood.put_back) == (10, 10)
+
+
 def test_a_long_queue_is_work_without_a_look_into_it(watch: QueueWatch, sqs: Any, queue_url: str) -> None:  # noqa: ANN401
     fill(sqs, queue_url, *[TEST_EVENT] * 11)
     assert watch.before_start("run-1")["verdict"] == "work"
