@@ -16,12 +16,13 @@ from tests.demo.report import Costs, failures, table
 from tests.stack import invariants, pictures, runs, terraform
 from tests.stack.local_stack import REPOSITORY, LocalStack, VirtualTime
 from tests.stack.process import StartError
-from tests.stack.terraform import TerraformError
 
 NAME = "demo"
 # One virtual second in a twentieth of a wall second: a start of ten minutes passes in half a minute.
 TIME = VirtualTime(scale=0.05, start_seconds=600, stop_seconds=120)
 RUN_SECONDS = 600
+# The folders of the final bucket, which are left under the output folder.
+WRITTEN = ("processed", "failed", "runs")
 
 
 def say(text: str) -> None:
@@ -56,6 +57,7 @@ def prepare(images: Path | None, output: Path) -> tuple[Path, list[pictures.Pict
     if images is not None:
         return images, pictures.collect(images)
     folder = output / "images"
+    shutil.rmtree(folder, ignore_errors=True)
     return folder, pictures.write_default_set(folder)
 
 
@@ -71,14 +73,15 @@ def download(stack: LocalStack, output: Path) -> None:
 
 def demonstrate(images: Path | None, output: Path) -> int:
     """Run the demo; return its exit code."""
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
+    terraform.binary()
     try:
         folder, chosen = prepare(images, output)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    terraform.binary()
+    # Only what a demo writes: the folder may be anybody's, and hold the pictures too.
+    for written in WRITTEN:
+        shutil.rmtree(output / written, ignore_errors=True)
     began = time.monotonic()
     say("Starting the local parts (MiniStack for AWS, our emulator for Rekognition Custom Labels) …")
     with LocalStack(NAME, TIME) as stack:
@@ -137,7 +140,7 @@ def main() -> int:
         return demonstrate(arguments.images, arguments.output)
     except KeyboardInterrupt:
         return 130
-    except (StartError, TerraformError, TimeoutError) as error:
+    except (StartError, terraform.TerraformError, TimeoutError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

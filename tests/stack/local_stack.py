@@ -115,6 +115,11 @@ class LocalStack:
         """Where MiniStack puts the certificate that it makes for itself."""
         return self._folder / "ministack" / "ministack-tls" / "server.crt"
 
+    @property
+    def _trust(self) -> dict[str, str]:
+        """What makes an SDK trust that certificate."""
+        return {"AWS_CA_BUNDLE": str(self._certificate)} if self.enforces_iam else {}
+
     @cached_property
     def terraform(self) -> Terraform:
         """Terraform in a copy of the local example, so that runs side by side share no state and no lock file."""
@@ -131,8 +136,7 @@ class LocalStack:
             "project_arn": self.model.project_arn,
             "project_version_arn": self.model.version_arn,
         }
-        environment = {"AWS_CA_BUNDLE": str(self._certificate)} if self.enforces_iam else {}
-        return Terraform(copy / "terraform" / "examples" / "local", variables, environment)
+        return Terraform(copy / "terraform" / "examples" / "local", variables, self._trust)
 
     def apply(self) -> None:
         """Apply the local example and keep its outputs."""
@@ -171,7 +175,9 @@ class LocalStack:
         command += ["--time-scale", str(self.time.scale), "--start-seconds", str(self.time.start_seconds)]
         command += ["--stop-seconds", str(self.time.stop_seconds)]
         log = self._folder / "emulator.log"
-        server = Server("the Custom Labels emulator", command, self._environment(), REPOSITORY, log)
+        # It reads the images from the stack's S3.
+        environment = self._environment() | {"AWS_ENDPOINT_URL": self.endpoint} | self._trust
+        server = Server("the Custom Labels emulator", command, environment, REPOSITORY, log)
         self._servers.append(server)
 
         def announced() -> bool:
@@ -186,12 +192,8 @@ class LocalStack:
     def _start_ministack(self, port: int) -> None:
         scratch = self._folder / "ministack"
         scratch.mkdir(exist_ok=True)
-        environment = self._environment()
-        # The functions inherit the server's environment. Without these two it tells them where it is and what
-        # certificate to trust.
-        for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
-            environment.pop(name, None)
-        environment |= {
+        # The functions inherit the server's environment; where it is and what to trust, it tells them itself.
+        environment = self._environment() | {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
@@ -210,19 +212,13 @@ class LocalStack:
     def _environment(self) -> dict[str, str]:
         # No AWS setting of the person's own may reach a local part, and none may make it call out.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        trust = {"AWS_CA_BUNDLE": str(self._certificate)} if self.enforces_iam else {}
-        return (
-            kept
-            | trust
-            | {
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_DEFAULT_REGION": REGION,
-                "AWS_ENDPOINT_URL": self.endpoint,
-                "AWS_EC2_METADATA_DISABLED": "true",
-                "PYTHONUNBUFFERED": "1",
-            }
-        )
+        return kept | {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
 
     def _stop_servers(self) -> None:
         while self._servers:

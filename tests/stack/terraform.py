@@ -18,11 +18,12 @@ class TerraformError(Exception):
 
 
 def binary() -> str:
-    """Return the Terraform (or OpenTofu) binary; TerraformError when there is none."""
-    found = os.environ.get("TERRAFORM") or shutil.which("terraform") or shutil.which("tofu")
+    """Return the path of the binary that TERRAFORM names, `terraform` by default; TerraformError when there is none."""
+    name = os.environ.get("TERRAFORM") or "terraform"
+    found = shutil.which(name)
     if not found:
         raise TerraformError(
-            "no terraform binary on PATH: install Terraform 1.9 or newer (developer.hashicorp.com/terraform/install), "
+            f"no {name} binary on PATH: install Terraform 1.9 or newer (developer.hashicorp.com/terraform/install), "
             "or set TERRAFORM to its path"
         )
     return found
@@ -96,9 +97,7 @@ class Terraform:
     def run(self, *arguments: str) -> str:
         """Run one command and return what it printed; TerraformError with its errors when it failed."""
         done = subprocess.run(
-            [binary(), arguments[0], "-no-color", *arguments[1:]]
-            if arguments[0] not in ("fmt", "output", "show")
-            else [binary(), *arguments],
+            [binary(), arguments[0], "-no-color", *arguments[1:]],
             cwd=self._folder,
             env=environment() | self._extra,
             capture_output=True,

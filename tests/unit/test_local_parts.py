@@ -113,15 +113,32 @@ def test_a_demo_without_pictures_says_so_in_one_line_and_starts_nothing(
     assert "set IMAGES to a folder with pictures" in printed.err
 
 
-def test_a_demo_without_terraform_says_so_in_one_line(tmp_path: Path) -> None:
+def test_a_demo_deletes_nothing_but_what_demos_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NotToday:
+        def __init__(self, *_: object) -> None:
+            raise StartError("not today")
+
+    monkeypatch.setattr(demo, "LocalStack", NotToday)
+    for kept in ("mine.txt", "images/cat.png", "processed/old.json"):
+        (tmp_path / kept).parent.mkdir(exist_ok=True)
+        (tmp_path / kept).write_text("x")
+    with pytest.raises(StartError, match="not today"):
+        demo.demonstrate(tmp_path / "images", tmp_path)
+    assert (tmp_path / "mine.txt").exists()
+    assert (tmp_path / "images" / "cat.png").exists()
+    assert not (tmp_path / "processed").exists()
+
+
+@pytest.mark.parametrize("named", [{}, {"TERRAFORM": "terraform"}, {"TERRAFORM": "/no/such/terraform"}])
+def test_a_demo_without_terraform_says_so_in_one_line(named: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.demo", "--output", str(tmp_path)],
-        env={"PATH": "", "HOME": str(tmp_path)},
+        env={"PATH": "", "HOME": str(tmp_path), **named},
         cwd=local_stack.REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: no terraform binary on PATH")
+    assert done.stderr.startswith(f"error: no {named.get('TERRAFORM', 'terraform')} binary on PATH")
     assert len(done.stderr.splitlines()) == 1
