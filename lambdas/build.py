@@ -29,7 +29,7 @@ PLATFORM = "manylinux2014_aarch64"
 # The earliest time a zip can hold, and one mode for every file: nothing of the building machine gets in.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 FILE_MODE = 0o100644 << 16
-# Bytecode differs between interpreters; RECORD lists it, and so does INSTALLER's kin.
+# pip's notes on how it installed: they differ between its versions, and no import reads them.
 LEFT_OUT_NAMES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 
 

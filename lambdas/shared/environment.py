@@ -29,8 +29,10 @@ def optional_number(name: str) -> float | None:
 
 def number(name: str) -> float:
     """Return the variable `name` as a number; ConfigurationError when it is missing or none."""
-    text(name)
-    return optional_number(name) or 0.0
+    value = optional_number(name)
+    if value is None:
+        raise ConfigurationError(f"environment variable {name} must be a number, and it is not set")
+    return value
 
 
 def integer(name: str) -> int:
