@@ -31,6 +31,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         prog="python -m tests.emulator",
         description="Emulate Amazon Rekognition Custom Labels on 127.0.0.1. Prints one JSON line with its "
         "url when it accepts requests; logs to stderr; ends on SIGTERM or SIGINT.",
+        epilog="While it runs, tests make it go wrong: POST /_emulator/faults takes what Fault in faults.py has, "
+        "POST /_emulator/models/settings what ModelSettings in model.py has, POST /_emulator/models/reset ends it.",
     )
     parser.add_argument("--project-arn", required=True, help="…:project/NAME/DIGITS")
     parser.add_argument("--project-version-arn", required=True, help="…:project/NAME/version/VERSION/DIGITS")
@@ -75,7 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
-        settings = ModelSettings(**{field.name: getattr(options, field.name) for field in fields(ModelSettings)})
+        names = {field.name for field in fields(ModelSettings)} & vars(options).keys()
+        settings = ModelSettings(**{name: getattr(options, name) for name in names})
         region = options.project_version_arn.split(":")[3] if options.project_version_arn.count(":") > 3 else ""
         service = Service(
             VirtualClock(options.time_scale),

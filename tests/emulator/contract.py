@@ -23,6 +23,18 @@ from tests.emulator.errors import ServiceError
 
 OPERATIONS = ("DescribeProjectVersions", "StartProjectVersion", "StopProjectVersion", "DetectCustomLabels")
 
+COMMON_ERRORS = (
+    "AccessDeniedException",
+    "InternalServerError",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "ResourceInUseException",
+    "ResourceNotFoundException",
+    "ResourceNotReadyException",
+    "ThrottlingException",
+)
+"""Errors that a test may have from any operation, because AWS's lists per operation need not be complete."""
+
 JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "list": (list,),
@@ -58,6 +70,13 @@ def operation_model(operation: str) -> OperationModel:
 def statuses() -> tuple[str, ...]:
     """Every status that a model version can have."""
     return tuple(operation_model("StopProjectVersion").output_shape.members["Status"].enum)
+
+
+@cache
+def errors(operation: str) -> tuple[str, ...]:
+    """The codes of the errors that an operation can answer with: those it declares, and the common ones."""
+    declared = {shape.name for shape in operation_model(operation).error_shapes}
+    return tuple(sorted(declared.union(COMMON_ERRORS)))
 
 
 def decode_request(operation: str, body: bytes) -> dict[str, Any]:

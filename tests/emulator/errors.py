@@ -6,6 +6,7 @@ Codes, texts and statuses: https://docs.aws.amazon.com/rekognition/latest/dg/err
 from __future__ import annotations
 
 MESSAGES = {
+    "AccessDeniedException": "User is not authorized to perform the operation on the resource.",
     "ImageTooLargeException": "Image size is too large.",
     "InternalServerError": "Internal server error",
     "InvalidImageFormatException": "Request has invalid image format.",
@@ -14,12 +15,15 @@ MESSAGES = {
     "InvalidS3ObjectException": (
         "Unable to get object metadata from S3. Check object key, region and/or access permissions."
     ),
+    "LimitExceededException": "A service limit was exceeded.",
     "ProvisionedThroughputExceededException": "Provisioned Rate exceeded.",
     "ResourceInUseException": "Specified resource is in use.",
     "ResourceNotFoundException": "The specified resource doesn't exist.",
     "ResourceNotReadyException": "The requested resource isn't ready.",
+    # AWS also has this one with status 500 and the text "Service Unavailable".
+    "ThrottlingException": "Slow down; sudden increase in rate of requests.",
 }
-"""AWS's text per code, for the errors that need no more than that."""
+"""A text per code: AWS's, except where AWS's names a user, a resource or a limit."""
 
 
 class ServiceError(Exception):

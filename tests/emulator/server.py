@@ -6,10 +6,11 @@ import json
 import logging
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -17,7 +18,9 @@ from werkzeug.wrappers import Request, Response
 
 from tests.emulator.contract import encode_answer
 from tests.emulator.errors import ServiceError
+from tests.emulator.faults import Fault
 from tests.emulator.model import ModelSettings
+from tests.emulator.numbers import is_whole
 from tests.emulator.service import Service
 
 LOG = logging.getLogger(__name__)
@@ -58,6 +61,13 @@ class Application:
             ("POST", "/_emulator/models"): self._add_model,
             ("POST", "/_emulator/models/start"): self._start_model,
             ("POST", "/_emulator/models/stop"): self._stop_model,
+            ("POST", "/_emulator/models/fail"): self._fail_model,
+            ("POST", "/_emulator/models/delete"): self._delete_model,
+            ("POST", "/_emulator/models/reset"): self._reset_model,
+            ("POST", "/_emulator/models/settings"): self._configure_model,
+            ("GET", "/_emulator/faults"): self._faults,
+            ("POST", "/_emulator/faults"): self._add_fault,
+            ("DELETE", "/_emulator/faults"): self._clear_faults,
             ("GET", "/_emulator/requests"): self._requests,
         }
 
@@ -74,7 +84,8 @@ class Application:
             target = request.headers.get("X-Amz-Target", "")
             if request.method != "POST" or request.path != "/" or not target.startswith(TARGET_PREFIX):
                 raise ServiceError("UnknownOperationException", "Not an operation of Rekognition.")
-            body = encode_answer(self._service.call(target.removeprefix(TARGET_PREFIX), request.get_data()))
+            answer = self._service.call(target.removeprefix(TARGET_PREFIX), request.get_data(), wait=time.sleep)
+            body = encode_answer(answer)
             status = 200
         except ServiceError as error:
             status = error.http_status
@@ -113,8 +124,7 @@ class Application:
         return self._service.requests()
 
     def _add_model(self, request: Request) -> object:
-        known = {field.name for field in fields(ModelSettings)}
-        options = _members(request, {"project_arn", "project_version_arn"}, known)
+        options = _members(request, {"project_arn", "project_version_arn"}, _names(ModelSettings))
         arns = options.pop("project_arn"), options.pop("project_version_arn")
         try:
             self._service.register(*arns, ModelSettings(**options))
@@ -125,19 +135,68 @@ class Application:
     def _start_model(self, request: Request) -> object:
         options = _members(request, {"project_version_arn"}, {"min_inference_units"})
         units = options.get("min_inference_units", 1)
-        if not isinstance(units, int) or isinstance(units, bool) or units < 1:
+        if not is_whole(units) or units < 1:
             raise ControlError(400, "min_inference_units must be a whole number, 1 or more")
         return {"status": self._service.start(options["project_version_arn"], units, "someone else started it")}
 
     def _stop_model(self, request: Request) -> object:
-        options = _members(request, {"project_version_arn"}, set())
-        return {"status": self._service.stop(options["project_version_arn"], "someone else stopped it")}
+        return {"status": self._service.stop(_arn(request), "someone else stopped it")}
+
+    def _fail_model(self, request: Request) -> object:
+        return {"status": self._service.fail(_arn(request))}
+
+    def _delete_model(self, request: Request) -> object:
+        return {"status": self._service.delete(_arn(request))}
+
+    def _reset_model(self, request: Request) -> object:
+        return {"status": self._service.reset(_arn(request))}
+
+    def _configure_model(self, request: Request) -> object:
+        options = _members(request, {"project_version_arn"}, _names(ModelSettings))
+        try:
+            settings = self._service.configure(options.pop("project_version_arn"), **options)
+        except ValueError as error:
+            raise ControlError(400, str(error)) from error
+        return {"settings": asdict(settings)}
+
+    def _faults(self, _request: Request) -> object:
+        return self._service.faults()
+
+    def _add_fault(self, request: Request) -> object:
+        required = {"project_version_arn", "operation"}
+        options = _members(request, required, _names(Fault) - required)
+        try:
+            fault = Fault(**options)
+        except ValueError as error:
+            raise ControlError(400, str(error)) from error
+        return {"id": self._service.add_fault(fault)}
+
+    def _clear_faults(self, request: Request) -> object:
+        fault_id = _members(request, set(), {"id"}).get("id")
+        if fault_id is not None and not str(fault_id).isdecimal():
+            raise ControlError(400, "id must be a whole number")
+        removed = self._service.clear_faults(None if fault_id is None else int(fault_id))
+        if fault_id is not None and not removed:
+            raise ControlError(404, f"there is no fault {fault_id}")
+        return {"removed": removed}
+
+
+def _names(settings: type) -> set[str]:
+    return {field.name for field in fields(settings)}
+
+
+def _arn(request: Request) -> str:
+    return _members(request, {"project_version_arn"}, set())["project_version_arn"]
 
 
 def _members(request: Request, required: set[str], optional: set[str]) -> dict[str, Any]:
-    """The JSON object in a control request; a misspelt option must not pass for the default."""
+    """The JSON object in a control request, or the query of one that has no body.
+
+    A misspelt option must not pass for the default.
+    """
     try:
-        members = json.loads(request.get_data())
+        body = request.get_data()
+        members = json.loads(body) if body else request.args.to_dict()
     except ValueError as error:
         raise ControlError(400, "the body is not JSON") from error
     if not isinstance(members, dict):

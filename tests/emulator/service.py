@@ -12,6 +12,7 @@ import re
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 from tests.emulator import contract, vision
 from tests.emulator.clock import Clock
 from tests.emulator.errors import ServiceError
+from tests.emulator.faults import AddedFault, Fault, Faults
 from tests.emulator.images import MAX_INLINE_BYTES, MAX_S3_BYTES, check_size, decode
-from tests.emulator.model import OCCUPIED, Model, ModelSettings
+from tests.emulator.model import DELETED, OCCUPIED, Model, ModelSettings, status_message
 from tests.emulator.objects import ImageStore
 
 LOG = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Service:
         self._store = store
         self._quotas = quotas or Quotas()
         self._models: dict[str, Model] = {}
+        self._faults = Faults(clock)
         self._requests: deque[dict[str, Any]] = deque(maxlen=LOGGED_REQUESTS)
         self._seen: OrderedDict[str, list[dict[str, Any]] | ServiceError] = OrderedDict()
         self._lock = threading.RLock()
@@ -85,20 +88,24 @@ class Service:
                 project_arn, project_version_arn, settings, self.clock, created_at=datetime.now(UTC)
             )
 
-    def call(self, operation: str, body: bytes) -> dict[str, Any]:
+    def call(self, operation: str, body: bytes, wait: Callable[[float], object] | None = None) -> dict[str, Any]:
         """Answer one request, given its JSON body; ``ServiceError`` as AWS documents, and nothing else.
 
         An answer that the service model forbids is a defect of the emulator: InternalServerError, and a
         traceback in the log.
+
+        A fault's delay is left to ``wait``, which is given its wall seconds after the call took effect and was
+        recorded, and before it is answered: over HTTP it sleeps. Without one, as in a simulation in this process, a
+        delay is ignored; one that raises its client's time-out instead makes the answer as lost as it would be.
         """
         parameters: dict[str, Any] = {}
         outcome = "OK"
+        fault = None
         try:
             parameters = contract.decode_request(operation, body)
             contract.check_request(operation, parameters)
-            answer = self._operations[operation](parameters)
-            contract.check_answer(operation, answer)
-            return answer
+            fault = self._take_fault(operation, parameters)
+            return self._answer(operation, parameters, fault.fault if fault else None)
         except ServiceError as error:
             outcome = error.code
             raise
@@ -107,7 +114,53 @@ class Service:
             LOG.exception("DEFECT OF THE EMULATOR in %s", operation)
             raise ServiceError(outcome, f"The emulator failed: {error}") from error
         finally:
-            self._record(operation, parameters, outcome)
+            self._record(operation, parameters, outcome, fault)
+            if fault and fault.fault.delay_wall_seconds and wait:
+                wait(fault.fault.delay_wall_seconds)
+
+    def add_fault(self, fault: Fault) -> int:
+        """Let calls go wrong from now on; answers the fault's id. ResourceNotFoundException: no such model."""
+        with self._lock:
+            self._model(fault.project_version_arn)
+            return self._faults.add(fault)
+
+    def clear_faults(self, fault_id: int | None = None) -> int:
+        """Remove the fault with this id, or all; answers how many there were."""
+        with self._lock:
+            return self._faults.remove(fault_id=fault_id)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Every fault that was not removed, as JSON, with its id and how often it was applied."""
+        with self._lock:
+            return self._faults.listed()
+
+    def configure(self, project_version_arn: str, **settings: Any) -> ModelSettings:  # noqa: ANN401
+        """Change how a model behaves from now on, by the names in ``ModelSettings``; answers all its settings.
+
+        ``ValueError``: a value that is not allowed, or another initial_status. ``TypeError``: no such setting.
+        """
+        with self._lock:
+            return self._model(project_version_arn).configure(**settings)
+
+    def fail(self, project_version_arn: str) -> str:
+        """Let a RUNNING model go to FAILED now; answers its status."""
+        with self._lock:
+            return self._model(project_version_arn).fail("made to fail")
+
+    def delete(self, project_version_arn: str) -> str:
+        """Delete a model in whatever status: the operations know it no more, the meter does; answers its status."""
+        with self._lock:
+            return self._model(project_version_arn).delete("deleted")
+
+    def reset(self, project_version_arn: str) -> str:
+        """Put a model to rest now, with the settings of its registration and no faults; answers its status.
+
+        A deleted one is there again. The meter goes on.
+        """
+        with self._lock:
+            status = self._model(project_version_arn, or_deleted=True).reset("reset")
+            self._faults.remove(project_version_arn=project_version_arn)
+            return status
 
     def start(self, project_version_arn: str, min_inference_units: int, cause: str) -> str:
         """Start a model within the quotas, as StartProjectVersion does; answers its status."""
@@ -124,11 +177,36 @@ class Service:
             return {arn: model.meter() for arn, model in self._models.items()}
 
     def requests(self) -> list[dict[str, Any]]:
-        """The latest calls, oldest first: operation, parameters without image bytes, moment and outcome."""
+        """The latest calls, oldest first: operation, parameters without image bytes, moment and outcome.
+
+        ``fault`` is the id of the fault that was applied, if one was.
+        """
         with self._lock:
             return list(self._requests)
 
-    def _record(self, operation: str, parameters: dict[str, Any], outcome: str) -> None:
+    def _answer(self, operation: str, parameters: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+        if fault is not None and fault.answered_error is not None:
+            if fault.takes_effect:
+                # A refusal is lost like any other answer.
+                with suppress(ServiceError):
+                    self._operations[operation](parameters)
+            raise ServiceError(fault.answered_error)
+        answer = self._operations[operation](parameters)
+        contract.check_answer(operation, answer)
+        # After the check, because a status that a test wants to show need not be one of the API's.
+        for description in answer.get("ProjectVersionDescriptions", []):
+            shown = self._models[description["ProjectVersionArn"]].settings.shown_status
+            if shown is not None:
+                description.update(Status=shown, StatusMessage=status_message(shown))
+        return answer
+
+    def _take_fault(self, operation: str, parameters: dict[str, Any]) -> AddedFault | None:
+        key = parameters.get("Image", {}).get("S3Object", {}).get("Name")
+        with self._lock:
+            arns = [model.project_version_arn for model in self._models_of(operation, parameters)]
+            return self._faults.take(operation, arns, key)
+
+    def _record(self, operation: str, parameters: dict[str, Any], outcome: str, fault: AddedFault | None) -> None:
         shown = dict(parameters)
         image = shown.get("Image")
         if isinstance(image, dict) and "Bytes" in image:
@@ -139,25 +217,40 @@ class Service:
             "virtual_seconds": self.clock.now(),
             "outcome": outcome,
         }
+        if fault is not None:
+            entry["fault"] = fault.id
         with self._lock:
             self._requests.append(entry)
-            for model in self._models.values():
-                if parameters.get("ProjectVersionArn") == model.project_version_arn or (
-                    operation == "DescribeProjectVersions"
-                    and parameters.get("ProjectArn") == model.project_arn
-                    and model.version_name in (parameters.get("VersionNames") or [model.version_name])
-                ):
-                    model.count(operation, outcome)
+            for model in self._models_of(operation, parameters):
+                model.count(operation, outcome)
 
-    def _model(self, project_version_arn: str) -> Model:
-        if project_version_arn not in self._models:
+    def _models_of(self, operation: str, parameters: dict[str, Any]) -> list[Model]:
+        """The models that a call is about."""
+        return [
+            model
+            for model in self._models.values()
+            if parameters.get("ProjectVersionArn") == model.project_version_arn
+            or (
+                operation == "DescribeProjectVersions"
+                and parameters.get("ProjectArn") == model.project_arn
+                and model.version_name in (parameters.get("VersionNames") or [model.version_name])
+            )
+        ]
+
+    def _model(self, project_version_arn: str, *, or_deleted: bool = False) -> Model:
+        model = self._models.get(project_version_arn)
+        if model is None or (model.status == DELETED and not or_deleted):
             raise ServiceError(
                 "ResourceNotFoundException", f"The project version {project_version_arn} does not exist."
             )
-        return self._models[project_version_arn]
+        return model
 
     def _describe_project_versions(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DescribeProjectVersions.html."""
+        """https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DescribeProjectVersions.html.
+
+        A deleted version that is asked for by its name is an empty list, because AWS's own example waits for that:
+        https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-delete-model.html
+        """
         project_arn = parameters["ProjectArn"]
         with self._lock:
             models = [model for model in self._models.values() if model.project_arn == project_arn]
@@ -172,11 +265,11 @@ class Service:
                     )
                 models = [model for model in models if model.version_name in parameters["VersionNames"]]
             # AWS lists the latest first.
-            models.reverse()
+            descriptions = [found for model in reversed(models) if (found := model.describe()) is not None]
             begin = _offset(parameters.get("NextToken"), project_arn)
             end = begin + parameters.get("MaxResults", 100)
-            answer: dict[str, Any] = {"ProjectVersionDescriptions": [model.describe() for model in models[begin:end]]}
-            if end < len(models):
+            answer: dict[str, Any] = {"ProjectVersionDescriptions": descriptions[begin:end]}
+            if end < len(descriptions):
                 answer["NextToken"] = _token(end, project_arn)
             return answer
 

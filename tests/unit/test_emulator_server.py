@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.emulator.clock import ManualClock
 from tests.emulator.model import ModelSettings
@@ -52,20 +52,24 @@ def url(clock: ManualClock) -> Iterator[str]:
 
 @pytest.fixture
 def client(url: str) -> Client:
+    return make_client(url)
+
+
+def make_client(url: str, **options: object) -> Client:
     return boto3.client(
         "rekognition",
         endpoint_url=url,
         region_name="eu-west-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, **options),
     )
 
 
-def control(url: str, path: str, body: object = None) -> tuple[int, Any]:
+def control(url: str, path: str, body: object = None, method: str | None = None) -> tuple[int, Any]:
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(url + path, data)) as response:
+        with urllib.request.urlopen(urllib.request.Request(url + path, data, method=method)) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -137,6 +141,10 @@ def running_model() -> dict:
     }
 
 
+def a_fault() -> dict:
+    return {"project_version_arn": VERSION, "operation": "StartProjectVersion", "error": "InternalServerError"}
+
+
 def test_calls_above_the_capacity_are_told_so_and_counted(client: Client, url: str) -> None:
     control(url, "/_emulator/models", running_model())
     for _ in range(2):
@@ -193,6 +201,16 @@ def test_someone_else_can_start_and_stop_the_model(url: str, client: Client, clo
         ("/_emulator/models", {**running_model(), "project_arn": 5}, 400, "project_arn must be a string"),
         ("/_emulator/models/start", {"project_version_arn": VERSION, "min_inference_units": "1"}, 400, "whole"),
         ("/_emulator/models/start", {"project_version_arn": OTHER}, 409, "does not exist"),
+        ("/_emulator/models/settings", {"project_version_arn": VERSION, "start_secs": 1}, 400, "unknown: start_secs"),
+        ("/_emulator/models/settings", {"project_version_arn": VERSION, "start_ends": "LATE"}, 400, "start_ends"),
+        ("/_emulator/models/settings", {"project_version_arn": OTHER}, 409, "does not exist"),
+        ("/_emulator/models/fail", {"project_version_arn": VERSION}, 409, "not RUNNING"),
+        ("/_emulator/models/delete", {"project_version_arn": OTHER}, 409, "does not exist"),
+        ("/_emulator/models/reset", b"", 400, "missing: project_version_arn"),
+        ("/_emulator/faults", {"project_version_arn": VERSION}, 400, "missing: operation"),
+        ("/_emulator/faults", {**a_fault(), "id": 1}, 400, "unknown: id"),
+        ("/_emulator/faults", {**a_fault(), "times": 0}, 400, "times"),
+        ("/_emulator/faults", {**a_fault(), "project_version_arn": OTHER}, 409, "does not exist"),
         ("/_emulator/nothing", {}, 404, "there is no POST /_emulator/nothing"),
     ],
 )
@@ -202,6 +220,87 @@ def test_a_control_request_that_cannot_be_met_says_why(
     actual, answer = control(url, path, body)
     assert actual == status
     assert message in answer["error"]
+
+
+def test_faults_come_and_go_over_http(client: Client, url: str) -> None:
+    assert control(url, "/_emulator/faults", {**a_fault(), "times": 1, "carried_out": True}) == (200, {"id": 1})
+    assert control(url, "/_emulator/faults", {**a_fault(), "error": "ThrottlingException"}) == (200, {"id": 2})
+    with pytest.raises(client.exceptions.InternalServerError) as caught:
+        client.start_project_version(ProjectVersionArn=VERSION, MinInferenceUnits=1)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    assert control(url, "/_emulator/models")[1]["models"][VERSION]["status"] == "STARTING"
+    listed = control(url, "/_emulator/faults")[1]
+    assert [(item["id"], item["error"], item["applied"]) for item in listed] == [
+        (1, "InternalServerError", 1),
+        (2, "ThrottlingException", 0),
+    ]
+    [request] = control(url, "/_emulator/requests")[1]
+    assert (request["outcome"], request["fault"]) == ("InternalServerError", 1)
+    assert control(url, "/_emulator/faults?id=2", method="DELETE") == (200, {"removed": 1})
+    with pytest.raises(client.exceptions.ResourceInUseException):
+        client.start_project_version(ProjectVersionArn=VERSION, MinInferenceUnits=1)
+    assert control(url, "/_emulator/faults", {"id": 1}, "DELETE") == (200, {"removed": 1})
+    control(url, "/_emulator/faults", a_fault())
+    control(url, "/_emulator/faults", a_fault())
+    assert control(url, "/_emulator/faults", method="DELETE") == (200, {"removed": 2})
+    assert control(url, "/_emulator/faults") == (200, [])
+
+
+@pytest.mark.parametrize(("query", "status"), [("?id=9", 404), ("?id=x", 400), ("?fault=1", 400)])
+def test_a_fault_that_is_not_there_is_not_all_of_them(url: str, query: str, status: int) -> None:
+    control(url, "/_emulator/faults", a_fault())
+    assert control(url, f"/_emulator/faults{query}", method="DELETE")[0] == status
+    assert len(control(url, "/_emulator/faults")[1]) == 1
+
+
+def test_an_answer_that_comes_too_late_is_a_time_out_for_the_client(url: str) -> None:
+    control(
+        url,
+        "/_emulator/faults",
+        {"project_version_arn": VERSION, "operation": "StartProjectVersion", "delay_wall_seconds": 1.5, "times": 1},
+    )
+    client = make_client(url, read_timeout=0.5)
+    with pytest.raises(ReadTimeoutError):
+        client.start_project_version(ProjectVersionArn=VERSION, MinInferenceUnits=1)
+    # Meanwhile others are answered, and the start has taken effect.
+    [seen] = client.describe_project_versions(ProjectArn=PROJECT)["ProjectVersionDescriptions"]
+    assert seen["Status"] == "STARTING"
+    with pytest.raises(client.exceptions.ResourceInUseException):
+        client.start_project_version(ProjectVersionArn=VERSION, MinInferenceUnits=1)
+
+
+def test_an_answer_that_comes_late_comes(url: str, client: Client) -> None:
+    control(url, "/_emulator/faults", {**a_fault(), "error": None, "delay_wall_seconds": 0.3})
+    began = time.monotonic()
+    assert client.start_project_version(ProjectVersionArn=VERSION, MinInferenceUnits=1)["Status"] == "STARTING"
+    assert time.monotonic() - began >= 0.3
+
+
+def test_a_models_behaviour_is_switched_over_http_and_reset(client: Client, url: str, clock: ManualClock) -> None:
+    body = {"project_version_arn": VERSION}
+    status, answer = control(url, "/_emulator/models/settings", {**body, "start_seconds": 5, "shown_status": "ODD"})
+    assert status == 200
+    changed = {name: answer["settings"][name] for name in ("start_seconds", "shown_status", "stop_ends")}
+    assert changed == {"start_seconds": 5, "shown_status": "ODD", "stop_ends": "STOPPED"}
+    client.start_project_version(ProjectVersionArn=VERSION, MinInferenceUnits=1)
+    clock.advance(5)
+    [seen] = client.describe_project_versions(ProjectArn=PROJECT)["ProjectVersionDescriptions"]
+    assert seen["Status"] == "ODD"
+    assert control(url, "/_emulator/models/fail", body) == (200, {"status": "FAILED"})
+    assert control(url, "/_emulator/models/delete", body) == (200, {"status": "DELETED"})
+    assert client.describe_project_versions(ProjectArn=PROJECT)["ProjectVersionDescriptions"] == []
+    assert control(url, "/_emulator/faults", a_fault())[0] == 409
+    assert control(url, "/_emulator/models/reset", body) == (200, {"status": "STOPPED"})
+    [seen] = client.describe_project_versions(ProjectArn=PROJECT)["ProjectVersionDescriptions"]
+    assert seen["Status"] == "STOPPED"
+    history = control(url, "/_emulator/models")[1]["models"][VERSION]["history"]
+    assert [entry["cause"] for entry in history[1:]] == [
+        "StartProjectVersion",
+        "start completed",
+        "made to fail",
+        "deleted",
+        "reset",
+    ]
 
 
 @pytest.mark.parametrize("target", ["RekognitionService.Nonsense", "", "Other.StopProjectVersion"])
