@@ -91,7 +91,7 @@ def messages(stack: LocalStack, *outputs: str) -> int:
 
 def broken(stack: LocalStack, uploads: Iterable[Uploaded]) -> list[str]:
     """Return a sentence for each way in which an invariant is broken; none is what everybody wants."""
-    return [*_lost(stack, list(uploads)), *_doubled(final_bucket(stack)), *_left_running(stack)]
+    return [*_lost(stack, list(uploads)), *_doubled(final_bucket(stack)), *left_running(stack)]
 
 
 def _lost(stack: LocalStack, uploads: list[Uploaded]) -> list[str]:
@@ -127,7 +127,8 @@ def _doubled(final: FinalBucket) -> list[str]:
     ]
 
 
-def _left_running(stack: LocalStack) -> list[str]:
+def left_running(stack: LocalStack) -> list[str]:
+    """Return a sentence for each part that runs although no run goes on."""
     faults = []
     status = stack.meter()["status"]
     if status not in ("STOPPED", "TRAINING_COMPLETED"):

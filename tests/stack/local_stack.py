@@ -3,9 +3,13 @@
 import json
 import os
 import shutil
+import ssl
 import sys
 import tempfile
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +29,10 @@ ACCOUNT = "000000000000"
 START_SECONDS = 60
 # A port that was free may be taken before the server binds it.
 START_ATTEMPTS = 3
+
+
+class RefusedError(Exception):
+    """A local part refused what it was told; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class LocalStack:
         self.outputs: dict[str, Any] = {}
         self.endpoint = ""
         self.emulator_url = ""
+        self._wait_scale = self.time.scale
         self._servers: list[Server] = []
         self._folder = Path()
 
@@ -138,11 +147,23 @@ class LocalStack:
         }
         return Terraform(copy / "terraform" / "examples" / "local", variables, self._trust)
 
-    def apply(self) -> None:
-        """Apply the local example and keep its outputs."""
+    def apply(self, **variables: object) -> None:
+        """Apply the local example, from now on with these variables too, and keep its outputs."""
+        self.terraform.variables |= variables
         self.terraform.init()
         self.terraform.apply()
         self.outputs = self.terraform.outputs()
+
+    def sdk_settings(self) -> dict[str, str]:
+        """Return the SDK's standard settings for a program that is to work on this stack."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_REKOGNITION": self.emulator_url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            **self._trust,
+        }
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
         """Return a client of the stack's `service`, with MiniStack's root credentials."""
@@ -162,8 +183,53 @@ class LocalStack:
 
     def emulator(self, what: str) -> Any:  # noqa: ANN401
         """Return the answer of one of the emulator's own addresses."""
-        with urllib.request.urlopen(f"{self.emulator_url}/_emulator/{what}", timeout=10) as response:
-            return json.load(response)
+        return self._tell("GET", f"{self.emulator_url}/_emulator/{what}")
+
+    def post_emulator(self, path: str, **body: Any) -> Any:  # noqa: ANN401
+        """Tell the emulator something; RefusedError when it refuses."""
+        return self._tell("POST", f"{self.emulator_url}/_emulator/{path}", body)
+
+    def add_fault(self, **rule: Any) -> None:  # noqa: ANN401
+        """Break requests of the functions to a service; the members are those of service_faults.Rule."""
+        self._tell("POST", f"{self.endpoint}/_faults", rule)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the rules in order, each with how many requests it `matched` and to how many it was `applied`."""
+        return self._tell("GET", f"{self.endpoint}/_faults")["faults"]
+
+    def clear_faults(self) -> None:
+        """Remove all rules."""
+        self._tell("DELETE", f"{self.endpoint}/_faults")
+
+    @contextmanager
+    def set_wait_scale(self, scale: float) -> Iterator[None]:
+        """Let Step Functions' waits take another share of their time meanwhile; the emulator's clock stays as it is."""
+        before, self._wait_scale = self._wait_scale, scale
+        try:
+            self._tell_wait_scale()
+            yield
+        finally:
+            self._wait_scale = before
+            self._tell_wait_scale()
+
+    def _tell_wait_scale(self) -> None:
+        wanted = {"stepfunctions._SFN_WAIT_SCALE": self._wait_scale}
+        # It answers 200 whatever it makes of it.
+        if self._tell("POST", f"{self.endpoint}/_ministack/config", wanted) != {"applied": wanted}:
+            raise RefusedError(f"MiniStack did not take {wanted}")
+
+    def _tell(self, method: str, url: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+        request = urllib.request.Request(url, json.dumps(body).encode() if body is not None else None, method=method)
+        trust = ssl.create_default_context(cafile=self._certificate) if url.startswith("https:") else None
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=trust) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise RefusedError(f"{method} {url}: {error.code} {error.read().decode(errors='replace')}") from error
+
+    def log(self, name: str) -> str:
+        """Return all that one part has printed: "MiniStack", whose log holds the functions' too."""
+        return next(server.log.read_text(errors="replace") for server in self._servers if server.name == name)
 
     def log_tail(self) -> str:
         """Return the end of what MiniStack and the functions printed, for a failure's report."""

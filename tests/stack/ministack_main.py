@@ -10,14 +10,40 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
+from xml.sax.saxutils import escape
 
+import distributed_map
+import service_faults
+from ministack import app
 from ministack.core import iam_actions, lambda_runtime
-from ministack.services import lambda_svc, stepfunctions
+from ministack.services import cloudwatch, lambda_svc, s3, stepfunctions, sts
 
 PINNED = "1.5.33"
 
 # Between them a worker hands the exception's name to the server; the character is in no message of ours.
 MARK = "\x1f"
+
+# What MiniStack says of a function whose process died.
+DIED = "Worker process died"
+
+# What MiniStack takes of an alarm and does not tell in XML.
+ALARM_FIELDS = (
+    "ActionsEnabled",
+    "AlarmActions",
+    "AlarmDescription",
+    "Dimensions",
+    "EvaluateLowSampleCountPercentile",
+    "ExtendedStatistic",
+    "InsufficientDataActions",
+    "Metrics",
+    "OKActions",
+    "Period",
+    "Statistic",
+    "ThresholdMetricId",
+    "TreatMissingData",
+    "Unit",
+)
+ALARM_OPERATIONS = ("DescribeAlarms", "PutCompositeAlarm", "PutMetricAlarm")
 
 
 def expect(condition: bool, gap: str) -> None:
@@ -29,13 +55,15 @@ def expect(condition: bool, gap: str) -> None:
 def keep_exception_names() -> None:
     """Hand on the class name of an exception raised in a handler; MiniStack says Runtime.HandlerError for all.
 
-    Lambda's errorType is that name, and Step Functions' Retry and Catch go by it.
+    Lambda's errorType is that name, and Step Functions' Retry and Catch go by it. A process that died is a
+    Runtime.ExitError.
     https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
     """
     plain = '{"status": "error", "error": str(e), "trace"'
     named = '{"status": "error", "error": "\\x1f" + type(e).__name__ + "\\x1f" + str(e), "trace"'
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
     expect(script.count(plain) == 1, "keeping exceptions' names")
+    expect(f'"error": "{DIED}"' in inspect.getsource(lambda_runtime.Worker.invoke), "naming a process that died")
     lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(plain, named)
 
     execute = lambda_svc._execute_function_warm
@@ -45,6 +73,9 @@ def keep_exception_names() -> None:
         body = result.get("body")
         if result.get("error") and isinstance(body, dict) and body.get("errorMessage", "").startswith(MARK):
             _, body["errorType"], body["errorMessage"] = body["errorMessage"].split(MARK, 2)
+        elif result.get("error") and isinstance(body, dict) and body.get("errorMessage") == DIED:
+            message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+            body |= {"errorType": "Runtime.ExitError", "errorMessage": message}
         return result
 
     lambda_svc._execute_function_warm = execute_and_name
@@ -94,11 +125,98 @@ def name_actions_on_one_mapping() -> None:
     iam_actions._lambda_action = named_by_path
 
 
+def keep_alarm_fields() -> None:
+    """Describe alarms to Terraform with all that it asked for; MiniStack tells half, and every plan would set the rest.
+
+    Terraform speaks the query protocol: what DescribeAlarms answers has the names that PutMetricAlarm and
+    PutCompositeAlarm take. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
+    """
+    requested: dict[str, dict[str, Any]] = {}
+    described = inspect.getsource(cloudwatch._describe_alarms)
+    gap = "keeping the fields of alarms"
+    expect("<AlarmName>{a['AlarmName']}</AlarmName>" in described and "_xml(" in described, gap)
+    expect(not any(f"<{name}>" in described for name in ALARM_FIELDS), gap)
+    expect(all(f'"{name}": _' in inspect.getsource(cloudwatch.handle_request) for name in ALARM_OPERATIONS), gap)
+
+    def nested(parameters: dict[str, list[str]]) -> dict[str, Any]:
+        tree: dict[str, Any] = {}
+        for name, values in parameters.items():
+            *parents, leaf = name.split(".")
+            node = tree
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[leaf] = values[0]
+        return tree
+
+    def xml(node: Any) -> str:  # noqa: ANN401
+        if not isinstance(node, dict):
+            return escape(node)
+        # A list is numbered from 1 under one name.
+        pairs = [
+            (name, child)
+            for name, value in node.items()
+            for child in ([value[number] for number in sorted(value, key=int)] if name == "member" else [value])
+        ]
+        return "".join(f"<{name}>{xml(child)}</{name}>" for name, child in pairs)
+
+    def keeping(put: Callable[..., Any]) -> Callable[..., Any]:
+        def put_and_keep(parameters: dict[str, Any], *rest: Any) -> Any:  # noqa: ANN401
+            answer = put(parameters, *rest)
+            if answer[0] == 200 and "AlarmName" in parameters:
+                asked = nested(parameters)
+                requested[asked["AlarmName"]] = {name: asked[name] for name in ALARM_FIELDS if name in asked}
+            return answer
+
+        return put_and_keep
+
+    describe = cloudwatch._describe_alarms
+
+    def describe_fully(parameters: dict[str, Any], *rest: Any) -> Any:  # noqa: ANN401
+        status, headers, body = describe(parameters, *rest)
+        for name, fields in requested.items() if "xml" in headers.get("Content-Type", "") else ():
+            head = f"<AlarmName>{name}</AlarmName>".encode()
+            body = body.replace(head, head + xml({"ActionsEnabled": "true"} | fields).encode())
+        return status, headers, body
+
+    cloudwatch._put_metric_alarm = keeping(cloudwatch._put_metric_alarm)
+    cloudwatch._put_composite_alarm = keeping(cloudwatch._put_composite_alarm)
+    cloudwatch._describe_alarms = describe_fully
+
+
+def inject_faults() -> None:
+    """Let tests break requests to services, and kill the function that made one; see service_faults."""
+    script, depth = lambda_runtime._PYTHON_WORKER_SCRIPT, "        depth = os.environ.get("
+    expect(script.count(depth) == 1, "naming the process that calls")
+    expect("await _dispatch_service_request(" in inspect.getsource(app.app), "injecting faults")
+    named = f'        params["headers"]["{service_faults.WORKER_HEADER}"] = str(os.getpid())\n'
+    lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(depth, named + depth)
+    service_faults.install(app, iam_actions, lambda_runtime, sts)
+
+
+def name_actions_of_batches() -> None:
+    """Check a batch of SQS as the single action; MiniStack checks actions that IAM does not have.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api.html
+    """
+    named = iam_actions._action_from_target
+    batch = named({"x-amz-target": "AmazonSQS.SendMessageBatch"})
+    expect(batch == "SendMessageBatch", "naming actions of SQS's batches")
+
+    def named_as_one(headers: dict[str, str]) -> str | None:
+        action = named(headers)
+        of_sqs = headers.get("x-amz-target", "").startswith("AmazonSQS.")
+        return action.removesuffix("Batch") if action and of_sqs else action
+
+    iam_actions._action_from_target = named_as_one
+
+
 if __name__ == "__main__":
     expect(version("ministack") == PINNED, "this launcher")
     keep_exception_names()
     keep_tracing_configurations()
     name_actions_on_one_mapping()
-    from ministack.app import main
-
-    main()
+    name_actions_of_batches()
+    keep_alarm_fields()
+    distributed_map.install(stepfunctions, s3, expect)
+    inject_faults()
+    app.main()

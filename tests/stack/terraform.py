@@ -64,7 +64,7 @@ class Terraform:
         """`extra` is added to the environment."""
         self._folder = folder
         self._extra = extra or {}
-        self._variables = [f"-var={name}={value}" for name, value in (variables or {}).items()]
+        self.variables: dict[str, object] = dict(variables or {})
 
     def init(self) -> None:
         """Initialise without a backend."""
@@ -73,11 +73,11 @@ class Terraform:
 
     def apply(self) -> None:
         """Apply without asking."""
-        self.run("apply", "-auto-approve", "-parallelism=30", *self._variables)
+        self.run("apply", "-auto-approve", "-parallelism=30", *self._arguments())
 
     def destroy(self) -> None:
         """Destroy without asking."""
-        self.run("destroy", "-auto-approve", "-parallelism=30", *self._variables)
+        self.run("destroy", "-auto-approve", "-parallelism=30", *self._arguments())
 
     def outputs(self) -> dict[str, Any]:
         """Return the values of the outputs."""
@@ -86,13 +86,16 @@ class Terraform:
     def planned_changes(self) -> list[str]:
         """Return the addresses that a plan would change, with what it would do to them."""
         plan = self._folder / "again.tfplan"
-        self.run("plan", f"-out={plan}", *self._variables)
+        self.run("plan", f"-out={plan}", *self._arguments())
         shown = json.loads(self.run("show", "-json", str(plan)))
         return [
             f"{change['address']}: {'/'.join(change['change']['actions'])}"
             for change in shown.get("resource_changes", [])
             if change["change"]["actions"] not in (["no-op"], ["read"])
         ]
+
+    def _arguments(self) -> list[str]:
+        return [f"-var={name}={value}" for name, value in self.variables.items()]
 
     def run(self, *arguments: str) -> str:
         """Run one command and return what it printed; TerraformError with its errors when it failed."""

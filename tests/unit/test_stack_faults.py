@@ -1,0 +1,220 @@
+"""What the launcher adds to MiniStack: faults of its services, killed functions, distributed maps with batches."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.stack.local_stack import LocalStack, RefusedError
+from tests.stack.service_faults import ROOT, Call, Rule, Rules, s3_operation
+
+BUCKET, ROLE = "some-bucket", "arn:aws:iam::000000000000:role/worker"
+FUNCTION = """
+import boto3
+from botocore.exceptions import ClientError
+
+s3 = boto3.client("s3")
+
+def handler(event, context):
+    if "put" not in event:
+        return event
+    try:
+        s3.put_object(Bucket="some-bucket", Key=event["put"], Body=b"")
+    except ClientError as error:
+        return [error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]]
+"""
+
+
+def call(**members: str) -> Call:
+    usual = {"service": "s3", "operation": "PutObject", "resource": "bucket/processed/a.png", "caller": "analyze-image"}
+    return Call(**(usual | members))
+
+
+def rule(**members: Any) -> Rule:  # noqa: ANN401
+    return Rule(**({"service": "s3", "error": "SlowDown"} | members))
+
+
+@pytest.mark.parametrize(
+    ("members", "other"),
+    [
+        ({}, {"service": "sqs"}),
+        ({"operation": "PutObject|CopyObject"}, {"operation": "PutObjectTagging"}),
+        ({"resource": r"^bucket/processed/.*\.png$"}, {"resource": "bucket/failed/a.png"}),
+        ({"caller": "analyze"}, {"caller": "record-run"}),
+        ({}, {"caller": ROOT}),
+    ],
+)
+def test_a_rule_is_about_the_requests_that_it_names_and_never_about_root_unless_it_says_so(
+    members: dict[str, Any], other: dict[str, str]
+) -> None:
+    assert rule(**members).matches(call())
+    assert not rule(**members).matches(call(**other))
+    assert rule(caller=ROOT).matches(call(caller=ROOT))
+
+
+def test_a_rule_skips_what_comes_before_its_turn_and_ends_when_it_is_spent() -> None:
+    rules = Rules()
+    for added in ({"after": 1, "times": 2}, {"error": "InternalError", "times": None}):
+        assert rules.control("POST", json.dumps({"service": "s3", "error": "SlowDown"} | added).encode())[0] == 200
+    applied = [rules.due(call()) for _ in range(4)]
+    assert [each and each.error for each in applied] == ["InternalError", "SlowDown", "SlowDown", "InternalError"]
+    _, listed = rules.control("GET", b"")
+    assert [(each["matched"], each["applied"]) for each in listed["faults"]] == [(4, 2), (2, 2)]
+    rules.control("DELETE", b"")
+    assert not rules
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"service": "s3"}, "needs error, hang_seconds or kill"),
+        ({"service": "s3", "eror": "SlowDown"}, "unknown: eror"),
+        ({"error": "SlowDown"}, "'service'"),
+        ({"service": "s3", "error": "SlowDown", "resource": "("}, "missing )"),
+        ({"service": "s3", "hang_seconds": 1, "carried_out": True}, "always carried out"),
+        ({"service": "s3", "error": "SlowDown", "details": {"a": 1}}, "XML"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(members: dict[str, Any], reason: str) -> None:
+    status, answer = Rules().control("POST", json.dumps(members).encode())
+    assert status == 400
+    assert reason in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "operation"),
+    [
+        ("PUT /bucket/a/b.png", {}, "PutObject"),
+        ("PUT /bucket/a/b.png", {"x-amz-copy-source": "source/b.png"}, "CopyObject"),
+        ("HEAD /bucket/a", {}, "HeadObject"),
+        ("GET /bucket/a", {}, "GetObject"),
+        ("GET /bucket/a?tagging", {}, "GetObjectTagging"),
+        ("DELETE /bucket/a?versionId", {}, "DeleteObject"),
+        ("GET /bucket?list-type", {}, "ListObjectsV2"),
+        ("GET /bucket?versions", {}, "ListObjectVersions"),
+        ("POST /bucket?delete", {}, "DeleteObjects"),
+        ("PUT /bucket?policy", {}, "PUT:Bucket:policy"),
+    ],
+)
+def test_operations_of_s3_are_told_by_their_request(request_line: str, headers: dict[str, str], operation: str) -> None:
+    method, target = request_line.split()
+    path, _, query = target.partition("?")
+    assert s3_operation(method, path, headers, {query: [""]} if query else {}) == operation
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[LocalStack]:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("index.py", FUNCTION)
+    with LocalStack("faults") as local:
+        local.client("s3").create_bucket(Bucket=BUCKET)
+        local.client("lambda").create_function(
+            FunctionName="worker",
+            Runtime="python3.13",
+            Handler="index.handler",
+            Role=ROLE,
+            Code={"ZipFile": packed.getvalue()},
+        )
+        yield local
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "stack" in request.fixturenames:
+        request.getfixturevalue("stack").clear_faults()
+
+
+def put(stack: LocalStack, key: str) -> Any:  # noqa: ANN401
+    """What a function answers that puts an object."""
+    answer = stack.client("lambda").invoke(FunctionName="worker", Payload=json.dumps({"put": key}))
+    return json.load(answer["Payload"])
+
+
+def keys(stack: LocalStack, prefix: str) -> list[str]:
+    return [
+        entry["Key"] for entry in stack.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    ]
+
+
+def test_a_function_sees_an_error_instead_of_its_request_or_after_it(stack: LocalStack) -> None:
+    stack.add_fault(service="s3", operation="PutObject", resource="not-there", error="PreconditionFailed")
+    stack.add_fault(service="s3", operation="PutObject", resource="there", error="AccessDenied", carried_out=True)
+    stack.client("s3").put_object(Bucket=BUCKET, Key="error/by-root", Body=b"")
+    assert put(stack, "error/not-there") == ["PreconditionFailed", 412]
+    assert put(stack, "error/there") == ["AccessDenied", 403]
+    assert put(stack, "error/afterwards") is None
+    assert keys(stack, "error/") == ["error/afterwards", "error/by-root", "error/there"]
+    assert [fault["applied"] for fault in stack.faults()] == [1, 1]
+
+
+def test_a_request_can_hang(stack: LocalStack) -> None:
+    stack.add_fault(service="s3", operation="PutObject", hang_seconds=0.5)
+    began = time.monotonic()
+    assert put(stack, "hang") is None
+    assert time.monotonic() - began > 0.5
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_function_is_killed_at_a_request_and_the_next_call_works(stack: LocalStack, carried_out: bool) -> None:
+    stack.add_fault(service="s3", operation="PutObject", kill=True, carried_out=carried_out)
+    assert put(stack, f"kill/{carried_out}")["errorType"] == "Runtime.ExitError"
+    assert bool(keys(stack, f"kill/{carried_out}")) is carried_out
+    assert put(stack, "kill/next") is None
+
+
+def test_what_is_refused_says_why(stack: LocalStack) -> None:
+    with pytest.raises(RefusedError, match="unknown: eror"):
+        stack.add_fault(service="s3", eror="SlowDown")
+    with pytest.raises(RefusedError, match="missing: project_arn"):
+        stack.post_emulator("models")
+    with stack.set_wait_scale(0), pytest.raises(RefusedError), stack.set_wait_scale(-1):
+        pass
+
+
+def test_a_distributed_map_hands_a_bucket_to_a_function_in_batches(stack: LocalStack) -> None:
+    for number in range(25):
+        stack.client("s3").put_object(Bucket=BUCKET, Key=f"map/{number:02}.png", Body=b"x" * number)
+    invoke = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {"FunctionName": "worker", "Payload": "{% $states.input %}"},
+        "Output": "{% $states.result.Payload %}",
+        "End": True,
+    }
+    batches = {
+        "Type": "Map",
+        "ItemReader": {
+            "Resource": "arn:aws:states:::s3:listObjectsV2",
+            "Arguments": {"Bucket": BUCKET, "Prefix": "{% $prefix %}"},
+        },
+        "ItemBatcher": {"MaxItemsPerBatch": 10, "BatchInput": {"run_id": "{% $states.context.Execution.Name %}"}},
+        "MaxConcurrency": 2,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+            "StartAt": "Invoke",
+            "States": {"Invoke": invoke},
+        },
+        "End": True,
+    }
+    first = {"Type": "Pass", "Assign": {"prefix": "{% $states.input.prefix %}"}, "Next": "Map"}
+    definition = {"QueryLanguage": "JSONata", "StartAt": "First", "States": {"First": first, "Map": batches}}
+    machines = stack.client("stepfunctions")
+    machine = machines.create_state_machine(name="batches", roleArn=ROLE, definition=json.dumps(definition))
+    started = machines.start_execution(
+        stateMachineArn=machine["stateMachineArn"], name="run", input=json.dumps({"prefix": "map/"})
+    )
+    while (execution := machines.describe_execution(executionArn=started["executionArn"]))["status"] == "RUNNING":
+        time.sleep(0.05)
+    assert execution["status"] == "SUCCEEDED", execution
+    output = json.loads(execution["output"])
+    assert [len(batch["Items"]) for batch in output] == [10, 10, 5]
+    assert all(batch["BatchInput"] == {"run_id": "run"} for batch in output)
+    last = output[-1]["Items"][-1]
+    assert sorted(last) == ["Etag", "Key", "LastModified", "Size", "StorageClass"]
+    assert (last["Key"], last["Size"]) == ("map/24.png", 24)
