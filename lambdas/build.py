@@ -17,7 +17,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
-FUNCTIONS = ("analyze_image", "check_queue", "record_run", "start_model", "stop_model", "toggle_trigger")
+FUNCTIONS = (
+    "analyze_image",
+    "check_queue",
+    "reconcile",
+    "record_run",
+    "start_model",
+    "stop_model",
+    "toggle_trigger",
+    "watchdog",
+)
 SHARED = "shared"
 REQUIREMENTS = SOURCES / "requirements.txt"
 

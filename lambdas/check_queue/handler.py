@@ -1,5 +1,9 @@
-"""Lambda handler: `{"run_id": …, "phase": "before_start" | "draining" | "closed", "before": sample | null}`."""
+"""Lambda handler: `{"run_id": …, "phase": "before_start" | "draining" | "closed", "before": sample | null}`.
 
+The phase "closed" also takes `"take_more": bool`.
+"""
+
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -10,6 +14,7 @@ from check_queue.queue import ImageQueue
 from check_queue.queue_watch import QueueWatch
 from shared import environment
 from shared.clients import client
+from shared.dead_letters import DeadLetters
 from shared.errors import ConfigurationError
 from shared.lease import Lease
 from shared.run_record import RunRecords
@@ -20,13 +25,13 @@ from shared.telemetry import logger, tracer
 def _queue_watch() -> QueueWatch:
     dynamodb = client("dynamodb")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
-    lease_seconds = environment.integer("LEASE_SECONDS")
+    sqs = client("sqs")
+    dead_letters = DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
     return QueueWatch(
-        ImageQueue(client("sqs"), environment.text("QUEUE_URL")),
-        Lease(dynamodb, table, model_arn, lease_seconds),
+        ImageQueue(sqs, environment.text("QUEUE_URL"), dead_letters),
+        Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
         RunRecords(dynamodb, table, model_arn),
-        # Each look renews the lease, so that two looks in a row may fail before it runs out.
-        longest_wait=lease_seconds // 3,
+        longest_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),
     )
 
 
@@ -43,6 +48,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         case "draining":
             return _queue_watch().draining(run_id, before)
         case "closed":
-            return _queue_watch().closed(run_id, before)
+            return _queue_watch().closed(run_id, before, take_more=event["take_more"])
         case phase:
             raise ConfigurationError(f"phase must be before_start, draining or closed, not {phase!r}")

@@ -14,7 +14,13 @@ EMPTY_SAMPLE_SECONDS = 20
 # https://docs.aws.amazon.com/general/latest/gr/rekognition.html
 FASTEST_IMAGES_PER_SECOND = 50
 SHORTEST_WAIT_SECONDS = 15
-LONGEST_WAIT_SECONDS = 300
+
+# A wait is also how late trouble is noticed on a running model: a minute, or a twentieth of the time watched so far.
+# Waits that grow like that keep a run of ten days far below the 25,000 events that an execution may have.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+MINUTE_SECONDS = 60
+WATCHED_SHARE = 20
+LONGEST_WAIT_SECONDS = 1800
 
 # Batches in flight when the trigger closes finish by themselves; they are looked for this often.
 IN_FLIGHT_WAIT_SECONDS = 5
@@ -22,6 +28,10 @@ IN_FLIGHT_WAIT_SECONDS = 5
 # A model that labels nothing for this long although messages wait is money for nothing: the run ends, and the
 # messages wait for the next one.
 NO_PROGRESS_SECONDS = 180
+
+# Refusals of the whole analysis (the model is not running, a permission is missing) end the run sooner. Not at once: a
+# model that has just become RUNNING may refuse for a moment.
+BLOCKED_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -39,13 +49,24 @@ class Backlog:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """What the analysis has written down so far."""
+
+    images_done: int
+    refused: int
+
+
+@dataclass(frozen=True)
 class Sample:
     """One look at the queue while the model runs, and what it adds to the looks before."""
 
     total: int
     images_done: int
+    # Messages refused up to the last look that found progress.
+    refused_before: int = 0
     empty_samples: int = 0
     idle_seconds: int = 0
+    watched_seconds: int = 0
     wait_seconds: int = 0
 
     @classmethod
@@ -60,26 +81,38 @@ class Sample:
         return asdict(self)
 
 
-def sample_draining(backlog: Backlog, images_done: int, before: Sample | None, longest_wait: int) -> Sample:
-    """Look at the queue while its trigger is open; `longest_wait` is in seconds."""
+def sample_draining(backlog: Backlog, progress: Progress, before: Sample | None, seconds_left: int) -> Sample:
+    """Look at the queue while its trigger is open, `seconds_left` before the run has to end."""
+    watched = before.watched_seconds + before.wait_seconds if before else 0
     if backlog.total == 0:
-        empty = (before.empty_samples if before else 0) + 1
-        return Sample(total=0, images_done=images_done, empty_samples=empty, wait_seconds=EMPTY_SAMPLE_SECONDS)
-    wait = backlog.total // FASTEST_IMAGES_PER_SECOND
+        return Sample(
+            total=0,
+            images_done=progress.images_done,
+            refused_before=progress.refused,
+            empty_samples=(before.empty_samples if before else 0) + 1,
+            watched_seconds=watched,
+            wait_seconds=EMPTY_SAMPLE_SECONDS,
+        )
+    idle = _idle_seconds(progress.images_done, before)
+    longest = min(LONGEST_WAIT_SECONDS, max(MINUTE_SECONDS, watched // WATCHED_SHARE), seconds_left)
     return Sample(
         total=backlog.total,
-        images_done=images_done,
-        idle_seconds=_idle_seconds(images_done, before),
-        wait_seconds=max(SHORTEST_WAIT_SECONDS, min(wait, LONGEST_WAIT_SECONDS, longest_wait)),
+        images_done=progress.images_done,
+        refused_before=before.refused_before if before and idle else progress.refused,
+        idle_seconds=idle,
+        watched_seconds=watched,
+        wait_seconds=max(SHORTEST_WAIT_SECONDS, min(backlog.total // FASTEST_IMAGES_PER_SECOND, longest)),
     )
 
 
-def sample_closed(backlog: Backlog, images_done: int, before: Sample | None) -> Sample:
+def sample_closed(backlog: Backlog, progress: Progress, before: Sample | None) -> Sample:
     """Look at the queue once its trigger is closed."""
     return Sample(
         total=backlog.total,
-        images_done=images_done,
-        idle_seconds=_idle_seconds(images_done, before) if backlog.total else 0,
+        images_done=progress.images_done,
+        refused_before=progress.refused,
+        idle_seconds=_idle_seconds(progress.images_done, before) if backlog.total else 0,
+        watched_seconds=before.watched_seconds + before.wait_seconds if before else 0,
         wait_seconds=IN_FLIGHT_WAIT_SECONDS,
     )
 
@@ -99,3 +132,8 @@ def is_drained(sample: Sample) -> bool:
 def is_stuck(sample: Sample) -> bool:
     """Whether messages wait and nothing has got done for too long."""
     return sample.idle_seconds >= NO_PROGRESS_SECONDS
+
+
+def is_blocked(sample: Sample, progress: Progress) -> bool:
+    """Whether messages were refused since an image last ended, for longer than a model needs to settle."""
+    return sample.idle_seconds >= BLOCKED_SECONDS and progress.refused > sample.refused_before

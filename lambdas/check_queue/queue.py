@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from check_queue.logic import Backlog
+from shared.dead_letters import DeadLetters
 
 # Above this many messages some are images: S3 sends one test event each time the notification is configured.
 PEEKED_AT_MOST = 10
@@ -25,9 +26,10 @@ class Peek:
 class ImageQueue:
     """The SQS queue that S3 notifies."""
 
-    def __init__(self, sqs: Any, url: str) -> None:  # noqa: ANN401
+    def __init__(self, sqs: Any, url: str, dead_letters: DeadLetters) -> None:  # noqa: ANN401
         self._sqs = sqs
         self._url = url
+        self._dead_letters = dead_letters
 
     def count(self) -> Backlog:
         """Return the approximate counts; SQS answers them as strings."""
@@ -41,8 +43,8 @@ class ImageQueue:
         ]
         return Backlog(**{field: int(attributes[name]) for field, name in names.items()})
 
-    def peek(self) -> Peek:
-        """Look at a short queue's messages: acknowledge S3's test events, and put the others back.
+    def peek(self, run_id: str) -> Peek:
+        """Look at a short queue's messages: acknowledge S3's test events, set foreign ones aside, put images back.
 
         A receive may return fewer messages than there are, so it is repeated until an image is found, nothing comes,
         or a queue as short as was counted must be through. A look counts as a receive, which the queue's
@@ -63,10 +65,14 @@ class ImageQueue:
             for message in messages:
                 kind = kind_of(message["Body"])
                 kinds[kind] += 1
-                if kind == "test_events":
-                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-                else:
+                if kind == "images":
                     to_put_back.append(message["ReceiptHandle"])
+                    continue
+                if kind == "foreign":
+                    self._dead_letters.set_aside(
+                        message["Body"], code="ForeignMessage", reason="not an S3 event message", run_id=run_id
+                    )
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
             if kinds["images"]:
                 break
         for handle in to_put_back:

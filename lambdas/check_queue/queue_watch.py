@@ -1,77 +1,113 @@
 """The looks at the queue that a run takes, each of which also renews the run's lease."""
 
+from datetime import timedelta
 from typing import Any
 
-from check_queue.logic import Backlog, Sample, is_drained, is_stuck, sample_closed, sample_draining
+from check_queue.logic import (
+    Backlog,
+    Progress,
+    Sample,
+    is_blocked,
+    is_drained,
+    is_stuck,
+    sample_closed,
+    sample_draining,
+)
 from check_queue.queue import PEEKED_AT_MOST, ImageQueue
-from shared.errors import NoProgress
+from shared.errors import AnalysisBlocked, NoProgress
+from shared.instants import now
 from shared.lease import Lease
-from shared.run_record import RunRecords
+from shared.run_record import RunRecord, RunRecords
 from shared.telemetry import logger
 
 
 class QueueWatch:
     """Looks at the queue on behalf of one run."""
 
-    def __init__(self, queue: ImageQueue, lease: Lease, records: RunRecords, longest_wait: int) -> None:
+    def __init__(self, queue: ImageQueue, lease: Lease, records: RunRecords, longest_run: timedelta) -> None:
         self._queue = queue
         self._lease = lease
         self._records = records
-        self._longest_wait = longest_wait
+        self._longest_run = longest_run
 
     def before_start(self, run_id: str) -> dict[str, Any]:
         """Say whether there is an image to start the model for: `work` or `nothing_to_do`."""
         known_to_wait = self._lease.renew(run_id).images_waiting
         backlog = self._queue.count()
         if backlog.total == 0:
-            has_work = False
-        elif known_to_wait or backlog.in_flight > 0 or backlog.total > PEEKED_AT_MOST:
+            self._lease.note_queue_empty(run_id)
+            return self._answer("nothing_to_do", backlog, None)
+        if known_to_wait or backlog.in_flight > 0 or backlog.total > PEEKED_AT_MOST:
             has_work = True
         else:
-            has_work = self._finds_an_image() or backlog.delayed > 0
+            has_work = self._finds_an_image(run_id) or backlog.delayed > 0
         if has_work != known_to_wait:
             # Each look into the queue is a receive: a model that is refused for hours must not use an image's up.
             self._lease.note_images_waiting(run_id, waiting=has_work)
         return self._answer("work" if has_work else "nothing_to_do", backlog, None)
 
-    def _finds_an_image(self) -> bool:
-        peek = self._queue.peek()
+    def _finds_an_image(self, run_id: str) -> bool:
+        peek = self._queue.peek(run_id)
         logger.info("looked into the queue", images=peek.images, test_events=peek.test_events)
         if peek.foreign:
             logger.error(
-                "messages in the image queue are no S3 events; they go to the dead-letter queue after repeated "
-                "receives. Find out who sends to this queue.",
+                "messages in the image queue were no S3 events; they are kept in the dead-letter queue. Find out who "
+                "sends to this queue.",
                 foreign=peek.foreign,
             )
         return peek.images > 0
 
     def draining(self, run_id: str, before: Sample | None) -> dict[str, Any]:
-        """Say whether the queue is `busy` or `drained` while the trigger is open; NoProgress when it is stuck."""
-        self._lease.renew(run_id)
-        backlog = self._queue.count()
-        sample = sample_draining(backlog, self._images_done(run_id), before, self._longest_wait)
-        self._raise_if_stuck(sample)
-        return self._answer("drained" if is_drained(sample) else "busy", backlog, sample)
+        """Say whether the queue is `busy` or `drained` while the trigger is open, or the run is `out_of_time`.
 
-    def closed(self, run_id: str, before: Sample | None) -> dict[str, Any]:
-        """Say what is left once the trigger is closed: `empty`, `in_flight` or `more_work`."""
+        Errors: LeaseLost; AnalysisBlocked and NoProgress when the model runs and nothing gets done.
+        """
+        record = self._records.read(run_id)
+        seconds_left = self._seconds_left(record)
+        backlog, progress = self._queue.count(), Progress(record.images_done, record.refused)
+        sample = sample_draining(backlog, progress, before, seconds_left)
+        self._lease.renew(run_id, quiet_seconds=sample.wait_seconds)
+        self._raise_if_idle(sample, record, progress)
+        if is_drained(sample):
+            return self._answer("drained", backlog, sample)
+        if seconds_left <= 0:
+            logger.warning("the run has lasted as long as it may; the rest waits for the next one", left=backlog.total)
+            return self._answer("out_of_time", backlog, sample)
+        return self._answer("busy", backlog, sample)
+
+    def closed(self, run_id: str, before: Sample | None, *, take_more: bool) -> dict[str, Any]:
+        """Say what is left once the trigger is closed: `in_flight`, `more_work`, or `empty`, which is the end.
+
+        Unless the run is to `take_more`, what waits is left for the next run.
+        """
+        record = self._records.read(run_id)
+        backlog, progress = self._queue.count(), Progress(record.images_done, record.refused)
+        sample = sample_closed(backlog, progress, before)
         self._lease.renew(run_id)
-        backlog = self._queue.count()
-        sample = sample_closed(backlog, self._images_done(run_id), before)
-        self._raise_if_stuck(sample)
-        if backlog.visible + backlog.delayed > 0:
+        self._raise_if_idle(sample, record, progress)
+        if take_more and backlog.visible + backlog.delayed > 0:
             verdict = "more_work"
         elif backlog.in_flight > 0:
             verdict = "in_flight"
         else:
             verdict = "empty"
-            self._lease.note_images_waiting(run_id, waiting=False)
+            if backlog.total == 0:
+                self._lease.note_queue_empty(run_id)
         return self._answer(verdict, backlog, sample)
 
-    def _images_done(self, run_id: str) -> int:
-        return self._records.read(run_id).images_done
+    def _seconds_left(self, record: RunRecord) -> int:
+        if record.started_at is None:
+            return int(self._longest_run.total_seconds())
+        return int((record.started_at + self._longest_run - now()).total_seconds())
 
-    def _raise_if_stuck(self, sample: Sample) -> None:
+    def _raise_if_idle(self, sample: Sample, record: RunRecord, progress: Progress) -> None:
+        if is_blocked(sample, progress):
+            raise AnalysisBlocked(
+                f"{sample.total} messages are in the queue, none was finished for {sample.idle_seconds} s, and the "
+                f"analysis sends them back: {record.refusal}. The trigger is closed and the model stopped; the images "
+                "wait for the next run. ResourceNotReadyException means that the model failed or that somebody "
+                "stopped it; anything else is a permission or a name to put right."
+            )
         if is_stuck(sample):
             raise NoProgress(
                 f"{sample.total} messages are in the queue and none was finished for {sample.idle_seconds} s with the "

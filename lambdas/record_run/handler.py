@@ -5,12 +5,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from record_run.logic import Outcome, readable_error
 from record_run.run_book import RunBook
 from shared import environment
 from shared.clients import client
 from shared.errors import ConfigurationError
+from shared.failures import readable_error
 from shared.lease import Lease
+from shared.receipts import Outcome, Receipts
 from shared.run_record import RunRecords
 from shared.telemetry import logger, metrics, tracer
 
@@ -19,12 +20,12 @@ from shared.telemetry import logger, metrics, tracer
 def _run_book() -> RunBook:
     dynamodb = client("dynamodb")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
+    records = RunRecords(dynamodb, table, model_arn)
+    unit_hour_usd = environment.number("INFERENCE_UNIT_HOUR_USD")
     return RunBook(
         Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
-        RunRecords(dynamodb, table, model_arn),
-        client("s3"),
-        environment.text("FINAL_BUCKET_NAME"),
-        model_arn,
+        records,
+        Receipts(records, client("s3"), environment.text("FINAL_BUCKET_NAME"), model_arn, unit_hour_usd),
     )
 
 
@@ -39,11 +40,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         case "open":
             return _run_book().open(run_id)
         case "close":
-            return _run_book().close(
-                run_id,
-                Outcome(event["outcome"]),
-                error=readable_error(event["error"]),
-                unit_hour_usd=environment.number("INFERENCE_UNIT_HOUR_USD"),
-            )
+            return _run_book().close(run_id, Outcome(event["outcome"]), readable_error(event["error"]))
         case action:
             raise ConfigurationError(f"action must be open or close, not {action!r}")

@@ -1,11 +1,13 @@
 """boto3 clients with bounded waiting.
 
 botocore's defaults (legacy retries, 60 s read time-out) let one call outlive a function. In `standard` mode
-throttles, 5xx answers and lost connections are tried again with exponential back-off and jitter.
+throttles, 5xx answers and lost connections are tried again with exponential back-off and jitter. `adaptive` mode does
+the same, and after a first throttle also holds every call back to a rate that sinks with throttles and rises with
+successes, never below one call in two seconds. botocore calls it experimental.
 https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from botocore.config import Config
@@ -14,7 +16,14 @@ from botocore.exceptions import ClientError
 CONNECT_TIMEOUT_SECONDS = 3
 
 
-def client(service: str, *, read_timeout_seconds: float = 5, attempts: int = 3, connections: int = 10) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+def client(
+    service: str,
+    *,
+    read_timeout_seconds: float = 5,
+    attempts: int = 3,
+    mode: Literal["standard", "adaptive"] = "standard",
+    connections: int = 10,
+) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
     """Return a client of `service` that makes at most `attempts` attempts, the first included.
 
     With the defaults a call that never gets an answer ends after about 27 s, within a control function's 30 s.
@@ -24,7 +33,7 @@ def client(service: str, *, read_timeout_seconds: float = 5, attempts: int = 3, 
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=read_timeout_seconds,
-            retries={"mode": "standard", "total_max_attempts": attempts},
+            retries={"mode": mode, "total_max_attempts": attempts},
             max_pool_connections=connections,
         ),
     )

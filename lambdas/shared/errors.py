@@ -46,3 +46,7 @@ class TriggerNotSettled(NotRetriedError):  # noqa: N818
 
 class NoProgress(NotRetriedError):  # noqa: N818
     """The queue holds messages and the model runs, but nothing gets done: the run ends rather than pays."""
+
+
+class AnalysisBlocked(NotRetriedError):  # noqa: N818
+    """Nothing can be labelled whatever the image: the model no longer runs, or a permission is missing."""

@@ -2,11 +2,16 @@
 
 One item per model in the runs table:
 
-    held_by           the run that holds the lease; absent when it is free
+    held_by           the run that holds the lease, or one of those below; absent when it is free
     held_until        epoch seconds; from then on another run may take the lease over
     model_started_by  the run that started the model; written before the start is asked for and removed when the
                       model is seen stopped, so that it outlives a run that died in between
     images_waiting    true while images are known to wait, so that no later run has to look into the queue again
+    queue_empty_at    epoch seconds; the last time that the queue was counted empty while its trigger was closed
+    clean_up          what the watchdog is at: whom it cleans up after, since when, and how far it has come
+
+The watchdog holds it as `watchdog/<its invocation>` while it cleans up, and Terraform as `terraform/retired` from the
+moment it starts to remove the model's pipeline. No execution's name can hold a slash.
 
 DynamoDB's conditional writes are the mutex, with the expiry in the condition: ListExecutions is eventually
 consistent, and TTL deletes days late.
@@ -24,6 +29,21 @@ from shared.clients import error_code
 from shared.errors import LeaseLost
 
 LEASE_ITEM = "lease"
+WATCHDOG = "watchdog/"
+RETIRED = "terraform/retired"
+# Longer than Terraform takes to remove the schedule, so that no run starts the model in between.
+RETIRED_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """What the watchdog has to bring to an end. `after_run` is None when no run is known to have died."""
+
+    after_run: str | None
+    reason: str
+    since: int
+    stop_accepted: bool = False
+    sightings_at_rest: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +54,8 @@ class Held:
     held_until: int
     model_started_by: str | None
     images_waiting: bool
+    queue_empty_at: int | None = None
+    clean_up: CleanUp | None = None
 
 
 @dataclass(frozen=True)
@@ -86,13 +108,54 @@ class Lease:
             return Acquisition(acquired=False, other_run=holder, model_started_by=None)
         old = _parse(answer.get("Attributes", {}))
         taken_from = old.held_by if old.held_by != run_id else None
+        if old.clean_up is not None:
+            # The watchdog fell silent in the middle of it: whom it cleaned up after is the dead run.
+            taken_from = old.clean_up.after_run
         return Acquisition(acquired=True, other_run=taken_from, model_started_by=old.model_started_by)
 
-    def renew(self, run_id: str) -> Held:
-        """Extend the lease of a living run; LeaseLost when another run took it."""
-        return self._update_held(
-            run_id, "SET held_until = :until", {":until": {"N": str(int(self._epoch()) + self._seconds)}}
+    def take_over(self, owner: str, seen: Held, clean_up: CleanUp) -> bool:
+        """Take the lease from the dead holder that was `seen`, or the free one; False when it has changed hands."""
+        values: dict[str, Any] = {
+            ":me": {"S": owner},
+            ":until": {"N": str(int(self._epoch()) + self._seconds)},
+            ":clean_up": _clean_up_to_item(clean_up),
+        }
+        if seen.held_by is None:
+            condition = "attribute_not_exists(held_by)"
+        else:
+            # Also the instant, because one that was taken for dead may have given a sign of life just now.
+            condition = "held_by = :seen AND held_until = :seen_until"
+            values |= {":seen": {"S": seen.held_by}, ":seen_until": {"N": str(seen.held_until)}}
+        try:
+            self._dynamodb.update_item(
+                **self._target,
+                UpdateExpression="SET held_by = :me, held_until = :until, clean_up = :clean_up",
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def retire(self) -> Held:
+        """Take the lease from whoever holds it, for as long as Terraform takes; return what it said before."""
+        answer = self._dynamodb.update_item(
+            **self._target,
+            UpdateExpression="SET held_by = :me, held_until = :until",
+            ExpressionAttributeValues={
+                ":me": {"S": RETIRED},
+                ":until": {"N": str(int(self._epoch()) + RETIRED_SECONDS)},
+            },
+            ReturnValues="ALL_OLD",
         )
+        return _parse(answer.get("Attributes", {}))
+
+    def renew(self, run_id: str, *, quiet_seconds: int = 0) -> Held:
+        """Extend the lease of a living run that will be quiet for a while; LeaseLost when another took it."""
+        until = int(self._epoch()) + quiet_seconds + self._seconds
+        return self._update_held(run_id, "SET held_until = :until", {":until": {"N": str(until)}})
 
     def note_model_started(self, run_id: str) -> None:
         """Write down that the model is ours to stop. Call it before the start is asked for."""
@@ -106,10 +169,19 @@ class Lease:
         """Write down whether images are known to wait in the queue."""
         self._update_held(run_id, "SET images_waiting = :waiting", {":waiting": {"BOOL": waiting}})
 
+    def note_queue_empty(self, run_id: str) -> None:
+        """Write down that the queue was counted empty while its trigger was closed."""
+        values = {":waiting": {"BOOL": False}, ":now": {"N": str(int(self._epoch()))}}
+        self._update_held(run_id, "SET images_waiting = :waiting, queue_empty_at = :now", values)
+
+    def note_clean_up(self, owner: str, clean_up: CleanUp) -> None:
+        """Write down how far the watchdog has come."""
+        self._update_held(owner, "SET clean_up = :clean_up", {":clean_up": _clean_up_to_item(clean_up)})
+
     def release(self, run_id: str) -> None:
-        """Give the lease back; does nothing when this run does not hold it."""
+        """Give the lease back, with nothing left to clean up; does nothing when this run does not hold it."""
         try:
-            self._update_held(run_id, "REMOVE held_by, held_until", {})
+            self._update_held(run_id, "REMOVE held_by, held_until, clean_up", {})
         except LeaseLost:
             return
 
@@ -151,4 +223,29 @@ def _parse(item: dict[str, Any]) -> Held:
         held_until=int(item.get("held_until", {}).get("N", "0")),
         model_started_by=item.get("model_started_by", {}).get("S"),
         images_waiting=item.get("images_waiting", {}).get("BOOL", False),
+        queue_empty_at=int(item["queue_empty_at"]["N"]) if "queue_empty_at" in item else None,
+        clean_up=_clean_up_from_item(item["clean_up"]["M"]) if "clean_up" in item else None,
+    )
+
+
+def _clean_up_to_item(clean_up: CleanUp) -> dict[str, Any]:
+    after = {"NULL": True} if clean_up.after_run is None else {"S": clean_up.after_run}
+    return {
+        "M": {
+            "after_run": after,
+            "reason": {"S": clean_up.reason},
+            "since": {"N": str(clean_up.since)},
+            "stop_accepted": {"BOOL": clean_up.stop_accepted},
+            "sightings_at_rest": {"N": str(clean_up.sightings_at_rest)},
+        }
+    }
+
+
+def _clean_up_from_item(item: dict[str, Any]) -> CleanUp:
+    return CleanUp(
+        after_run=item["after_run"].get("S"),
+        reason=item["reason"]["S"],
+        since=int(item["since"]["N"]),
+        stop_accepted=item["stop_accepted"]["BOOL"],
+        sightings_at_rest=int(item["sightings_at_rest"]["N"]),
     )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import client, error_code, error_message
+from shared.telemetry import logger
 
 
 class Phase(Enum):
@@ -90,6 +91,14 @@ class ProjectVersion:
                     inference_units=version.get("MinInferenceUnits"),
                 )
         return Sighting(status="DELETED", message="the project does not list this version", inference_units=None)
+
+    def see(self) -> Sighting:
+        """Return the model's status as far as it can be had: status NOT_SEEN, which may cost money, when it cannot."""
+        try:
+            return self.look()
+        except (ClientError, BotoCoreError) as error:
+            logger.exception("could not look at the model")
+            return Sighting(status="NOT_SEEN", message=str(error), inference_units=None)
 
     def start(self, min_units: int, max_units: int | None) -> None:
         """Ask for a start with `min_units`. With `max_units` Rekognition may scale up to it by itself.

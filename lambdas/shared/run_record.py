@@ -23,14 +23,34 @@ class RunRecord:
     model_stop_accepted_at: datetime | None = None
     inference_units: int | None = None
     model_is_ours: bool = False
+    finished_at: datetime | None = None
     processed: int = 0
     failed: int = 0
     nothing_left: int = 0
+    set_aside: int = 0
+    refused: int = 0
+    refusal: str | None = None
 
     @property
     def images_done(self) -> int:
-        """Images that ended, one way or the other, those with nothing left to do for them too."""
-        return self.processed + self.failed + self.nothing_left
+        """Images that left the queue, one way or the other, those with nothing left to do for them too."""
+        return self.processed + self.failed + self.nothing_left + self.set_aside
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """What became of the messages of one batch.
+
+    `set_aside` went to the dead-letter queue with their reason; `refused` went back because nothing at all can be
+    labelled now, and `refusal` says why (the last reason, when there are several).
+    """
+
+    processed: int = 0
+    failed: int = 0
+    nothing_left: int = 0
+    set_aside: int = 0
+    refused: int = 0
+    refusal: str | None = None
 
 
 class RunRecords:
@@ -77,18 +97,29 @@ class RunRecords:
             {":now": {"S": to_text(now())}},
         )
 
-    def add_images(self, run_id: str, *, processed: int, failed: int, nothing_left: int) -> None:
+    def add_batch(self, run_id: str, counts: BatchCounts) -> None:
         """Add a batch to the run's counters, once however often the SDK has to repeat the call.
 
         A transaction, for its client request token (which boto3 makes) lets DynamoDB know a repetition.
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
         """
-        added = {"images_processed": processed, "images_failed": failed, "images_nothing_left": nothing_left}
+        added = {
+            "images_processed": counts.processed,
+            "images_failed": counts.failed,
+            "images_nothing_left": counts.nothing_left,
+            "images_set_aside": counts.set_aside,
+            "messages_refused": counts.refused,
+        }
+        expression = "ADD " + ", ".join(f"{name} :{name}" for name in added)
+        values: dict[str, Any] = {f":{name}": {"N": str(count)} for name, count in added.items()}
+        if counts.refusal is not None:
+            expression += " SET refusal = :refusal"
+            values[":refusal"] = {"S": counts.refusal}
         update = {
             "TableName": self._table_name,
             "Key": self._key(run_id),
-            "UpdateExpression": "ADD " + ", ".join(f"{name} :{name}" for name in added),
-            "ExpressionAttributeValues": {f":{name}": {"N": str(count)} for name, count in added.items()},
+            "UpdateExpression": expression,
+            "ExpressionAttributeValues": values,
         }
         self._dynamodb.transact_write_items(TransactItems=[{"Update": update}])
 
@@ -110,9 +141,13 @@ class RunRecords:
             model_stop_accepted_at=_instant(item, "model_stop_accepted_at"),
             inference_units=int(item["inference_units"]["N"]) if "inference_units" in item else None,
             model_is_ours=item.get("model_is_ours", {}).get("BOOL", False),
+            finished_at=_instant(item, "finished_at"),
             processed=int(item.get("images_processed", {}).get("N", "0")),
             failed=int(item.get("images_failed", {}).get("N", "0")),
             nothing_left=int(item.get("images_nothing_left", {}).get("N", "0")),
+            set_aside=int(item.get("images_set_aside", {}).get("N", "0")),
+            refused=int(item.get("messages_refused", {}).get("N", "0")),
+            refusal=item.get("refusal", {}).get("S"),
         )
 
     def _key(self, run_id: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared import environment, project_version
 from shared.clients import client
 from shared.lease import Lease
+from shared.model_stop import ModelStop
 from shared.run_record import RunRecords
 from shared.telemetry import logger, tracer
-from stop_model.model_stop import ModelStop
 
 
 @cache
@@ -31,6 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     logger.append_keys(run_id=event["run_id"])
     return _model_stop().step(
         event["run_id"],
+        run_id=event["run_id"],
         waited_seconds=int(event["waited_seconds"]),
         stop_accepted=event["stop_accepted"],
         sightings_at_rest=int(event["sightings_at_rest"]),

@@ -9,7 +9,7 @@ from shared import environment
 from shared.clients import client
 from shared.lease import Lease
 from shared.telemetry import logger, tracer
-from toggle_trigger.trigger import Trigger
+from shared.trigger import Trigger
 
 
 @cache

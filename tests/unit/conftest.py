@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from shared.lease import Lease
 from shared.project_version import ProjectVersion
+from shared.receipts import Receipts
 from shared.run_record import RunRecords
 
 TABLE = "runs"
@@ -41,6 +42,8 @@ class ScriptedModel:
             return {"ProjectVersionDescriptions": []}
         if status == "not found":
             raise aws_error("ResourceNotFoundException")
+        if status == "throttled":
+            raise aws_error("ThrottlingException")
         described = {"ProjectVersionArn": MODEL_ARN, "Status": status, "StatusMessage": f"is {status}"}
         if self.units is not None:
             described["MinInferenceUnits"] = self.units
@@ -122,3 +125,8 @@ def s3(aws: None) -> Any:  # noqa: ANN401, ARG001
 @pytest.fixture
 def sqs(aws: None) -> Any:  # noqa: ANN401, ARG001
     return boto3.client("sqs")
+
+
+@pytest.fixture
+def receipts(records: RunRecords, s3: Any) -> Receipts:  # noqa: ANN401
+    return Receipts(records, s3, FINAL, MODEL_ARN, unit_hour_usd=4)

@@ -1,16 +1,19 @@
 """What the counts mean: work, nothing to do, busy, drained, stuck."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from check_queue.logic import Backlog, Sample, is_drained, sample_closed, sample_draining
+from check_queue.logic import Backlog, Progress, Sample, is_blocked, is_drained, sample_closed, sample_draining
 from check_queue.queue import ImageQueue, kind_of
 from check_queue.queue_watch import QueueWatch
-from shared.errors import LeaseLost, NoProgress
+from shared.dead_letters import DeadLetters
+from shared.errors import AnalysisBlocked, LeaseLost, NoProgress
 from shared.lease import Lease
-from shared.run_record import RunRecords
+from shared.run_record import BatchCounts, RunRecords
+from tests.unit.conftest import Clock
 
 IMAGE = json.dumps({"Records": [{"eventSource": "aws:s3", "s3": {}}]})
 TEST_EVENT = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})
@@ -22,9 +25,20 @@ def queue_url(sqs: Any) -> str:  # noqa: ANN401
 
 
 @pytest.fixture
-def watch(sqs: Any, queue_url: str, lease: Lease, records: RunRecords) -> QueueWatch:  # noqa: ANN401
+def dead_letter_url(sqs: Any) -> str:  # noqa: ANN401
+    return sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
+
+
+@pytest.fixture
+def queue(sqs: Any, queue_url: str, dead_letter_url: str) -> ImageQueue:  # noqa: ANN401
+    return ImageQueue(sqs, queue_url, DeadLetters(sqs, dead_letter_url))
+
+
+@pytest.fixture
+def watch(queue: ImageQueue, lease: Lease, records: RunRecords) -> QueueWatch:
     lease.acquire("run-1")
-    return QueueWatch(ImageQueue(sqs, queue_url), lease, records, longest_wait=300)
+    records.open("run-1")
+    return QueueWatch(queue, lease, records, longest_run=timedelta(hours=24))
 
 
 def fill(sqs: Any, queue_url: str, *bodies: str) -> None:  # noqa: ANN401
@@ -46,27 +60,41 @@ def test_an_image_is_work_and_stays_visible(watch: QueueWatch, sqs: Any, queue_u
 def test_test_events_are_acknowledged_and_start_nothing(
     watch: QueueWatch,
     sqs: Any,  # noqa: ANN401
+    queue: ImageQueue,
     queue_url: str,
 ) -> None:
     fill(sqs, queue_url, TEST_EVENT, TEST_EVENT)
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
-    assert ImageQueue(sqs, queue_url).count() == Backlog(0, 0, 0)
+    assert queue.count() == Backlog(0, 0, 0)
 
 
-def test_an_image_behind_test_events_is_work(watch: QueueWatch, sqs: Any, queue_url: str) -> None:  # noqa: ANN401
-    fill(sqs, queue_url, TEST_EVENT, TEST_EVENT, IMAGE)
-    assert watch.before_start("run-1")["verdict"] == "work"
-    assert ImageQueue(sqs, queue_url).count() == Backlog(1, 0, 0)
-
-
-def test_a_message_that_is_no_event_starts_nothing_and_stays(
+def test_an_image_behind_test_events_is_work(
     watch: QueueWatch,
     sqs: Any,  # noqa: ANN401
+    queue: ImageQueue,
     queue_url: str,
 ) -> None:
-    fill(sqs, queue_url, "hello", "[1]", "{}")
+    fill(sqs, queue_url, TEST_EVENT, TEST_EVENT, IMAGE)
+    assert watch.before_start("run-1")["verdict"] == "work"
+    assert queue.count() == Backlog(1, 0, 0)
+
+
+def test_a_message_that_is_no_event_starts_nothing_and_is_kept_with_its_reason(
+    watch: QueueWatch,
+    sqs: Any,  # noqa: ANN401
+    queue: ImageQueue,
+    queue_url: str,
+    dead_letter_url: str,
+) -> None:
+    bodies = ["hello", "[1]", "{}"]
+    fill(sqs, queue_url, *bodies)
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
-    assert ImageQueue(sqs, queue_url).count().visible == 3
+    assert queue.count() == Backlog(0, 0, 0)
+    kept = sqs.receive_message(QueueUrl=dead_letter_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+    assert sorted(message["Body"] for message in kept["Messages"]) == sorted(bodies)
+    attributes = kept["Messages"][0]["MessageAttributes"]
+    assert attributes["error_message"]["StringValue"] == "not an S3 event message"
+    assert attributes["run_id"]["StringValue"] == "run-1"
 
 
 def test_images_that_are_known_to_wait_are_not_looked_at_again(
@@ -96,8 +124,27 @@ def test_an_empty_queue_forgets_that_images_waited(
 
 def test_a_drained_queue_forgets_that_images_waited(watch: QueueWatch, lease: Lease) -> None:
     lease.note_images_waiting("run-1", waiting=True)
-    watch.closed("run-1", None)
+    watch.closed("run-1", None, take_more=True)
     assert not lease.renew("run-1").images_waiting
+
+
+def test_an_empty_queue_is_written_down_with_its_instant(
+    watch: QueueWatch,
+    lease: Lease,
+    clock: Clock,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    fill(sqs, queue_url, IMAGE)
+    watch.before_start("run-1")
+    watch.closed("run-1", None, take_more=True)
+    assert lease.renew("run-1").queue_empty_at is None
+    sqs.purge_queue(QueueUrl=queue_url)
+    watch.closed("run-1", None, take_more=True)
+    assert lease.renew("run-1").queue_empty_at == int(clock.now)
+    clock.now += 50
+    watch.before_start("run-1")
+    assert lease.renew("run-1").queue_empty_at == int(clock.now)
 
 
 def test_receives_that_return_less_than_there_is_are_repeated() -> None:
@@ -105,14 +152,19 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
         """Gives one message a receive."""
 
         def __init__(self, *bodies: str) -> None:
-            self.bodies, self.put_back, self.deleted = list(bodies), [], []
+            self.bodies, self.put_back, self.deleted, self.set_aside = list(bodies), [], [], []
 
         def receive_message(self, **parameters: object) -> dict[str, Any]:
             assert parameters["VisibilityTimeout"] == 30
             body = self.bodies.pop(0)
             return {"Messages": [{"Body": body, "ReceiptHandle": body}]}
 
+        def send_message(self, **parameters: Any) -> None:  # noqa: ANN401
+            assert parameters["QueueUrl"] == "dead-letter-url"
+            self.set_aside.append(parameters["MessageBody"])
+
         def delete_message(self, **parameters: str) -> None:
+            assert set(self.deleted) <= {TEST_EVENT, *self.set_aside}, "kept before it is deleted"
             self.deleted.append(parameters["ReceiptHandle"])
 
         def change_message_visibility(self, **parameters: Any) -> None:  # noqa: ANN401
@@ -120,33 +172,41 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
             self.put_back.append(parameters["ReceiptHandle"])
 
     miser = Miser(TEST_EVENT, "hello", IMAGE, IMAGE)
-    peek = ImageQueue(miser, "url").peek()
+    peek = ImageQueue(miser, "url", DeadLetters(miser, "dead-letter-url")).peek("run-1")
     assert (peek.images, peek.test_events, peek.foreign) == (1, 1, 1)
-    assert (miser.deleted, miser.put_back) == ([TEST_EVENT], ["hello", IMAGE])
+    assert (miser.deleted, miser.put_back, miser.set_aside) == ([TEST_EVENT, "hello"], [IMAGE], ["hello"])
 
 
 def test_a_look_ends_although_strangers_keep_coming() -> None:
     class Flood:
         """Always has one more message of a stranger, as a queue whose count was far too low."""
 
-        receives = put_back = 0
+        receives = deleted = 0
 
         def receive_message(self, **_: object) -> dict[str, Any]:
             self.receives += 1
             return {"Messages": [{"Body": "hello", "ReceiptHandle": str(self.receives)}]}
 
-        def change_message_visibility(self, **_: object) -> None:
-            self.put_back += 1
+        def send_message(self, **_: object) -> None:
+            pass
+
+        def delete_message(self, **_: object) -> None:
+            self.deleted += 1
 
     flood = Flood()
-    assert ImageQueue(flood, "url").peek().foreign == 10
-    assert (flood.receives, flood.put_back) == (10, 10)
+    assert ImageQueue(flood, "url", DeadLetters(flood, "dead-letter-url")).peek("run-1").foreign == 10
+    assert (flood.receives, flood.deleted) == (10, 10)
 
 
-def test_a_long_queue_is_work_without_a_look_into_it(watch: QueueWatch, sqs: Any, queue_url: str) -> None:  # noqa: ANN401
+def test_a_long_queue_is_work_without_a_look_into_it(
+    watch: QueueWatch,
+    sqs: Any,  # noqa: ANN401
+    queue: ImageQueue,
+    queue_url: str,
+) -> None:
     fill(sqs, queue_url, *[TEST_EVENT] * 11)
     assert watch.before_start("run-1")["verdict"] == "work"
-    assert ImageQueue(sqs, queue_url).count().visible == 11
+    assert queue.count().visible == 11
 
 
 def test_messages_in_flight_or_delayed_are_work(watch: QueueWatch, sqs: Any, queue_url: str) -> None:  # noqa: ANN401
@@ -160,7 +220,11 @@ def test_messages_in_flight_or_delayed_are_work(watch: QueueWatch, sqs: Any, que
 
 
 def test_every_look_needs_the_lease(watch: QueueWatch) -> None:
-    for look in (watch.before_start, lambda run: watch.draining(run, None), lambda run: watch.closed(run, None)):
+    for look in (
+        watch.before_start,
+        lambda run: watch.draining(run, None),
+        lambda run: watch.closed(run, None, take_more=True),
+    ):
         with pytest.raises(LeaseLost):
             look("run-2")
 
@@ -168,7 +232,7 @@ def test_every_look_needs_the_lease(watch: QueueWatch) -> None:
 def test_a_queue_is_drained_when_seen_empty_over_a_minute() -> None:
     sample, waited = None, 0
     for _ in range(20):
-        sample = sample_draining(Backlog(0, 0, 0), 5, sample, 300)
+        sample = sample_draining(Backlog(0, 0, 0), Progress(5, 0), sample, 3600)
         if is_drained(sample):
             break
         waited += sample.wait_seconds
@@ -178,22 +242,33 @@ def test_a_queue_is_drained_when_seen_empty_over_a_minute() -> None:
 @pytest.mark.parametrize("backlog", [Backlog(1, 0, 0), Backlog(0, 1, 0), Backlog(0, 0, 1)])
 def test_any_message_begins_the_minute_again(backlog: Backlog) -> None:
     almost = Sample(total=0, images_done=5, empty_samples=3, wait_seconds=20)
-    assert sample_draining(backlog, 5, almost, 300).empty_samples == 0
+    assert sample_draining(backlog, Progress(5, 0), almost, 3600).empty_samples == 0
 
 
 @pytest.mark.parametrize(
-    ("total", "longest", "wait"), [(1, 300, 15), (2_000, 300, 40), (1_000_000, 300, 300), (1_000_000, 100, 100)]
+    ("total", "watched", "left", "wait"),
+    [
+        (1, 0, 9999, 15),
+        (2_000, 0, 9999, 40),
+        (1_000_000, 0, 9999, 60),
+        (1_000_000, 12_000, 9999, 600),
+        (1_000, 12_000, 9999, 20),
+        (1_000_000, 864_000, 9999, 1800),
+        (1_000_000, 864_000, 100, 100),
+        (1_000_000, 864_000, -5, 15),
+    ],
 )
-def test_the_wait_grows_with_the_backlog_up_to_a_bound(total: int, longest: int, wait: int) -> None:
-    assert sample_draining(Backlog(total, 0, 0), 0, None, longest).wait_seconds == wait
+def test_the_wait_grows_with_the_work_left_and_the_time_watched(total: int, watched: int, left: int, wait: int) -> None:
+    before = Sample(total=total, images_done=1, watched_seconds=watched)
+    assert sample_draining(Backlog(total, 0, 0), Progress(2, 0), before, left).wait_seconds == wait
 
 
 def test_progress_is_an_image_that_ended_and_not_a_lower_count() -> None:
     before = Sample(total=10, images_done=5, idle_seconds=100, wait_seconds=15)
-    assert sample_draining(Backlog(10, 0, 0), 6, before, 300).idle_seconds == 0
-    assert sample_draining(Backlog(9, 0, 0), 5, before, 300).idle_seconds == 115
-    assert sample_draining(Backlog(10, 0, 0), 5, before, 300).idle_seconds == 115
-    assert sample_closed(Backlog(0, 10, 0), 5, before).idle_seconds == 115
+    assert sample_draining(Backlog(10, 0, 0), Progress(6, 0), before, 3600).idle_seconds == 0
+    assert sample_draining(Backlog(9, 0, 0), Progress(5, 0), before, 3600).idle_seconds == 115
+    assert sample_draining(Backlog(10, 0, 0), Progress(5, 0), before, 3600).idle_seconds == 115
+    assert sample_closed(Backlog(0, 10, 0), Progress(5, 0), before).idle_seconds == 115
 
 
 def test_a_queue_that_does_not_move_ends_the_run_within_minutes(
@@ -216,11 +291,63 @@ def test_after_closing_what_is_left_decides(
     sqs: Any,  # noqa: ANN401
     queue_url: str,
 ) -> None:
-    assert watch.closed("run-1", None)["verdict"] == "empty"
+    assert watch.closed("run-1", None, take_more=True)["verdict"] == "empty"
     fill(sqs, queue_url, IMAGE)
-    assert watch.closed("run-1", None)["verdict"] == "more_work"
+    assert watch.closed("run-1", None, take_more=True)["verdict"] == "more_work"
+    assert watch.closed("run-1", None, take_more=False)["verdict"] == "empty"
     sqs.receive_message(QueueUrl=queue_url)
-    assert watch.closed("run-1", None)["verdict"] == "in_flight"
+    assert watch.closed("run-1", None, take_more=True)["verdict"] == "in_flight"
+    assert watch.closed("run-1", None, take_more=False)["verdict"] == "in_flight"
+
+
+def test_a_run_that_has_lasted_long_enough_is_out_of_time(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    fill(sqs, queue_url, IMAGE)
+    lease.acquire("run-1")
+    records.open("run-1")
+    assert QueueWatch(queue, lease, records, timedelta(0)).draining("run-1", None)["verdict"] == "out_of_time"
+    assert QueueWatch(queue, lease, records, timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
+
+
+def test_the_lease_lasts_through_the_wait_that_is_asked_for(
+    watch: QueueWatch,
+    lease: Lease,
+    clock: Clock,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    fill(sqs, queue_url, IMAGE)
+    before = Sample(total=1_000_000, images_done=0, watched_seconds=864_000)
+    answer = watch.draining("run-1", before)
+    clock.now += answer["wait_seconds"] + 899
+    assert not lease.acquire("run-2").acquired
+
+
+def test_refusals_of_the_whole_analysis_end_the_run_before_the_long_wait_for_progress(
+    watch: QueueWatch,
+    records: RunRecords,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    fill(sqs, queue_url, IMAGE)
+    before = Sample.from_workflow(watch.draining("run-1", None)["sample"])
+    records.add_batch("run-1", BatchCounts(refused=3, refusal="ResourceNotReadyException: the model is STOPPED"))
+    before = Sample.from_workflow(watch.draining("run-1", before)["sample"])
+    with pytest.raises(AnalysisBlocked, match="for 30 s, and the analysis sends them back: ResourceNotReadyException"):
+        watch.draining("run-1", before)
+
+
+def test_refusals_that_an_image_overcame_do_not_end_the_run() -> None:
+    before = Sample(total=5, images_done=1, refused_before=0, idle_seconds=15, wait_seconds=15)
+    progress = Progress(images_done=2, refused=3)
+    assert not is_blocked(sample_draining(Backlog(4, 0, 0), progress, before, 3600), progress)
+    still = sample_draining(Backlog(4, 0, 0), Progress(2, 3), Sample(total=4, images_done=2, refused_before=3), 3600)
+    assert not is_blocked(still, Progress(2, 3))
 
 
 def test_the_sample_survives_the_way_through_the_workflow() -> None:

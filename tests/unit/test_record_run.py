@@ -6,18 +6,19 @@ from typing import Any
 
 import pytest
 
-from record_run.logic import ModelTime, Outcome, model_time, readable_error
 from record_run.run_book import RunBook
+from shared.failures import readable_error
 from shared.lease import Lease
-from shared.run_record import RunRecord, RunRecords
+from shared.receipts import ModelTime, Outcome, Receipts, model_time
+from shared.run_record import BatchCounts, RunRecord, RunRecords
 from tests.unit.conftest import FINAL, MODEL_ARN, Clock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def book(lease: Lease, records: RunRecords, s3: Any) -> RunBook:  # noqa: ANN401
-    return RunBook(lease, records, s3, FINAL, MODEL_ARN)
+def book(lease: Lease, records: RunRecords, receipts: Receipts) -> RunBook:
+    return RunBook(lease, records, receipts)
 
 
 def stored_receipt(s3: Any, run_id: str) -> dict[str, Any]:  # noqa: ANN401
@@ -40,6 +41,38 @@ def test_a_run_after_a_dead_one_cleans_up(book: RunBook, lease: Lease, clock: Cl
     assert book.open("run-2") == {"acquired": True, "other_run": "run-1", "clean_up": True}
 
 
+def test_a_run_after_a_dead_one_writes_its_receipt_and_ends_its_model_time(
+    book: RunBook,
+    lease: Lease,
+    records: RunRecords,
+    clock: Clock,
+    s3: Any,  # noqa: ANN401
+) -> None:
+    book.open("run-1")
+    lease.note_model_started("run-1")
+    records.note_model_running("run-1", inference_units=1, ours=True)
+    clock.now += 901
+    book.open("run-2")
+    receipt = stored_receipt(s3, "run-1")
+    assert (receipt["outcome"], receipt["error"]["code"]) == ("aborted", "RunSilent")
+    assert "run run-2 took over" in receipt["error"]["message"]
+    assert records.read("run-1").model_stop_accepted_at is not None
+
+
+def test_a_receipt_is_not_written_for_a_run_that_wrote_its_own(
+    book: RunBook,
+    lease: Lease,
+    clock: Clock,
+    s3: Any,  # noqa: ANN401
+) -> None:
+    book.open("run-1")
+    book.close("run-1", Outcome.COMPLETED, None)
+    lease.acquire("run-1")
+    clock.now += 901
+    book.open("run-2")
+    assert stored_receipt(s3, "run-1")["outcome"] == "completed"
+
+
 def test_a_repeated_opening_still_knows_what_there_is_to_clean_up(book: RunBook, lease: Lease, clock: Clock) -> None:
     book.open("run-1")
     lease.note_model_started("run-1")
@@ -51,23 +84,35 @@ def test_a_repeated_opening_still_knows_what_there_is_to_clean_up(book: RunBook,
 def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunBook, lease: Lease) -> None:
     book.open("run-1")
     lease.note_model_started("run-1")
-    book.close("run-1", Outcome.STOP_NOT_CONFIRMED, error=None, unit_hour_usd=4)
+    book.close("run-1", Outcome.STOP_NOT_CONFIRMED, None)
     assert book.open("run-2") == {"acquired": True, "other_run": None, "clean_up": True}
 
 
 def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords, s3: Any) -> None:  # noqa: ANN401
     book.open("run-1")
     records.note_model_running("run-1", inference_units=2, ours=True)
-    records.add_images("run-1", processed=3, failed=1, nothing_left=0)
-    records.add_images("run-1", processed=2, failed=0, nothing_left=4)
+    records.add_batch("run-1", BatchCounts(processed=3, failed=1, refused=7, refusal="because"))
+    records.add_batch("run-1", BatchCounts(processed=2, nothing_left=4, set_aside=1))
     records.note_model_stop_accepted("run-1")
-    returned = book.close("run-1", Outcome.COMPLETED, error=None, unit_hour_usd=4)
+    returned = book.close("run-1", Outcome.COMPLETED, None)
     receipt = stored_receipt(s3, "run-1")
     assert receipt == returned
-    assert list(receipt) == ["schema", "run_id", "outcome", "started_at", "finished_at", "images", "model", "error"]
+    assert list(receipt) == [
+        "schema",
+        "run_id",
+        "outcome",
+        "started_at",
+        "finished_at",
+        "images",
+        "images_set_aside",
+        "model",
+        "error",
+    ]
     assert (receipt["schema"], receipt["run_id"], receipt["outcome"]) == ("1", "run-1", "completed")
     assert receipt["images"] == {"processed": 5, "failed": 1}
-    assert records.read("run-1").images_done == 10
+    assert receipt["images_set_aside"] == 1
+    record = records.read("run-1")
+    assert (record.images_done, record.refused, record.refusal) == (11, 7, "because")
     assert receipt["model"]["project_version_arn"] == MODEL_ARN
     assert receipt["model"]["inference_units"] == 2
     assert receipt["error"] is None
@@ -76,14 +121,14 @@ def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords,
 
 def test_a_closed_run_gives_the_lease_back(book: RunBook) -> None:
     book.open("run-1")
-    book.close("run-1", Outcome.NOTHING_TO_DO, error=None, unit_hour_usd=4)
+    book.close("run-1", Outcome.NOTHING_TO_DO, None)
     assert book.open("run-2")["acquired"]
 
 
 def test_a_run_that_never_had_the_lease_leaves_a_receipt_and_the_lease(book: RunBook, s3: Any) -> None:  # noqa: ANN401
     book.open("run-1")
     book.open("run-2")
-    book.close("run-2", Outcome.ANOTHER_RUN_ACTIVE, error=None, unit_hour_usd=4)
+    book.close("run-2", Outcome.ANOTHER_RUN_ACTIVE, None)
     assert stored_receipt(s3, "run-2")["outcome"] == "another_run_active"
     assert not book.open("run-3")["acquired"]
 

@@ -4,9 +4,8 @@ import pytest
 
 from shared.errors import LeaseLost, ModelStopTimedOut
 from shared.lease import Lease
+from shared.model_stop import STOP_TIMEOUT_SECONDS, ModelStop
 from shared.run_record import RunRecords
-from stop_model.logic import STOP_TIMEOUT_SECONDS
-from stop_model.model_stop import ModelStop
 from tests.unit.conftest import MODEL_ARN, ScriptedModel, aws_error
 
 
@@ -27,7 +26,7 @@ def step(
     at_rest: int = 0,
 ) -> dict[str, object]:
     stop = ModelStop(model.model(), lease, records)
-    return stop.step("run-1", waited_seconds=waited, stop_accepted=accepted, sightings_at_rest=at_rest)
+    return stop.step("run-1", run_id="run-1", waited_seconds=waited, stop_accepted=accepted, sightings_at_rest=at_rest)
 
 
 def test_a_running_model_of_ours_is_stopped_and_not_yet_settled(ours: Lease, records: RunRecords) -> None:
@@ -98,6 +97,13 @@ def test_any_other_refusal_is_left_to_the_workflow_to_retry(ours: Lease, records
     with pytest.raises(Exception, match="InternalServerError"):
         step(ScriptedModel(["RUNNING"], stop_error=aws_error("InternalServerError")), ours, records)
     assert ours.renew("run-1").model_started_by == "run-1"
+
+
+def test_a_model_that_cannot_be_seen_is_stopped_unseen(ours: Lease, records: RunRecords) -> None:
+    model = ScriptedModel(["throttled"])
+    answer = step(model, ours, records)
+    assert [name for name, _ in model.calls] == ["stop"]
+    assert (answer["status"], answer["settled"], answer["stop_accepted"]) == ("NOT_SEEN", False, True)
 
 
 def test_the_wait_for_stopped_is_bounded_and_the_model_stays_ours(ours: Lease, records: RunRecords) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from shared.errors import LeaseLost, TriggerNotSettled
 from shared.lease import Lease
+from shared.trigger import SETTLE_TIMEOUT_SECONDS, Trigger
 from tests.unit.conftest import aws_error
-from toggle_trigger.trigger import SETTLE_TIMEOUT_SECONDS, Trigger
 
 
 class Mapping:

@@ -23,21 +23,25 @@ TRANSIENT_STATES = frozenset({"Creating", "Enabling", "Disabling", "Updating", "
 
 
 class Trigger:
-    """Switches the mapping on behalf of one run."""
+    """Switches the mapping on behalf of whoever holds the lease."""
 
     def __init__(self, lambda_client: Any, mapping_uuid: str, lease: Lease) -> None:  # noqa: ANN401
         self._lambda = lambda_client
         self._uuid = mapping_uuid
         self._lease = lease
 
-    def step(self, run_id: str, *, enable: bool, waited_seconds: int) -> dict[str, Any]:
+    def is_closed(self) -> bool:
+        """Whether the mapping is seen Disabled."""
+        return self._state() == "Disabled"
+
+    def step(self, owner: str, *, enable: bool, waited_seconds: int) -> dict[str, Any]:
         """Ask for the switch if need be, and say whether the mapping has settled.
 
         `waited_seconds` is what the workflow has waited for this switch so far. Errors: LeaseLost, TriggerNotSettled.
         """
-        self._lease.renew(run_id)
+        self._lease.renew(owner)
         wanted = "Enabled" if enable else "Disabled"
-        state = self._lambda.get_event_source_mapping(UUID=self._uuid)["State"]
+        state = self._state()
         settled = state == wanted
         logger.info("looked at the trigger", state=state, wanted=wanted, waited_seconds=waited_seconds)
         if not settled:
@@ -48,6 +52,9 @@ class Trigger:
             if state not in TRANSIENT_STATES:
                 self._switch(enable=enable)
         return {"state": state, "settled": settled, "wait_seconds": 0 if settled else POLL_SECONDS}
+
+    def _state(self) -> str:
+        return str(self._lambda.get_event_source_mapping(UUID=self._uuid)["State"])
 
     def _switch(self, *, enable: bool) -> None:
         try:

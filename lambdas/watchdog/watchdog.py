@@ -1,0 +1,210 @@
+"""One look at what is running and whose it is; and the end of what has no living owner.
+
+Every step may be repeated, and none waits: the next tick, a minute later, goes on where this one stopped.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import ModelStopTimedOut
+from shared.instants import now
+from shared.lease import RETIRED, WATCHDOG, CleanUp, Held, Lease
+from shared.model_stop import POLL_SECONDS, STOP_TIMEOUT_SECONDS, ModelStop
+from shared.project_version import Phase, ProjectVersion
+from shared.receipts import Outcome, Receipts
+from shared.run_record import RunRecords
+from shared.telemetry import MetricUnit, logger, metrics
+from shared.trigger import Trigger
+from watchdog.executions import Executions
+from watchdog.logic import Owner, death, owner_without_asking
+
+RUNS_AND_COSTS = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNKNOWN})
+
+# Less than this before the function is cut off, a retirement gives up with a message.
+RETIRE_MARGIN_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An execution whose end Step Functions has just reported."""
+
+    run_id: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a clean-up has come: `settled` is the end of it."""
+
+    clean_up: CleanUp
+    settled: bool
+    model_status: str
+    model_settled: bool
+
+
+class Watchdog:
+    """Looks after one model, its trigger and its lease."""
+
+    def __init__(
+        self,
+        *,
+        look_at_lease: Callable[[], Held],
+        lease: Lease,
+        records: RunRecords,
+        receipts: Receipts,
+        executions: Executions,
+        model: ProjectVersion,
+        model_stop: ModelStop,
+        trigger: Trigger,
+        longest_run: timedelta,
+        epoch: Callable[[], float] = time.time,
+    ) -> None:
+        self._look_at_lease = look_at_lease
+        self._lease = lease
+        self._records = records
+        self._receipts = receipts
+        self._executions = executions
+        self._model = model
+        self._model_stop = model_stop
+        self._trigger = trigger
+        self._longest_run = longest_run
+        self._epoch = epoch
+
+    def tick(self, invocation_id: str, ended: Ended | None) -> dict[str, Any]:
+        """Find out who owns what runs, and take the next step in cleaning up after an owner who is gone."""
+        held = self._look_at_lease()
+        owner, clean_up = self._owner(held, ended)
+        if owner in (Owner.LIVING_RUN, Owner.TERRAFORM):
+            return _answer(owner, held, runs_without_owner=False)
+        runs_without_owner = self._model.see().phase in RUNS_AND_COSTS
+        if owner is Owner.NOBODY and clean_up is None:
+            clean_up = self._left_over(held)
+        if clean_up is None:
+            if runs_without_owner:
+                logger.warning("the model runs, no run is going on, and this system did not start it: it is left alone")
+            return _answer(owner, held, runs_without_owner=runs_without_owner)
+        me = WATCHDOG + invocation_id
+        if not self._lease.take_over(me, held, clean_up):
+            logger.info("the lease changed hands just now; the next look will see whose it is")
+            return _answer(owner, held, runs_without_owner=False)
+        logger.warning("cleaning up", after_run=clean_up.after_run, reason=clean_up.reason, since=clean_up.since)
+        step = self._step(me, clean_up)
+        if step.settled:
+            self._write_receipt(step, Outcome.ABORTED)
+            self._lease.release(me)
+        else:
+            self._lease.note_clean_up(me, step.clean_up)
+            self._report_if_late(step)
+        return _answer(owner, held, runs_without_owner=runs_without_owner, settled=step.settled)
+
+    def retire(self, *, seconds_left: Callable[[], float], pause: Callable[[float], None]) -> dict[str, Any]:
+        """Bring everything to rest for good, because Terraform removes or changes what it runs on; wait for it.
+
+        Runs that start meanwhile find the lease held and end. Error: ModelStopTimedOut when there is no time left,
+        which makes Terraform stop before it removes anything.
+        """
+        held = self._lease.retire()
+        run_id = held.clean_up.after_run if held.clean_up else held.held_by
+        if run_id == RETIRED:
+            run_id = None
+        if run_id is not None:
+            self._executions.stop(run_id, "Terraform removes or changes the pipeline that this run belongs to")
+        reason = "RunRetired: Terraform removed or changed the pipeline while the run went on"
+        step = self._step(RETIRED, CleanUp(run_id or held.model_started_by, reason, int(self._epoch())))
+        while not step.settled:
+            if seconds_left() < RETIRE_MARGIN_SECONDS:
+                raise ModelStopTimedOut(
+                    f"model {self._model.arn} is {step.model_status} and not seen STOPPED, so nothing was removed (a "
+                    "model that is starting cannot be stopped before it runs). Run the same terraform command again "
+                    "in some minutes."
+                )
+            pause(POLL_SECONDS)
+            step = self._step(RETIRED, step.clean_up)
+        self._write_receipt(step, Outcome.ABORTED)
+        return {"owner": Owner.TERRAFORM.value, "held_by": held.held_by, "settled": True}
+
+    def resume(self) -> dict[str, Any]:
+        """Let runs in again, once Terraform has made what they run on."""
+        self._lease.release(RETIRED)
+        return {"owner": Owner.TERRAFORM.value, "held_by": None, "settled": True}
+
+    def _owner(self, held: Held, ended: Ended | None) -> tuple[Owner, CleanUp | None]:
+        """Return who holds the lease, and what to clean up if that owner is gone."""
+        instant = int(self._epoch())
+        owner = owner_without_asking(held, instant)
+        if owner is not None:
+            return owner, held.clean_up
+        run_id = str(held.held_by)
+        # The report is newer than what DescribeExecution may say.
+        status = ended.status if ended and ended.run_id == run_id else self._executions.status(run_id)
+        started_at = self._records.read(run_id).started_at
+        overdue = 0 if started_at is None else int((now() - started_at - self._longest_run).total_seconds())
+        reason = death(held, status, seconds_overdue=overdue, now=instant)
+        if reason is None:
+            return Owner.LIVING_RUN, None
+        return Owner.DEAD_RUN, CleanUp(run_id, reason, instant)
+
+    def _left_over(self, held: Held) -> CleanUp | None:
+        """Return what lies about although nobody holds the lease."""
+        instant = int(self._epoch())
+        if held.model_started_by is not None:
+            reason = "ModelLeftRunning: the run ended without seeing its model stopped"
+            return CleanUp(held.model_started_by, reason, instant)
+        if not self._trigger.is_closed():
+            return CleanUp(None, "TriggerLeftOpen: no run is going on, and the trigger is open", instant)
+        return None
+
+    def _step(self, owner: str, clean_up: CleanUp) -> Step:
+        # Neither may keep the other from being tried.
+        trigger_closed = self._close_trigger(owner)
+        stop = self._model_stop.step(
+            owner,
+            run_id=clean_up.after_run,
+            waited_seconds=0,
+            stop_accepted=clean_up.stop_accepted,
+            sightings_at_rest=clean_up.sightings_at_rest,
+        )
+        return Step(
+            replace(clean_up, stop_accepted=stop["stop_accepted"], sightings_at_rest=stop["sightings_at_rest"]),
+            settled=stop["settled"] and trigger_closed,
+            model_status=stop["status"],
+            model_settled=stop["settled"],
+        )
+
+    def _close_trigger(self, owner: str) -> bool:
+        try:
+            return bool(self._trigger.step(owner, enable=False, waited_seconds=0)["settled"])
+        except (ClientError, BotoCoreError):
+            logger.exception("could not close the trigger; the next look tries again")
+            return False
+
+    def _report_if_late(self, step: Step) -> None:
+        waited = int(self._epoch()) - step.clean_up.since
+        if waited < STOP_TIMEOUT_SECONDS or step.model_settled:
+            return
+        logger.error(
+            "the model is not seen STOPPED and may be costing money; stop it by hand: "
+            f"aws rekognition stop-project-version --project-version-arn {self._model.arn}",
+            status=step.model_status,
+            waited_seconds=waited,
+        )
+        self._write_receipt(step, Outcome.STOP_NOT_CONFIRMED)
+        metrics.add_metric(name="ModelStopNotConfirmed", unit=MetricUnit.Count, value=1)
+
+    def _write_receipt(self, step: Step, outcome: Outcome) -> None:
+        """Write what the run did not live to write; does nothing when it did."""
+        if step.clean_up.after_run is None:
+            return
+        code, _, reason = step.clean_up.reason.partition(": ")
+        message = f"{reason}; the watchdog took over, and the model is {step.model_status}"
+        self._receipts.write_for_dead_run(step.clean_up.after_run, outcome, {"code": code, "message": message})
+
+
+def _answer(owner: Owner, held: Held, *, runs_without_owner: bool, settled: bool | None = None) -> dict[str, Any]:
+    metrics.add_metric(name="ModelRunningWithoutRun", unit=MetricUnit.Count, value=int(runs_without_owner))
+    return {"owner": owner.value, "held_by": held.held_by, "settled": settled}

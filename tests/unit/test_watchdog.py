@@ -1,0 +1,351 @@
+"""What has no living owner is brought to rest, by something that does not depend on the workflow."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import lease as lease_module
+from shared.errors import ModelStopTimedOut
+from shared.lease import RETIRED, Held, Lease
+from shared.model_stop import STOP_TIMEOUT_SECONDS, ModelStop
+from shared.receipts import Outcome, Receipts
+from shared.run_record import RunRecords
+from shared.trigger import Trigger
+from tests.unit.conftest import FINAL, MODEL_ARN, TABLE, Clock, ScriptedModel, aws_error
+from watchdog.executions import Executions
+from watchdog.watchdog import Ended, Watchdog
+
+MACHINE = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:labels-label-batch"
+
+
+@dataclass
+class States:
+    """A Step Functions client: the status of each execution; the others do not exist."""
+
+    executions: dict[str, str] = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list)
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, str]:  # noqa: N803
+        prefix, name = executionArn.rsplit(":", 1)
+        assert prefix == "arn:aws-us-gov:states:us-gov-west-1:123456789012:execution:labels-label-batch"
+        if name not in self.executions:
+            raise aws_error("ExecutionDoesNotExist")
+        return {"status": self.executions[name]}
+
+    def stop_execution(self, *, executionArn: str, error: str, cause: str) -> None:  # noqa: ARG002, N803
+        self.stopped.append(executionArn.rsplit(":", 1)[1])
+
+
+@dataclass
+class Mapping:
+    """A Lambda client with one mapping that settles at once."""
+
+    state: str = "Disabled"
+    error: Exception | None = None
+
+    def get_event_source_mapping(self, **_: str) -> dict[str, str]:
+        return {"State": self.state}
+
+    def update_event_source_mapping(self, **parameters: Any) -> None:  # noqa: ANN401
+        if self.error:
+            raise self.error
+        self.state = "Enabled" if parameters["Enabled"] else "Disabled"
+
+
+@dataclass
+class World:
+    """The watchdog and what it looks after."""
+
+    watchdog: Watchdog
+    lease: Lease
+    records: RunRecords
+    receipts: Receipts
+    states: States
+    mapping: Mapping
+    model: ScriptedModel
+    clock: Clock
+    held: Callable[[], Held]
+    s3: Any
+
+    def start_run(self, run_id: str = "run-1") -> None:
+        """A run that has started the model and opened the trigger."""
+        self.records.open(run_id)
+        assert self.lease.acquire(run_id).acquired
+        self.lease.note_model_started(run_id)
+        self.records.note_model_running(run_id, inference_units=1, ours=True)
+        self.mapping.state = "Enabled"
+        self.states.executions[run_id] = "RUNNING"
+
+    def tick(self, ended: Ended | None = None, invocation: str = "1") -> dict[str, Any]:
+        return self.watchdog.tick(invocation, ended)
+
+    def receipt(self, run_id: str = "run-1") -> dict[str, Any]:
+        return json.loads(self.s3.get_object(Bucket=FINAL, Key=f"runs/{run_id}.json")["Body"].read())
+
+    def stops(self) -> int:
+        return [name for name, _ in self.model.calls].count("stop")
+
+
+@pytest.fixture
+def world(
+    lease: Lease,
+    records: RunRecords,
+    receipts: Receipts,
+    clock: Clock,
+    dynamodb: Any,  # noqa: ANN401
+    s3: Any,  # noqa: ANN401
+) -> World:
+    states, mapping, scripted = States(), Mapping(), ScriptedModel(["RUNNING"])
+    model = scripted.model()
+
+    def held() -> Held:
+        return lease_module.current(dynamodb, TABLE, MODEL_ARN)
+
+    watchdog = Watchdog(
+        look_at_lease=held,
+        lease=lease,
+        records=records,
+        receipts=receipts,
+        executions=Executions(states, MACHINE),
+        model=model,
+        model_stop=ModelStop(model, lease, records),
+        trigger=Trigger(mapping, "uuid", lease),
+        longest_run=timedelta(hours=24),
+        epoch=clock,
+    )
+    return World(watchdog, lease, records, receipts, states, mapping, scripted, clock, held, s3)
+
+
+def at_rest(world: World) -> bool:
+    held = world.held()
+    return held.held_by is None and held.model_started_by is None and world.mapping.state == "Disabled"
+
+
+def test_a_living_run_is_left_alone(world: World) -> None:
+    world.start_run()
+    assert world.tick() == {"owner": "a living run", "held_by": "run-1", "settled": None}
+    assert (world.stops(), world.mapping.state, world.held().held_by) == (0, "Enabled", "run-1")
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"])
+def test_a_run_whose_execution_ended_is_cleaned_up_after_without_waiting_for_its_lease(
+    world: World, status: str
+) -> None:
+    world.start_run()
+    world.states.executions["run-1"] = status
+    assert world.tick()["owner"] == "a dead run"
+    assert (world.stops(), world.mapping.state) == (1, "Disabled")
+    assert world.held().model_started_by == "run-1", "not stopped before it is seen stopped"
+    world.model.statuses = ["STOPPING"]
+    assert world.tick(invocation="2")["settled"] is False
+    world.model.statuses = ["STOPPED"]
+    assert world.tick(invocation="3")["settled"] is True
+    assert at_rest(world)
+    receipt = world.receipt()
+    assert receipt["outcome"] == "aborted"
+    assert receipt["error"]["code"] == f"Execution{status.title().replace('_', '')}"
+    assert receipt["model"]["running_seconds"] is not None
+    assert world.stops() == 1
+
+
+def test_the_report_of_an_end_is_believed_before_the_description_knows(world: World) -> None:
+    world.start_run()
+    assert world.tick(Ended("run-1", "ABORTED"))["owner"] == "a dead run"
+    assert world.stops() == 1
+
+
+def test_the_report_of_another_runs_end_changes_nothing(world: World) -> None:
+    world.start_run()
+    assert world.tick(Ended("run-0", "ABORTED"))["owner"] == "a living run"
+
+
+def test_a_run_that_gave_no_sign_of_life_is_dead_whatever_its_execution_says(world: World) -> None:
+    world.start_run()
+    world.clock.now += 901
+    assert world.tick()["owner"] == "a dead run"
+    world.model.statuses = ["STOPPED"]
+    world.tick(invocation="2")
+    assert world.receipt()["error"]["code"] == "RunSilent"
+
+
+def test_a_run_that_gives_a_sign_of_life_just_now_keeps_its_lease(world: World) -> None:
+    world.start_run()
+    world.clock.now += 901
+    seen = world.held()
+    world.watchdog._look_at_lease = lambda: seen
+    world.lease.renew("run-1")
+    world.tick()
+    assert (world.held().held_by, world.stops()) == ("run-1", 0)
+
+
+def test_an_execution_that_is_not_known_yet_lives_as_long_as_its_lease(world: World) -> None:
+    world.start_run()
+    del world.states.executions["run-1"]
+    assert world.tick()["owner"] == "a living run"
+    world.clock.now += 901
+    assert world.tick()["owner"] == "a dead run"
+
+
+def test_a_run_far_beyond_its_limit_is_ended_from_outside(world: World) -> None:
+    world.start_run()
+    world.watchdog._longest_run = timedelta(hours=-1)
+    assert world.tick()["owner"] == "a living run"
+    world.watchdog._longest_run = timedelta(hours=-3)
+    assert world.tick()["owner"] == "a dead run"
+    assert world.stops() == 1
+
+
+def test_a_model_left_running_by_a_finished_run_is_stopped(world: World) -> None:
+    world.start_run()
+    world.mapping.state = "Disabled"
+    world.receipts.write("run-1", Outcome.STOP_NOT_CONFIRMED, None)
+    world.lease.release("run-1")
+    assert world.tick()["owner"] == "nobody"
+    assert world.stops() == 1
+    world.model.statuses = ["STOPPED"]
+    world.tick(invocation="2")
+    assert at_rest(world)
+    assert world.receipt()["outcome"] == "stop_not_confirmed", "the run's own receipt stands"
+
+
+def test_a_trigger_left_open_is_closed(world: World) -> None:
+    world.model.statuses = ["STOPPED"]
+    world.mapping.state = "Enabled"
+    world.tick()
+    world.tick(invocation="2")
+    assert at_rest(world)
+
+
+def test_a_model_that_someone_else_started_is_left_running(world: World) -> None:
+    world.tick()
+    assert world.stops() == 0
+    assert world.held().held_by is None
+
+
+def test_a_dead_run_on_someone_elses_model_stops_nothing_and_frees_the_lease(world: World) -> None:
+    world.start_run()
+    world.lease.note_model_stopped("run-1")
+    world.tick(Ended("run-1", "ABORTED"))
+    world.tick(invocation="2")
+    assert world.stops() == 0
+    assert at_rest(world)
+
+
+def test_at_rest_nothing_is_written_or_stopped(world: World) -> None:
+    world.model.statuses = ["STOPPED"]
+    assert world.tick() == {"owner": "nobody", "held_by": None, "settled": None}
+    assert world.held() == Held(None, 0, None, images_waiting=False)
+
+
+def test_a_stop_that_is_refused_is_asked_for_at_every_tick(world: World) -> None:
+    world.start_run()
+    world.model.stop_error = aws_error("ResourceInUseException")
+    for invocation in ("1", "2", "3"):
+        world.tick(Ended("run-1", "ABORTED"), invocation)
+    assert world.stops() == 3
+    world.model.stop_error = None
+    world.tick(invocation="4")
+    world.model.statuses = ["STOPPED"]
+    world.tick(invocation="5")
+    assert at_rest(world)
+
+
+def test_a_trigger_that_cannot_be_closed_does_not_keep_the_model_running(world: World) -> None:
+    world.start_run()
+    world.mapping.error = aws_error("ServiceException")
+    world.tick(Ended("run-1", "ABORTED"))
+    assert world.stops() == 1
+    world.model.statuses = ["STOPPED"]
+    assert world.tick(invocation="2")["settled"] is False, "the trigger is open"
+    world.mapping.error = None
+    world.tick(invocation="3")
+    world.tick(invocation="4")
+    assert at_rest(world)
+
+
+def test_a_model_that_cannot_be_seen_is_stopped_all_the_same(world: World) -> None:
+    world.start_run()
+    world.model.statuses = ["throttled"]
+    world.tick(Ended("run-1", "ABORTED"))
+    assert world.stops() == 1
+
+
+def test_a_stop_that_is_never_confirmed_is_reported_and_tried_for_ever(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.start_run()
+    world.tick(Ended("run-1", "ABORTED"))
+    world.model.statuses = ["STOPPING"]
+    world.clock.now += STOP_TIMEOUT_SECONDS
+    world.tick(invocation="2")
+    assert world.receipt()["outcome"] == "stop_not_confirmed"
+    assert "aws rekognition stop-project-version" in caplog.text
+    world.model.statuses = ["RUNNING"]
+    world.tick(invocation="3")
+    assert world.stops() == 2
+    world.model.statuses = ["STOPPED"]
+    world.tick(invocation="4")
+    assert at_rest(world)
+    assert world.receipt()["outcome"] == "stop_not_confirmed"
+
+
+def test_no_run_gets_the_lease_while_the_watchdog_cleans_up(world: World) -> None:
+    world.start_run()
+    world.tick(Ended("run-1", "ABORTED"))
+    assert not world.lease.acquire("run-2").acquired
+
+
+def test_a_run_goes_on_where_a_silent_watchdog_stopped(world: World) -> None:
+    world.start_run()
+    world.tick(Ended("run-1", "ABORTED"))
+    world.clock.now += 901
+    acquired = world.lease.acquire("run-2")
+    assert (acquired.acquired, acquired.other_run, acquired.model_started_by) == (True, "run-1", "run-1")
+
+
+def test_terraform_stops_the_run_and_its_model_before_it_removes_anything(world: World) -> None:
+    world.start_run()
+    world.model.statuses = ["RUNNING", "STOPPING", "STOPPED"]
+    pauses: list[float] = []
+    assert world.watchdog.retire(seconds_left=lambda: 800, pause=pauses.append)["settled"]
+    assert (world.states.stopped, world.stops(), world.mapping.state) == (["run-1"], 1, "Disabled")
+    assert len(pauses) == 2
+    assert world.receipt()["error"]["code"] == "RunRetired"
+    assert not world.lease.acquire("run-2").acquired, "a scheduled run may come in the middle of a destroy"
+
+
+def test_terraform_removes_nothing_while_the_model_is_not_seen_stopped(world: World) -> None:
+    world.start_run()
+    world.model.statuses = ["STARTING"]
+    world.model.stop_error = aws_error("ResourceInUseException")
+    with pytest.raises(ModelStopTimedOut, match="Run the same terraform command again"):
+        world.watchdog.retire(seconds_left=iter([500, 59]).__next__, pause=lambda _: None)
+    world.model.stop_error = None
+    world.model.statuses = ["RUNNING", "STOPPED"]
+    world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
+    assert world.held().model_started_by is None
+    assert world.receipt()["outcome"] == "aborted"
+
+
+def test_a_retired_pipeline_is_left_to_terraform_and_comes_back_with_it(world: World) -> None:
+    world.model.statuses = ["STOPPED"]
+    world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
+    assert world.tick()["owner"] == "terraform"
+    assert world.held().held_by == RETIRED
+    world.watchdog.resume()
+    assert world.lease.acquire("run-2").acquired
+
+
+def test_a_first_apply_changes_nothing(world: World) -> None:
+    world.watchdog.resume()
+    assert world.held() == Held(None, 0, None, images_waiting=False)
+
+
+def test_an_apply_does_not_take_the_lease_from_a_run(world: World) -> None:
+    world.start_run()
+    world.watchdog.resume()
+    assert world.held().held_by == "run-1"
