@@ -7,16 +7,19 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [var.project_version_arn]
   }
 
-  # Lambda's poller receives and deletes with the function's role; the function itself only puts messages back.
+  # Lambda's poller receives and deletes with the function's role, and needs no more than this.
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   statement {
-    sid = "PollQueue"
-    actions = [
-      "sqs:ChangeMessageVisibility",
-      "sqs:DeleteMessage",
-      "sqs:GetQueueAttributes",
-      "sqs:ReceiveMessage",
-    ]
+    sid       = "PollQueue"
+    actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
     resources = [module.intake.queue_arn]
+  }
+
+  # A message that has to come back is sent again; one that only a person can help is set aside with its reason.
+  statement {
+    sid       = "KeepMessages"
+    actions   = ["sqs:SendMessage"]
+    resources = [module.intake.queue_arn, module.intake.dead_letter_queue_arn]
   }
 
   # Rekognition reads the image with these permissions too. Tags go along with a copy.
@@ -96,10 +99,11 @@ module "analyze_image" {
   memory_mb       = 512
 
   environment = merge(local.environments["analyze_image"], {
-    FINAL_BUCKET_NAME  = module.final_bucket.name
-    MIN_CONFIDENCE     = var.min_confidence == null ? "" : tostring(var.min_confidence)
-    QUEUE_URL          = module.intake.queue_url
-    SOURCE_BUCKET_NAME = module.source_bucket.name
+    DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
+    FINAL_BUCKET_NAME     = module.final_bucket.name
+    MIN_CONFIDENCE        = var.min_confidence == null ? "" : tostring(var.min_confidence)
+    QUEUE_URL             = module.intake.queue_url
+    SOURCE_BUCKET_NAME    = module.source_bucket.name
   })
 
   log_retention_days = var.log_retention_days

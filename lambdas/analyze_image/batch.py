@@ -1,79 +1,183 @@
-"""One batch of messages: every image of every message, and what is learnt on the way."""
+"""One batch of messages: every image of every message, and what becomes of those that cannot be done now.
 
+`handle` returns when a message may be deleted: it is done, its copy is in the queue, or it is set aside. It raises only
+when none of that was possible; then the message stays where it is and comes back after the visibility timeout.
+"""
+
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import BotoCoreError, ClientError
 
-from analyze_image.detector import ModelNotReadyError
+from analyze_image.comeback import History, ImageQueue
+from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, reason_of
 from analyze_image.labelling import Ending, Labelling
-from analyze_image.upload import ForeignMessageError, uploads_in
+from analyze_image.suspects import Suspects
+from analyze_image.upload import uploads_in
+from shared.dead_letters import DeadLetters
+from shared.run_record import BatchCounts
 from shared.telemetry import logger
 
-# What one image may take when calls time out and are tried again. With less time left, an image is not begun.
-ONE_IMAGE_SECONDS = 45
+# What the calls may take at the worst, each with a connection that takes 3 s and an answer that never comes (the
+# clients are made in handler.py). In `adaptive` mode botocore also holds a call back after throttles, until its rate
+# allows for it: 2 s at the most, for it never falls below one call in two seconds.
+DETECT_SECONDS = 2 * (3 + 10 + 2) + 1  # two attempts, up to a second of back-off between them
+S3_CALL_SECONDS = 3 * (3 + 5) + 1 + 2
+SEND_SECONDS = 2 * (3 + 2) + 1
+COUNT_SECONDS = 2 * (3 + 2) + 1
+
+# Time to give a message back and to count the batch. With less left, a copy is not begun.
+GIVING_BACK_SECONDS = SEND_SECONDS + COUNT_SECONDS
+# Time for one image that fails at the worst moment. With less left, an image is not begun: 80 of the function's 120 s.
+ONE_IMAGE_SECONDS = DETECT_SECONDS + S3_CALL_SECONDS + GIVING_BACK_SECONDS
+
 LOGGED_BODY_CHARACTERS = 500
 
 
-class NotEnoughTimeError(Exception):
-    """The function would be cut off in the middle of this image."""
-
-
 class Batch:
-    """Handles the records of one invocation; raises for a record that has to come back."""
+    """Handles the messages of one invocation."""
 
     def __init__(
         self,
         labelling: Labelling,
+        queue: ImageQueue,
+        dead_letters: DeadLetters,
+        suspects: Suspects,
         source_bucket: str,
-        put_back: Callable[[str], None],
+        run_id: str | None,
         seconds_left: Callable[[], float],
     ) -> None:
-        """`put_back` makes a message visible again at once, given its receipt handle."""
         self._labelling = labelling
+        self._queue = queue
+        self._dead_letters = dead_letters
+        self._suspects = suspects
         self._source_bucket = source_bucket
-        self._put_back = put_back
+        self._run_id = run_id
         self._seconds_left = seconds_left
-        self._model_not_ready: ModelNotReadyError | None = None
-        self.endings: Counter[Ending] = Counter()
+        # The fault that speaks for the whole batch.
+        self._stopped_by: Exception | None = None
+        self._endings: Counter[Ending] = Counter()
+        self._set_aside = 0
+        self._refused = 0
+        self.deferred = 0
+        self.throttled = 0
 
     def handle(self, record: SQSRecord) -> None:
-        """Label the images that one message tells of."""
-        receives = int(record.attributes.approximate_receive_count or "1")
-        details: dict[str, Any] = {"message_id": record.message_id, "receives": receives}
+        """Label the images that one message tells of, or see to it that the message is kept."""
+        history = History.of(record)
+        details: dict[str, Any] = {
+            "image": None,
+            "message_id": record.message_id,
+            "receives": history.receives,
+            "deferrals": history.deferrals,
+            "attempts": history.attempts,
+            "waited_seconds": history.waited_seconds(time.time()),
+        }
         try:
             for upload in uploads_in(record.body, self._source_bucket):
                 details["image"] = str(upload)
-                self._check_readiness()
-                ending = self._labelling.label(upload, redelivered=receives > 1)
-                self.endings[ending] += 1
+                self._raise_if_not_to_begin()
+                ending = self._labelling.label(upload, redelivered=history.redelivered)
+                self._endings[ending] += 1
+                if ending is Ending.PROCESSED:
+                    self._suspects.labelled()
                 logger.info("image done", ending=ending.value, **details)
-        except ForeignMessageError as error:
-            # No attempt can help, so they are spent at once: SQS then moves the message to the dead-letter queue.
+        except Exception as error:
+            self._keep(record.body, history, error, details)
+
+    def counts(self) -> BatchCounts:
+        """Return what became of the messages so far."""
+        processed, failed = self._endings[Ending.PROCESSED], self._endings[Ending.FAILED]
+        return BatchCounts(
+            processed=processed,
+            failed=failed,
+            nothing_left=self._endings.total() - processed - failed,
+            set_aside=self._set_aside,
+            refused=self._refused,
+            refusal=reason_of(self._stopped_by) if self._refused and self._stopped_by else None,
+        )
+
+    def _raise_if_not_to_begin(self) -> None:
+        if self._stopped_by is not None:
+            raise self._stopped_by
+        if self._seconds_left() < ONE_IMAGE_SECONDS:
+            raise NotEnoughTimeError("too little time is left in this invocation")
+
+    def _keep(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
+        fault = fault_of(error)
+        details.update(fault=fault.name, reason=reason_of(error))
+        if self._seconds_left() < GIVING_BACK_SECONDS:
             logger.error(
-                "this message is no image upload; it is kept in the dead-letter queue",
-                reason=str(error),
-                body=record.body[:LOGGED_BODY_CHARACTERS],
-                **details,
+                "no time left to send this message again: it comes back after the visibility timeout", **details
             )
-            self._put_back(record.receipt_handle)
-            raise
-        except NotEnoughTimeError:
-            logger.info("no time left in this invocation; the message goes back to the queue", **details)
-            self._put_back(record.receipt_handle)
-            raise
-        except ModelNotReadyError as error:
-            self._model_not_ready = error
-            logger.error("the model is not running; the message comes back", reason=str(error), **details)
-            raise
-        except Exception:
-            logger.exception("image not done; its message comes back after the visibility timeout", **details)
+            raise error
+        try:
+            self._follow(fault, body, history, error, details)
+        except (ClientError, BotoCoreError):
+            logger.exception("this message could not be sent: it comes back after the visibility timeout", **details)
             raise
 
-    def _check_readiness(self) -> None:
-        if self._model_not_ready is not None:
-            # One refusal speaks for the whole batch.
-            raise self._model_not_ready
-        if self._seconds_left() < ONE_IMAGE_SECONDS:
-            raise NotEnoughTimeError
+    def _follow(self, fault: Fault, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
+        is_first = error is not self._stopped_by
+        match fault:
+            case Fault.FOREIGN:
+                self._set_foreign_aside(body, error, details)
+            case Fault.NO_TIME:
+                self._send_again(body, history, 0)
+                logger.info("image not begun for lack of time: its message goes back at once", **details)
+            case Fault.BLOCKED:
+                self._stopped_by = error
+                self._refused += 1
+                if is_first:
+                    logger.error("nothing can be labelled now: the batch goes back", **details)
+                self._put_off(body, history, details)
+            case Fault.CONGESTED:
+                self._stopped_by = error
+                self.throttled += is_first and isinstance(error, ClientError)
+                self._put_off(body, history, details)
+            case Fault.BUSY:
+                self._put_off(body, history, details)
+            case _:
+                self._suspect(body, history, error, details)
+
+    def _put_off(self, body: str, history: History, details: dict[str, Any]) -> None:
+        delay = history.delay_after_deferral()
+        self._send_again(body, history.put_off(), delay)
+        logger.warning("image put off: its message comes back", comes_back_in_seconds=delay, **details)
+
+    def _suspect(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
+        image = str(details["image"])
+        after = self._suspects.failed(image, history)
+        details.update(attempts=after.attempts, held_against=after.held_against)
+        if not self._suspects.is_given_up(after):
+            delay = history.delay_after_failure()
+            self._send_again(body, after, delay)
+            logger.error("image failed: its message comes back", comes_back_in_seconds=delay, exc_info=error, **details)
+            return
+        self._dead_letters.set_aside(
+            body, code=code_of(error), reason=f"{reason_of(error)} (failed {after.attempts} times)", run_id=self._run_id
+        )
+        self._suspects.forget(image)
+        self._set_aside += 1
+        logger.error(
+            "image given up: it stays in the source bucket, and its message is in the dead-letter queue",
+            what_to_do="look at the reason, put it right, and bring the message back with `make redrive`",
+            exc_info=error,
+            **details,
+        )
+
+    def _set_foreign_aside(self, body: str, error: Exception, details: dict[str, Any]) -> None:
+        self._dead_letters.set_aside(body, code=code_of(error), reason=str(error), run_id=self._run_id)
+        logger.error(
+            "this message is no image upload: the dead-letter queue keeps it",
+            what_to_do="find out who sends to this queue",
+            body=body[:LOGGED_BODY_CHARACTERS],
+            **details,
+        )
+
+    def _send_again(self, body: str, history: History, delay_seconds: int) -> None:
+        self._queue.send_again(body, history, delay_seconds)
+        self.deferred += 1

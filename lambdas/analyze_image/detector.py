@@ -1,29 +1,27 @@
-"""The call to the model, and whose fault its errors are.
+"""The call to the model.
 
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html
 """
 
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from analyze_image.documents import ImageFault, ModelUse, Verdict
+from analyze_image.faults import Fault, fault_of
 from analyze_image.upload import Upload
 from shared.clients import error_code, error_message
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 IMAGE_BYTES_AT_MOST = 15 * 1024 * 1024
 
-# The image's fault, whoever sends it and however often.
-IMAGE_FAULTS = frozenset({"ImageTooLargeException", "InvalidImageFormatException", "InvalidParameterException"})
-
-
-class ModelNotReadyError(Exception):
-    """The model is not RUNNING: never the image's fault."""
-
 
 class ImageUnreadableError(Exception):
     """Rekognition could not read the object: it is gone, was replaced, or may not be read."""
+
+
+class NoAnswerError(Exception):
+    """Rekognition took the call and did not answer it."""
 
 
 class Detector:
@@ -34,10 +32,13 @@ class Detector:
         self.model = model
 
     def detect(self, upload: Upload) -> Verdict:
-        """Label one image, or find it at fault; an image over 15 MB is at fault without a call.
+        """Label one image, or find it at fault; an empty image and one over 15 MB are at fault without a call.
 
-        Errors: ModelNotReadyError, ImageUnreadableError; a ClientError for throttles, server errors and refusals.
+        Errors: ImageUnreadableError, NoAnswerError; a ClientError for throttles, server errors and refusals; botocore's
+        ConnectionError.
         """
+        if upload.size == 0:
+            return Verdict(fault=ImageFault("InvalidImageFormatException", "the object is empty: it has 0 bytes"))
         if upload.size > IMAGE_BYTES_AT_MOST:
             return Verdict(
                 fault=ImageFault(
@@ -56,12 +57,11 @@ class Detector:
                 **confidence,
             )
         except ClientError as error:
-            code = error_code(error)
-            if code in IMAGE_FAULTS:
-                return Verdict(fault=ImageFault(code, error_message(error)))
-            if code == "ResourceNotReadyException":
-                raise ModelNotReadyError(error_message(error)) from error
-            if code == "InvalidS3ObjectException":
+            if fault_of(error) is Fault.IMAGE:
+                return Verdict(fault=ImageFault(error_code(error), error_message(error)))
+            if error_code(error) == "InvalidS3ObjectException":
                 raise ImageUnreadableError(error_message(error)) from error
             raise
+        except HTTPClientError as error:
+            raise NoAnswerError(str(error)) from error
         return Verdict(custom_labels=answer["CustomLabels"])

@@ -1,7 +1,9 @@
-"""Lambda handler: a batch of SQS messages, each with an S3 event; answers which of them have to come back."""
+"""Lambda handler: a batch of SQS messages, each with an S3 event; answers which of them could not be kept otherwise."""
 
-from collections import Counter
+import random
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,76 +13,91 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.batch import Batch
+from analyze_image.comeback import ImageQueue
 from analyze_image.detector import Detector
 from analyze_image.documents import ModelUse
-from analyze_image.labelling import Ending, Labelling
+from analyze_image.labelling import Labelling
 from analyze_image.store import Store
+from analyze_image.suspects import Suspects
 from shared import environment, lease
-from shared.clients import client
-from shared.run_record import RunRecords
+from shared.clients import client, error_code
+from shared.dead_letters import DeadLetters
+from shared.run_record import BatchCounts, RunRecords
 from shared.telemetry import MetricUnit, logger, metrics, tracer
 
+# DynamoDB cancels one of two transactions that meet at the run's record, as batches of two environments do.
+COUNT_ATTEMPTS = 5
 
+
+@dataclass(frozen=True)
 class Analysis:
     """What one execution environment keeps between batches."""
 
-    def __init__(
-        self,
-        labelling: Labelling,
-        current_run: Callable[[], str | None],
-        records: RunRecords,
-        sqs: Any,  # noqa: ANN401
-        queue_url: str,
-    ) -> None:
-        """`current_run` returns the run that holds the lease; None when the trigger is open without one."""
-        self.labelling = labelling
-        self._current_run = current_run
-        self._records = records
-        self._sqs = sqs
-        self._queue_url = queue_url
+    labelling: Labelling
+    queue: ImageQueue
+    dead_letters: DeadLetters
+    suspects: Suspects
+    source_bucket: str
+    records: RunRecords
+    # Returns the run that holds the lease; None when the trigger is open without one.
+    current_run: Callable[[], str | None]
 
-    def run_id(self) -> str | None:
-        """Return the run that this batch counts for; None when there is none or it cannot be known now."""
+    def begin(self, seconds_left: Callable[[], float]) -> tuple[Batch, str | None]:
+        """Return a batch and the run that it counts for; None when there is none or it cannot be known now."""
         try:
-            return self._current_run()
+            run_id = self.current_run()
         except (ClientError, BotoCoreError):
             logger.exception("could not read whose run this is; the batch is labelled and not counted")
-            return None
+            run_id = None
+        self.suspects.begin(run_id)
+        batch = Batch(
+            self.labelling, self.queue, self.dead_letters, self.suspects, self.source_bucket, run_id, seconds_left
+        )
+        return batch, run_id
 
-    def put_back(self, receipt_handle: str) -> None:
-        """Make a message visible again at once."""
-        self._sqs.change_message_visibility(QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=0)
-
-    def count(self, run_id: str, endings: Counter[Ending]) -> None:
+    def count(self, run_id: str, counts: BatchCounts) -> None:
         """Add the batch to the run's counters, which are progress, not truth: the results stand without them."""
-        processed, failed = endings[Ending.PROCESSED], endings[Ending.FAILED]
-        try:
-            self._records.add_images(
-                run_id, processed=processed, failed=failed, nothing_left=endings.total() - processed - failed
-            )
-        except (ClientError, BotoCoreError):
-            logger.exception(
-                "could not add to the run's counters; its receipt will show fewer images than it has",
-                processed=processed,
-                failed=failed,
-            )
+        for attempt in range(1, COUNT_ATTEMPTS + 1):
+            try:
+                self.records.add_batch(run_id, counts)
+            except (ClientError, BotoCoreError) as error:
+                if _is_conflict(error) and attempt < COUNT_ATTEMPTS:
+                    time.sleep(random.uniform(0, 0.1 * attempt))  # noqa: S311 - two batches must not meet again
+                    continue
+                logger.exception("could not add to the run's counters; its receipt will miss images", counts=counts)
+            return
+
+
+def _is_conflict(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error_code(error) == "TransactionCanceledException"
+
+
+def _has_labelled(records: RunRecords, run_id: str) -> bool:
+    try:
+        return records.read(run_id).processed > 0
+    except (ClientError, BotoCoreError):
+        logger.exception("could not read what the run has labelled so far; taken for nothing")
+        return False
 
 
 @cache
 def _analysis() -> Analysis:
     source, final = environment.text("SOURCE_BUCKET_NAME"), environment.text("FINAL_BUCKET_NAME")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
-    dynamodb = client("dynamodb")
+    # What each client may take at the worst is added up in batch.py.
+    rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, mode="adaptive")
+    dynamodb = client("dynamodb", read_timeout_seconds=2, attempts=2)
+    sqs = client("sqs", read_timeout_seconds=2, attempts=2)
+    records = RunRecords(dynamodb, table, model_arn)
     use = ModelUse(model_arn, environment.optional_number("MIN_CONFIDENCE"))
     return Analysis(
-        Labelling(
-            Detector(client("rekognition", read_timeout_seconds=10), use),
-            Store(client("s3"), source, final),
-        ),
-        lambda: lease.current(dynamodb, table, model_arn).held_by,
-        RunRecords(dynamodb, table, model_arn),
-        client("sqs"),
-        environment.text("QUEUE_URL"),
+        labelling=Labelling(Detector(rekognition, use), Store(client("s3"), source, final)),
+        queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
+        dead_letters=DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
+        suspects=Suspects(lambda run_id: _has_labelled(records, run_id)),
+        source_bucket=source,
+        records=records,
+        current_run=lambda: lease.current(dynamodb, table, model_arn).held_by,
     )
 
 
@@ -93,17 +110,18 @@ _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_fail
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Label a batch. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     analysis = _analysis()
-    run_id = analysis.run_id()
+    batch, run_id = analysis.begin(lambda: context.get_remaining_time_in_millis() / 1000)
     logger.append_keys(run_id=run_id)
-    batch = Batch(
-        analysis.labelling,
-        environment.text("SOURCE_BUCKET_NAME"),
-        analysis.put_back,
-        lambda: context.get_remaining_time_in_millis() / 1000,
-    )
     response = process_partial_response(event=event, record_handler=batch.handle, processor=_processor, context=context)
-    metrics.add_metric(name="ImagesProcessed", unit=MetricUnit.Count, value=batch.endings[Ending.PROCESSED])
-    metrics.add_metric(name="ImagesFailed", unit=MetricUnit.Count, value=batch.endings[Ending.FAILED])
-    if run_id is not None and batch.endings.total() > 0:
-        analysis.count(run_id, batch.endings)
+    counts = batch.counts()
+    for name, value in {
+        "ImagesProcessed": counts.processed,
+        "ImagesFailed": counts.failed,
+        "ImagesSetAside": counts.set_aside,
+        "MessagesDeferred": batch.deferred,
+        "DetectionsThrottled": batch.throttled,
+    }.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    if run_id is not None and counts != BatchCounts():
+        analysis.count(run_id, counts)
     return response

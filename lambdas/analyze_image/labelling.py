@@ -17,7 +17,6 @@ from analyze_image.documents import Verdict, document
 from analyze_image.names import FAILED, PROCESSED, candidates
 from analyze_image.store import SourceGoneError, SourceReplacedError, Store
 from analyze_image.upload import Upload
-from shared.telemetry import logger
 
 
 class Ending(Enum):
@@ -108,7 +107,6 @@ class Labelling:
             return Ending.GONE
         if etag != upload.etag:
             return Ending.REPLACED
-        logger.error("the image is there, and Rekognition cannot read it", image=str(upload), reason=str(error))
         raise AccessMissingError(
             f"{upload} exists, and Rekognition cannot read it ({error}): check that the function's role may read the "
             "object, that its KMS key allows it, and that bucket and model are in one region"

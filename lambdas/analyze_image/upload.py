@@ -55,8 +55,12 @@ def uploads_in(body: str, source_bucket: str) -> list[Upload]:
         document = json.loads(body)
         if document.get("Event") == "s3:TestEvent":
             return []
-        return [_upload(record, source_bucket) for record in document["Records"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        records = document["Records"]
+        if not isinstance(records, list) or not records:
+            raise ForeignMessageError("the message holds no records")
+        return [_upload(record, source_bucket) for record in records]
+    # RecursionError: JSON nested too deep; OverflowError: a size without end.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ForeignMessageError(f"not an S3 event message ({type(error).__name__}: {error})") from error
 
 
@@ -68,14 +72,20 @@ def _upload(record: dict[str, Any], source_bucket: str) -> Upload:
     bucket, entity = record["s3"]["bucket"]["name"], record["s3"]["object"]
     if bucket != source_bucket:
         raise ForeignMessageError(f"the event is about bucket {bucket}, and this system reads {source_bucket}")
-    version_id = entity.get("versionId")
+    # Keys are form-encoded in events: a space comes as a plus.
+    key, etag, version_id = unquote_plus(entity["key"]), entity["eTag"].strip('"'), entity.get("versionId")
+    key.encode()  # no half of a surrogate pair, which JSON can spell and no key can hold
+    if not key or not etag or not isinstance(version_id, str | None):
+        raise ForeignMessageError("key and eTag must not be empty, and versionId must be text")
+    size = int(entity["size"])
+    if size < 0:
+        raise ForeignMessageError(f"a size of {size} bytes")
     return Upload(
         bucket=bucket,
-        # Keys are form-encoded in events: a space comes as a plus.
-        key=unquote_plus(entity["key"]),
-        etag=entity["eTag"].strip('"'),
+        key=key,
+        etag=etag,
         # "null" is the version of objects from before versioning, or while it is suspended: it can be overwritten
         # like an object without versions, so the etag has to tell uploads apart.
         version_id=version_id if version_id not in (None, "", "null") else None,
-        size=int(entity["size"]),
+        size=size,
     )

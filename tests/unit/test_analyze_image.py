@@ -1,82 +1,29 @@
 """One image ends once: as a result, a failure, or still waiting, whatever happens on the way."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
-from analyze_image.batch import Batch, NotEnoughTimeError
-from analyze_image.detector import IMAGE_BYTES_AT_MOST, Detector, ModelNotReadyError
+from analyze_image.detector import IMAGE_BYTES_AT_MOST, Detector, NoAnswerError
 from analyze_image.documents import ModelUse
 from analyze_image.labelling import AccessMissingError, Ending, Labelling, NamesTakenError
-from analyze_image.names import KEY_BYTES_AT_MOST, candidates, json_key
+from analyze_image.names import candidates, json_key
 from analyze_image.store import Store
-from analyze_image.upload import ForeignMessageError, Upload, uploads_in
+from analyze_image.upload import Upload
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
-
-LABELS = [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}]
-
-
-class FakeRekognition:
-    """Answers LABELS or raises what it is told, and looks at the object as Rekognition does."""
-
-    def __init__(self, s3: Any, error: Exception | None = None) -> None:  # noqa: ANN401
-        self.s3, self.error, self.calls = s3, error, []
-
-    def detect_custom_labels(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
-        self.calls.append(parameters)
-        if self.error:
-            raise self.error
-        s3_object = parameters["Image"]["S3Object"]
-        version = {"VersionId": s3_object["Version"]} if "Version" in s3_object else {}
-        try:
-            self.s3.head_object(Bucket=s3_object["Bucket"], Key=s3_object["Name"], **version)
-        except self.s3.exceptions.ClientError:
-            raise aws_error("InvalidS3ObjectException", "Unable to get object metadata from S3.") from None
-        return {"CustomLabels": LABELS}
-
-
-class Crash(BaseException):
-    """The function is killed: nothing catches it."""
-
-
-class CrashingS3:
-    """Passes every call on and is killed before, or after, the n-th one."""
-
-    def __init__(self, s3: Any, at: int, *, after: bool) -> None:  # noqa: ANN401
-        self._s3, self._left, self._after = s3, at, after
-        self.exceptions = s3.exceptions
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(**parameters: Any) -> Any:  # noqa: ANN401
-            self._left -= 1
-            if self._left == 0 and not self._after:
-                raise Crash
-            answer = getattr(self._s3, name)(**parameters)
-            if self._left == 0:
-                raise Crash
-            return answer
-
-        return call
-
-
-def put(s3: Any, key: str = "a/b.jpg", body: bytes = b"picture") -> Upload:  # noqa: ANN401
-    answer = s3.put_object(Bucket=SOURCE, Key=key, Body=body)
-    return Upload(SOURCE, key, answer["ETag"].strip('"'), answer.get("VersionId"), len(body))
-
-
-def labelling(s3: Any, error: Exception | None = None, confidence: float | None = None) -> Labelling:  # noqa: ANN401
-    return Labelling(Detector(FakeRekognition(s3, error), ModelUse(MODEL_ARN, confidence)), Store(s3, SOURCE, FINAL))
-
-
-def keys(s3: Any, bucket: str) -> list[str]:  # noqa: ANN401
-    return sorted(item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []))
-
-
-def document(s3: Any, key: str) -> dict[str, Any]:  # noqa: ANN401
-    return json.loads(s3.get_object(Bucket=FINAL, Key=key)["Body"].read())
+from tests.unit.test_analyze_image_kit import (
+    LABELS,
+    Crash,
+    CrashingS3,
+    FakeRekognition,
+    detect_error,
+    document,
+    keys,
+    labelling,
+    put,
+)
 
 
 @pytest.fixture(params=["plain", "versioned"])
@@ -122,7 +69,7 @@ def test_the_model_looks_at_exactly_this_version(bucket: Any) -> None:  # noqa: 
 @pytest.mark.parametrize("code", ["ImageTooLargeException", "InvalidImageFormatException", "InvalidParameterException"])
 def test_a_bad_image_ends_with_its_reason_after_one_call(code: str, bucket: Any) -> None:  # noqa: ANN401
     upload = put(bucket)
-    way = labelling(bucket, aws_error(code, "too bad"))
+    way = labelling(bucket, detect_error(code, "too bad"))
     assert way.label(upload, redelivered=False) is Ending.FAILED
     assert len(way._detector._rekognition.calls) == 1
     assert keys(bucket, FINAL) == ["failed/a/b.jpg", "failed/a/b.jpg.json"]
@@ -169,7 +116,7 @@ def test_a_crash_at_any_call_is_made_good_by_the_redelivery(
     bucket: Any,  # noqa: ANN401
 ) -> None:
     upload = put(bucket)
-    error = aws_error(fault) if fault else None
+    error = detect_error(fault) if fault else None
     prefix = "failed" if fault else "processed"
     crashing = CrashingS3(bucket, call, after=after)
     detector = Detector(FakeRekognition(bucket, error), ModelUse(MODEL_ARN, None))
@@ -247,7 +194,7 @@ def test_when_every_name_is_taken_the_image_keeps_waiting(s3: Any) -> None:  # n
 def test_an_unversioned_upload_that_was_replaced_is_done_and_the_newer_stays(s3: Any) -> None:  # noqa: ANN401
     older = put(s3, body=b"older")
     put(s3, body=b"newer")
-    ending = labelling(s3, aws_error("InvalidS3ObjectException")).label(older, redelivered=False)
+    ending = labelling(s3, detect_error("InvalidS3ObjectException")).label(older, redelivered=False)
     assert ending is Ending.REPLACED
     assert s3.get_object(Bucket=SOURCE, Key="a/b.jpg")["Body"].read() == b"newer"
 
@@ -335,7 +282,7 @@ def test_the_delete_names_exactly_this_upload() -> None:
 
 def test_an_image_that_rekognition_may_not_read_keeps_waiting(s3: Any) -> None:  # noqa: ANN401
     with pytest.raises(AccessMissingError, match="check that the function's role"):
-        labelling(s3, aws_error("InvalidS3ObjectException")).label(put(s3), redelivered=False)
+        labelling(s3, detect_error("InvalidS3ObjectException")).label(put(s3), redelivered=False)
     assert keys(s3, SOURCE) == ["a/b.jpg"]
     assert keys(s3, FINAL) == []
 
@@ -345,7 +292,7 @@ def test_an_image_that_rekognition_may_not_read_keeps_waiting(s3: Any) -> None: 
 )
 def test_what_is_not_the_images_fault_leaves_it_waiting(code: str, s3: Any) -> None:  # noqa: ANN401
     with pytest.raises(Exception, match=code):
-        labelling(s3, aws_error(code)).label(put(s3), redelivered=False)
+        labelling(s3, detect_error(code)).label(put(s3), redelivered=False)
     assert keys(s3, SOURCE) == ["a/b.jpg"]
     assert keys(s3, FINAL) == []
 
@@ -362,169 +309,18 @@ def test_conflicting_claims_are_tried_again() -> None:
     assert outcomes == []
 
 
-# --- names
+def test_an_answer_that_never_comes_is_told_from_a_connection_that_cannot_be_made(s3: Any) -> None:  # noqa: ANN401
+    upload = put(s3)
+    for silence in (ReadTimeoutError(endpoint_url="https://x"), ConnectionClosedError(endpoint_url="https://x")):
+        with pytest.raises(NoAnswerError):
+            labelling(s3, silence).label(upload, redelivered=False)
+    with pytest.raises(ConnectTimeoutError):
+        labelling(s3, ConnectTimeoutError(endpoint_url="https://x")).label(upload, redelivered=False)
+    assert keys(s3, SOURCE) == ["a/b.jpg"]
 
 
-def upload_of(key: str, etag: str = "0123456789abcdef", version_id: str | None = None) -> Upload:
-    return Upload(SOURCE, key, etag, version_id, 1)
-
-
-@pytest.mark.parametrize(
-    ("key", "marked"),
-    [
-        ("a.jpg", "processed/a~01234567.jpg"),
-        ("x/y/a.b.PNG", "processed/x/y/a.b~01234567.PNG"),
-        ("x.d/noext", "processed/x.d/noext~01234567"),
-        ("x/.jpg", "processed/x/.jpg~01234567"),
-        ("写真 (1).jpeg", "processed/写真 (1)~01234567.jpeg"),
-        ("/a.jpg", "processed//a~01234567.jpg"),
-        ("a//b.jpg", "processed/a//b~01234567.jpg"),
-    ],
-)
-def test_a_taken_name_is_marked_before_the_extension(key: str, marked: str) -> None:
-    assert candidates("processed", upload_of(key))[:2] == [f"processed/{key}", marked]
-
-
-def test_a_third_name_tells_versions_of_the_same_bytes_apart() -> None:
-    one, two = upload_of("a.jpg", version_id="v1"), upload_of("a.jpg", version_id="v2")
-    assert candidates("failed", one)[2] == "failed/a~0123456789abcdef-v1.jpg"
-    assert candidates("failed", one)[2] != candidates("failed", two)[2]
-
-
-@pytest.mark.parametrize("letter", ["a", "é", "写"])
-def test_a_key_at_s3s_limit_still_finds_a_name_within_it(letter: str) -> None:
-    stem = letter * ((KEY_BYTES_AT_MOST - 4) // len(letter.encode()))
-    upload = upload_of(stem + ".jpg", version_id="v" * 32)
-    for prefix in ("processed", "failed"):
-        names = candidates(prefix, upload)
-        assert names
-        assert all(len(json_key(name).encode()) <= KEY_BYTES_AT_MOST for name in names)
-        assert all(name.endswith(".jpg") for name in names)
-
-
-# --- messages
-
-
-def event(key: str = "a.jpg", bucket: str = SOURCE, **entity: object) -> dict[str, Any]:
-    return {
-        "eventSource": "aws:s3",
-        "eventName": "ObjectCreated:Put",
-        "s3": {"bucket": {"name": bucket}, "object": {"key": key, "eTag": "e", "size": 3, **entity}},
-    }
-
-
-def body(*records: dict[str, Any]) -> str:
-    return json.dumps({"Records": list(records)})
-
-
-@pytest.mark.parametrize(
-    ("encoded", "key"),
-    [
-        ("a+b.jpg", "a b.jpg"),
-        ("a%2Bb.jpg", "a+b.jpg"),
-        ("100%25.jpg", "100%.jpg"),
-        ("a%2520b.jpg", "a%20b.jpg"),
-        ("K%C3%A4fer+%281%29.jpg", "Käfer (1).jpg"),
-    ],
-)
-def test_keys_are_decoded_once(encoded: str, key: str) -> None:
-    assert uploads_in(body(event(encoded)), SOURCE)[0].key == key
-
-
-def test_every_record_of_a_message_is_an_upload() -> None:
-    uploads = uploads_in(body(event("a.jpg"), event("b.jpg", versionId="v1")), SOURCE)
-    assert [(upload.key, upload.version_id) for upload in uploads] == [("a.jpg", None), ("b.jpg", "v1")]
-
-
-def test_the_null_version_counts_as_no_version() -> None:
-    assert uploads_in(body(event(versionId="null")), SOURCE)[0].version_id is None
-
-
-def test_a_test_event_holds_no_upload() -> None:
-    assert uploads_in(json.dumps({"Event": "s3:TestEvent"}), SOURCE) == []
-
-
-@pytest.mark.parametrize(
-    "foreign",
-    [
-        "hello",
-        "null",
-        "[]",
-        "{}",
-        '{"Records": null}',
-        '{"Records": [1]}',
-        body({"eventSource": "aws:sns", "eventName": "x"}),
-        body({**event(), "eventName": "ObjectRemoved:Delete"}),
-        body(event(bucket="another-bucket")),
-        body({**event(), "s3": {}}),
-        body(event(size="many")),
-    ],
-)
-def test_anything_else_is_refused(foreign: str) -> None:
-    with pytest.raises(ForeignMessageError):
-        uploads_in(foreign, SOURCE)
-
-
-# --- batches
-
-
-def record(message: str, receives: int = 1) -> SQSRecord:
-    return SQSRecord(
-        {
-            "messageId": "m",
-            "receiptHandle": "handle",
-            "body": message,
-            "attributes": {"ApproximateReceiveCount": str(receives)},
-        }
-    )
-
-
-class ScriptedLabelling:
-    """Answers or raises the next of a list, and remembers what it was asked."""
-
-    def __init__(self, *script: Ending | Exception) -> None:
-        self.script, self.asked = list(script), []
-
-    def label(self, upload: Upload, *, redelivered: bool) -> Ending:
-        self.asked.append((upload.key, redelivered))
-        step = self.script.pop(0)
-        if isinstance(step, Exception):
-            raise step
-        return step
-
-
-def batch(way: ScriptedLabelling, put_back: list[str], seconds_left: float = 120) -> Batch:
-    return Batch(way, SOURCE, put_back.append, lambda: seconds_left)  # type: ignore[arg-type]
-
-
-def test_a_batch_counts_how_its_images_ended() -> None:
-    way = ScriptedLabelling(Ending.PROCESSED, Ending.FAILED, Ending.PROCESSED)
-    run = batch(way, [])
-    run.handle(record(body(event("a.jpg"), event("b.jpg"))))
-    run.handle(record(body(event("c.jpg")), receives=2))
-    assert way.asked == [("a.jpg", False), ("b.jpg", False), ("c.jpg", True)]
-    assert run.endings == {Ending.PROCESSED: 2, Ending.FAILED: 1}
-
-
-def test_a_foreign_message_fails_and_is_spent_at_once() -> None:
-    put_back: list[str] = []
-    with pytest.raises(ForeignMessageError):
-        batch(ScriptedLabelling(), put_back).handle(record("hello"))
-    assert put_back == ["handle"]
-
-
-def test_a_model_that_is_not_ready_is_asked_once_a_batch() -> None:
-    way = ScriptedLabelling(ModelNotReadyError("stopped"))
-    run = batch(way, [])
-    for _ in range(3):
-        with pytest.raises(ModelNotReadyError):
-            run.handle(record(body(event())))
-    assert len(way.asked) == 1
-
-
-def test_an_image_is_not_begun_without_time_to_end_it() -> None:
-    put_back: list[str] = []
-    way = ScriptedLabelling()
-    with pytest.raises(NotEnoughTimeError):
-        batch(way, put_back, seconds_left=10).handle(record(body(event())))
-    assert (way.asked, put_back) == ([], ["handle"])
+def test_an_empty_object_fails_without_a_call(s3: Any) -> None:  # noqa: ANN401
+    way = labelling(s3)
+    assert way.label(put(s3, body=b""), redelivered=False) is Ending.FAILED
+    assert way._detector._rekognition.calls == []
+    assert document(s3, "failed/a/b.jpg.json")["error"]["code"] == "InvalidImageFormatException"

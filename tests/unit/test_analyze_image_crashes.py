@@ -1,0 +1,307 @@
+"""The function killed at any point, and the services it needs to keep its messages failing: one result all the same."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError
+
+from analyze_image import batch as budget
+from analyze_image import handler as handler_module
+from shared.run_record import BatchCounts, RunRecords
+from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
+from tests.unit.test_analyze_image_kit import (
+    RECEIVES_AT_MOST,
+    RUN,
+    VISIBILITY_SECONDS,
+    Crash,
+    CrashingS3,
+    Pipeline,
+    body,
+    detect_error,
+    event_of,
+    keys,
+)
+from tests.unit.test_analyze_image_kit import pipeline as pipeline
+
+ONE_RESULT = ["processed/a.jpg", "processed/a.jpg.json"]
+
+
+def kill(pipeline: Pipeline) -> None:
+    with pytest.raises(Crash):
+        pipeline.invoke()
+    pipeline.start_environment()
+
+
+# --- killed
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_killed_at_any_call_to_s3(call: int, after: bool, pipeline: Pipeline) -> None:
+    uploads = pipeline.upload("a.jpg")
+    pipeline.faulty_s3._client = CrashingS3(pipeline.s3, call, after=after)
+    kill(pipeline)
+    pipeline.faulty_s3._client = pipeline.s3
+    pipeline.drain()
+    assert len(pipeline.messages()) == 1, "hidden for the visibility timeout"
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert pipeline.messages() == pipeline.dead_letters() == []
+    assert keys(pipeline.s3, FINAL) == ONE_RESULT
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        detect_error("ThrottlingException"),
+        detect_error("ResourceNotReadyException"),
+        detect_error("InternalServerError"),
+        aws_error("SlowDown", operation="PutObject"),
+    ],
+    ids=str,
+)
+def test_killed_between_sending_a_copy_and_deleting_the_original(error: Exception, pipeline: Pipeline) -> None:
+    uploads = pipeline.upload("a.jpg")
+    pipeline.rekognition.error = error
+    pipeline.faulty_sqs.after["send_message"] = Crash()
+    kill(pipeline)
+    assert len(pipeline.messages()) == 2
+    pipeline.rekognition.error = None
+    pipeline.faulty_sqs.after.clear()
+    pipeline.run_for(VISIBILITY_SECONDS + 10)
+    assert pipeline.messages() == pipeline.dead_letters() == []
+    assert len(pipeline.rekognition.calls) == 2
+    assert keys(pipeline.s3, FINAL) == ONE_RESULT
+    assert (pipeline.record.processed, pipeline.record.nothing_left) == (1, 1)
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+def test_killed_before_a_copy_is_sent(pipeline: Pipeline) -> None:
+    uploads = pipeline.upload("a.jpg")
+    pipeline.rekognition.error = detect_error("ThrottlingException")
+    pipeline.faulty_sqs.faults["send_message"] = Crash()
+    kill(pipeline)
+    pipeline.rekognition.error = None
+    pipeline.faulty_sqs.faults.clear()
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert keys(pipeline.s3, FINAL) == ONE_RESULT
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+def test_a_copy_and_its_original_at_once_make_one_result(pipeline: Pipeline) -> None:
+    [upload] = pipeline.upload("a.jpg")
+    pipeline.send(body(event_of(upload)), {"deferrals": {"DataType": "Number", "StringValue": "1"}})
+    assert pipeline.invoke() == 2
+    assert keys(pipeline.s3, FINAL) == ONE_RESULT
+    assert pipeline.messages() == []
+
+
+def test_killed_between_setting_aside_and_deleting(pipeline: Pipeline) -> None:
+    uploads = pipeline.upload("good.jpg", "a.jpg")
+    pipeline.rekognition.errors["a.jpg"] = detect_error("InternalServerError")
+    for _ in range(3):
+        pipeline.drain()
+        pipeline.pass_time(61)
+    pipeline.faulty_sqs.after["send_message"] = Crash()
+    kill(pipeline)
+    assert len(pipeline.dead_letters()) == len(pipeline.messages()) == 1
+    pipeline.faulty_sqs.after.clear()
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert pipeline.messages() == []
+    assert len(pipeline.dead_letters()) == 2
+    # Both brought back: the second finds the work of the first.
+    pipeline.rekognition.errors.clear()
+    for dead in pipeline.dead_letters():
+        pipeline.send(dead["body"])
+    pipeline.drain()
+    assert keys(pipeline.s3, FINAL) == [*ONE_RESULT, "processed/good.jpg", "processed/good.jpg.json"]
+    assert keys(pipeline.s3, SOURCE) == []
+
+
+def test_a_function_that_always_dies_at_an_image_gives_it_to_the_dead_letters(pipeline: Pipeline) -> None:
+    uploads = pipeline.upload("a.jpg")
+    pipeline.rekognition.error = Crash()
+    for _ in range(RECEIVES_AT_MOST):
+        kill(pipeline)
+        pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert len(pipeline.dead_letters()) == 1
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+# --- a message that cannot be sent
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        detect_error("ThrottlingException"),
+        detect_error("ResourceNotReadyException"),
+        detect_error("InternalServerError"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "refusal",
+    [aws_error("AccessDenied", operation="SendMessage"), ConnectTimeoutError(endpoint_url="https://sqs")],
+    ids=["refused", "out of reach"],
+)
+def test_a_message_whose_copy_cannot_be_sent_is_reported_and_comes_back(
+    refusal: Exception, error: Exception, pipeline: Pipeline
+) -> None:
+    uploads = pipeline.upload("a.jpg", "b.jpg")
+    pipeline.rekognition.error = error
+    pipeline.faulty_sqs.faults["send_message"] = refusal
+    pipeline.invoke()
+    assert len(pipeline.failures) == len(pipeline.messages()) == 2
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+    if "NotReady" in str(error):
+        assert pipeline.record.refused == 2, "the run has to know it all the same"
+    pipeline.rekognition.error = None
+    pipeline.faulty_sqs.faults.clear()
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert pipeline.record.processed == 2
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+def test_a_message_that_cannot_be_set_aside_stays_in_the_queue(pipeline: Pipeline) -> None:
+    uploads = pipeline.upload("good.jpg", "a.jpg")
+    pipeline.rekognition.errors["a.jpg"] = detect_error("InternalServerError")
+    for _ in range(3):
+        pipeline.drain()
+        pipeline.pass_time(61)
+    pipeline.send("who sent this?")
+    pipeline.faulty_sqs.faults["send_message"] = aws_error("AccessDenied", operation="SendMessage")
+    pipeline.drain()
+    assert pipeline.dead_letters() == []
+    assert len(pipeline.messages()) == 2
+    assert pipeline.record.set_aside == 0
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+    pipeline.faulty_sqs.faults.clear()
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert len(pipeline.dead_letters()) == 2
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+@pytest.mark.parametrize("error", [KeyError("CustomLabels"), RuntimeError("a defect of ours"), RecursionError()])
+def test_an_error_that_nobody_foresaw_stops_neither_the_batch_nor_the_function(
+    error: Exception, pipeline: Pipeline
+) -> None:
+    uploads = pipeline.upload("odd.jpg", "good.jpg")
+    pipeline.rekognition.errors["odd.jpg"] = error
+    pipeline.run_for(120)
+    assert pipeline.record.processed == 1
+    [dead] = pipeline.dead_letters()
+    assert dead["attributes"]["error_code"] == type(error).__name__
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+# --- counting
+
+
+def test_a_batch_is_counted_although_another_is_counted_at_the_same_moment(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conflicts = [aws_error("TransactionCanceledException")] * (handler_module.COUNT_ATTEMPTS - 1)
+    add = RunRecords.add_batch
+
+    def conflicted(records: RunRecords, run_id: str, counts: BatchCounts) -> None:
+        if conflicts:
+            raise conflicts.pop()
+        add(records, run_id, counts)
+
+    monkeypatch.setattr(RunRecords, "add_batch", conflicted)
+    pipeline.upload("a.jpg")
+    pipeline.drain()
+    assert pipeline.record.processed == 1
+
+
+@pytest.mark.parametrize("code", ["TransactionCanceledException", "ProvisionedThroughputExceededException"])
+def test_a_batch_that_cannot_be_counted_is_labelled_all_the_same(
+    code: str, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def refuse(_: RunRecords, run_id: str, __: BatchCounts) -> None:
+        calls.append(run_id)
+        raise aws_error(code)
+
+    monkeypatch.setattr(RunRecords, "add_batch", refuse)
+    uploads = pipeline.upload("a.jpg")
+    pipeline.drain()
+    assert pipeline.failures == []
+    assert calls == [RUN] * (handler_module.COUNT_ATTEMPTS if code.startswith("Transaction") else 1)
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline: Pipeline) -> None:
+    def unknown() -> None:
+        raise aws_error("ThrottlingException")
+
+    object.__setattr__(handler_module._analysis(), "current_run", (lambda: None) if known else unknown)
+    uploads = pipeline.upload("good.jpg", "poison.jpg")
+    pipeline.rekognition.errors["poison.jpg"] = detect_error("InternalServerError")
+    pipeline.run_for(120)
+    assert pipeline.record.images_done == 0
+    assert [dead["attributes"]["error_code"] for dead in pipeline.dead_letters()] == ["InternalServerError"]
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+# --- the time it may take
+
+
+@pytest.fixture
+def clients(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:  # noqa: ARG001
+    """The configuration of the clients as the function makes them."""
+    variables = {
+        "SOURCE_BUCKET_NAME": SOURCE,
+        "FINAL_BUCKET_NAME": FINAL,
+        "RUNS_TABLE_NAME": TABLE,
+        "PROJECT_VERSION_ARN": MODEL_ARN,
+        "QUEUE_URL": "https://sqs/images",
+        "DEAD_LETTER_QUEUE_URL": "https://sqs/dead",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    analysis = handler_module._analysis.__wrapped__()
+    made = [
+        analysis.labelling._detector._rekognition,
+        analysis.labelling._store._s3,
+        analysis.queue._sqs,
+        analysis.records._dynamodb,
+    ]
+    assert (analysis.queue._url, analysis.dead_letters._url) == ("https://sqs/images", "https://sqs/dead")
+    return {client.meta.service_model.service_name: client.meta.config for client in made}
+
+
+def worst(config: Any, held_back_seconds: float = 0) -> float:  # noqa: ANN401
+    attempts = config.retries["total_max_attempts"]
+    # botocore waits up to 1, 2, 4 s between attempts.
+    between = sum(2**attempt for attempt in range(attempts - 1))
+    return attempts * (config.connect_timeout + config.read_timeout + held_back_seconds) + between
+
+
+def test_what_one_image_may_take_fits_the_clients_and_the_functions_timeout(clients: dict[str, Any]) -> None:
+    # botocore.retries.bucket.TokenBucket: at half a call a second, a token takes two seconds.
+    assert worst(clients["rekognition"], held_back_seconds=2) == budget.DETECT_SECONDS
+    assert worst(clients["s3"]) == budget.S3_CALL_SECONDS
+    assert worst(clients["sqs"]) == budget.SEND_SECONDS
+    assert worst(clients["dynamodb"]) == budget.COUNT_SECONDS
+    locals_tf = (Path(__file__).parents[2] / "terraform" / "locals.tf").read_text()
+    timeout = int(re.search(r"analyze_image_timeout_seconds\s*=\s*(\d+)", locals_tf)[1])
+    read_whose_run_seconds = budget.COUNT_SECONDS
+    assert budget.ONE_IMAGE_SECONDS + read_whose_run_seconds < timeout
+
+
+def test_throttles_slow_the_calls_to_the_model_down(clients: dict[str, Any]) -> None:
+    assert clients["rekognition"].retries["mode"] == "adaptive"
+    assert {clients[name].retries["mode"] for name in ("s3", "sqs", "dynamodb")} == {"standard"}
