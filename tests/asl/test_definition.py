@@ -1,27 +1,60 @@
-"""The state machine's definition: valid, complete, and in step with the functions' named errors."""
+"""The state machines' definitions: valid, complete, and in step with the functions' named errors."""
 
 import inspect
 import json
 import re
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from reconcile import errors as reconcile_errors
+from reconcile.dead_letter_queue import HIDDEN_SECONDS
 from shared import errors
 from tests.stack.local_stack import REPOSITORY
 
-DEFINITIONS = sorted((REPOSITORY / "terraform" / "statemachines").glob("*.asl.json"))
+TERRAFORM = REPOSITORY / "terraform"
+DEFINITIONS = sorted((TERRAFORM / "statemachines").glob("*.asl.json"))
 VALIDATOR = REPOSITORY / ".venv" / "asl" / "node_modules" / ".bin" / "asl-validator"
 PLACEHOLDER = re.compile(r"\$\{([a-z_]+)\}")
 
+# Where each definition's placeholders are filled.
+FILLED_IN = {"label_batch": "workflow.tf", "reconcile": "reconcile.tf"}
 
-def states(path: Any) -> dict[str, Any]:  # noqa: ANN401
+# An Express execution, as which a child of the Distributed Map runs, may last this long.
+EXPRESS_SECONDS = 300
+
+
+def name_of(path: Path) -> str:
+    return path.name.removesuffix(".asl.json")
+
+
+def states(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())["States"]
 
 
-def tasks(path: Any) -> dict[str, Any]:  # noqa: ANN401
-    return {name: state for name, state in states(path).items() if state["Type"] == "Task"}
+def levels(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield where a level starts and its states: the machine's own, and those inside each Map."""
+    open_levels = [json.loads(path.read_text())]
+    while open_levels:
+        level = open_levels.pop()
+        yield level["StartAt"], level["States"]
+        open_levels += [state["ItemProcessor"] for state in level["States"].values() if state["Type"] == "Map"]
+
+
+def all_states(path: Path) -> dict[str, Any]:
+    return {name: state for _, level in levels(path) for name, state in level.items()}
+
+
+def tasks(path: Path) -> dict[str, Any]:
+    return {name: state for name, state in all_states(path).items() if state["Type"] == "Task"}
+
+
+def maps(path: Path) -> dict[str, Any]:
+    return {name: state for name, state in all_states(path).items() if state["Type"] == "Map"}
 
 
 def targets(state: dict[str, Any]) -> list[str]:
@@ -30,16 +63,53 @@ def targets(state: dict[str, Any]) -> list[str]:
     return found + [catcher["Next"] for catcher in state.get("Catch", [])]
 
 
-@pytest.fixture(params=DEFINITIONS, ids=lambda path: path.stem)
-def definition(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401
+def final_errors(module: ModuleType) -> set[str]:
+    """The names of the errors of a module that another attempt would only repeat."""
+    return {
+        name
+        for name, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, errors.NotRetriedError) and member is not errors.NotRetriedError
+    }
+
+
+# What the functions of each machine may raise.
+FINAL_ERRORS = {
+    "label_batch": final_errors(errors),
+    "reconcile": {"ConfigurationError"} | final_errors(reconcile_errors),
+}
+
+
+def function_timeout_seconds(task: dict[str, Any]) -> int:
+    """The timeout of the function that a task calls, from the Terraform file of that function."""
+    function = re.fullmatch(r"\$\{([a-z_]+)_function_arn\}", task["Arguments"]["FunctionName"])
+    assert function, task["Arguments"]
+    set_there = re.search(
+        r"^\s*timeout_seconds\s*=\s*(\d+)", (TERRAFORM / f"function_{function[1]}.tf").read_text(), re.MULTILINE
+    )
+    # The default of modules/function.
+    return int(set_there[1]) if set_there else 30
+
+
+@pytest.fixture(params=DEFINITIONS, ids=name_of)
+def definition(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def test_there_is_a_definition() -> None:
-    assert [path.name for path in DEFINITIONS] == ["label_batch.asl.json"]
+@pytest.fixture
+def label_batch() -> Path:
+    return TERRAFORM / "statemachines" / "label_batch.asl.json"
 
 
-def test_the_validator_accepts_it(definition: Any, tmp_path: Any) -> None:  # noqa: ANN401
+@pytest.fixture
+def reconcile() -> Path:
+    return TERRAFORM / "statemachines" / "reconcile.asl.json"
+
+
+def test_there_is_a_definition_of_each() -> None:
+    assert [name_of(path) for path in DEFINITIONS] == sorted(FILLED_IN) == sorted(FINAL_ERRORS)
+
+
+def test_the_validator_accepts_it(definition: Path, tmp_path: Path) -> None:
     rendered = PLACEHOLDER.sub(lambda found: "aws" if found[1] == "partition" else "arn:aws:x", definition.read_text())
     target = tmp_path / definition.name
     target.write_text(rendered)
@@ -47,76 +117,142 @@ def test_the_validator_accepts_it(definition: Any, tmp_path: Any) -> None:  # no
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_validator_refuses_a_broken_one(definition: Any, tmp_path: Any) -> None:  # noqa: ANN401
+def test_the_validator_refuses_a_broken_one(definition: Path, tmp_path: Path) -> None:
     broken = json.loads(definition.read_text())
-    broken["States"]["Begin the run"]["Next"] = "No such state"
+    broken["States"][broken["StartAt"]]["Next"] = "No such state"
     target = tmp_path / "broken.asl.json"
     target.write_text(json.dumps(broken))
     done = subprocess.run([str(VALIDATOR), "--json-path", str(target)], capture_output=True, text=True, check=False)
     assert done.returncode != 0
 
 
-def test_every_task_is_bounded_retried_and_caught(definition: Any) -> None:  # noqa: ANN401
+def test_every_task_is_bounded_and_retried(definition: Path) -> None:
     for name, task in tasks(definition).items():
-        assert task["TimeoutSeconds"] > 30, f"{name} gives up before its function does"
+        assert task["TimeoutSeconds"] > function_timeout_seconds(task), f"{name} gives up before its function does"
         assert task["Retry"][-1]["ErrorEquals"] == ["States.ALL"], name
-        assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
-        for handlers in (task["Retry"], task["Catch"]):
+
+
+def test_every_task_and_every_map_of_the_machine_is_caught(definition: Path) -> None:
+    # What fails inside a Map fails the Map.
+    for name, state in states(definition).items():
+        if state["Type"] in ("Task", "Map"):
+            assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+def test_no_handler_hides_behind_states_all(definition: Path) -> None:
+    for name, state in all_states(definition).items():
+        for handlers in (state.get("Retry", []), state.get("Catch", [])):
             assert all("States.ALL" not in handler["ErrorEquals"] for handler in handlers[:-1]), name
 
 
-def test_what_the_functions_call_final_is_not_retried(definition: Any) -> None:  # noqa: ANN401
-    final = {
-        name
-        for name, member in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(member, errors.NotRetriedError) and member is not errors.NotRetriedError
-    }
-    assert "LeaseLost" in final
+def test_what_the_functions_call_final_is_not_retried(definition: Path) -> None:
+    final = FINAL_ERRORS[name_of(definition)]
+    assert {"LeaseLost", "InputInvalid"} & final
     for name, task in tasks(definition).items():
         assert set(task["Retry"][0]["ErrorEquals"]) == final, name
         assert task["Retry"][0]["MaxAttempts"] == 0, name
 
 
-def test_every_state_is_reached_and_exists(definition: Any) -> None:  # noqa: ANN401
-    document = json.loads(definition.read_text())
-    reached, open_ends = set(), [document["StartAt"]]
-    while open_ends:
-        name = open_ends.pop()
-        if name not in reached:
-            reached.add(name)
-            open_ends += targets(document["States"][name])
-    assert reached == set(document["States"])
+def test_every_state_is_reached_and_exists(definition: Path) -> None:
+    for start, level in levels(definition):
+        reached, open_ends = set(), [start]
+        while open_ends:
+            name = open_ends.pop()
+            if name not in reached:
+                reached.add(name)
+                open_ends += targets(level[name])
+        assert reached == set(level)
 
 
-def test_after_the_model_may_run_every_way_out_leads_past_the_stop(definition: Any) -> None:  # noqa: ANN401
-    all_states = states(definition)
-    guarded = {"Start the model", "Open the trigger", "Watch the queue drain"}
-    for name in guarded | {"Look at the queue once more"}:
-        for catcher in all_states[name]["Catch"]:
-            allowed = "Write the receipt" if catcher["ErrorEquals"] == ["LeaseLost"] else "Close the trigger"
-            assert catcher["Next"] == allowed, name
-    for name in ("Close the trigger", "Make sure the trigger is closed"):
-        assert all_states[name]["Catch"][-1]["Next"] == "Stop the model"
+def test_names_are_unique_and_fit_the_console(definition: Path) -> None:
+    names = [name for _, level in levels(definition) for name in level]
+    assert len(names) == len(set(names))
+    assert all(len(name) <= 80 for name in names)
 
 
-def test_the_stop_is_tried_for_longer_than_anything_else(definition: Any) -> None:  # noqa: ANN401
-    attempts = {name: task["Retry"][-1]["MaxAttempts"] for name, task in tasks(definition).items()}
-    assert attempts["Stop the model"] >= 30
-    assert max(attempts, key=lambda name: attempts[name]) == "Stop the model"
-
-
-def test_names_fit_the_console_and_placeholders_are_those_that_terraform_fills(definition: Any) -> None:  # noqa: ANN401
-    assert all(len(name) <= 80 for name in states(definition))
-    filled = (REPOSITORY / "terraform" / "workflow.tf").read_text()
+def test_placeholders_are_those_that_terraform_fills(definition: Path) -> None:
+    filled = (TERRAFORM / FILLED_IN[name_of(definition)]).read_text()
+    assert definition.name in filled
     for placeholder in set(PLACEHOLDER.findall(definition.read_text())):
         assert re.search(rf"^\s*{placeholder}\s*=", filled, re.MULTILINE), placeholder
 
 
-def test_every_variable_that_is_read_is_assigned_somewhere(definition: Any) -> None:  # noqa: ANN401
-    assigned: set[str] = set()
-    for state in states(definition).values():
-        for part in (state, *state.get("Choices", []), *state.get("Catch", [])):
-            assigned |= set(part.get("Assign", {}))
-    for name, state in states(definition).items():
-        read = set(re.findall(r"\$(?!states\b)([a-z_]+)", json.dumps(state)))
-        assert read <= assigned, f"{name} reads {read - assigned}"
+def test_every_variable_that_is_read_is_assigned_somewhere(definition: Path) -> None:
+    for _, level in levels(definition):
+        # A child of a Distributed Map sees its input and none of the variables around it.
+        assigned: set[str] = set()
+        for state in level.values():
+            for part in (state, *state.get("Choices", []), *state.get("Catch", [])):
+                assigned |= set(part.get("Assign", {}))
+        for name, state in level.items():
+            own = {field: value for field, value in state.items() if field != "ItemProcessor"}
+            read = set(re.findall(r"\$(?!states\b)([a-z_]+)", json.dumps(own)))
+            assert read <= assigned, f"{name} reads {read - assigned}"
+
+
+def test_after_the_model_may_run_every_way_out_leads_past_the_stop(label_batch: Path) -> None:
+    guarded = {"Start the model", "Open the trigger", "Watch the queue drain"}
+    for name in guarded | {"Look at the queue once more"}:
+        for catcher in states(label_batch)[name]["Catch"]:
+            allowed = "Write the receipt" if catcher["ErrorEquals"] == ["LeaseLost"] else "Close the trigger"
+            assert catcher["Next"] == allowed, name
+    for name in ("Close the trigger", "Make sure the trigger is closed"):
+        assert states(label_batch)[name]["Catch"][-1]["Next"] == "Stop the model"
+
+
+def test_the_stop_is_tried_for_longer_than_anything_else(label_batch: Path) -> None:
+    attempts = {name: task["Retry"][-1]["MaxAttempts"] for name, task in tasks(label_batch).items()}
+    assert attempts["Stop the model"] >= 30
+    assert max(attempts, key=lambda name: attempts[name]) == "Stop the model"
+
+
+def test_every_end_of_a_reconcile_leads_past_its_report(reconcile: Path) -> None:
+    for name, state in states(reconcile).items():
+        for catcher in state.get("Catch", []):
+            assert catcher["Next"] == ("Did it succeed?" if name == "Write the report" else "Write the report"), name
+    before_the_end = {name for name, state in states(reconcile).items() if "Did it succeed?" in targets(state)}
+    assert before_the_end == {"Write the report"}
+
+
+def test_a_child_has_time_for_a_second_attempt(reconcile: Path) -> None:
+    for name, state in maps(reconcile).items():
+        assert state["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
+        for task in state["ItemProcessor"]["States"].values():
+            first_pause = task["Retry"][-1]["IntervalSeconds"]
+            assert 2 * task["TimeoutSeconds"] + first_pause < EXPRESS_SECONDS, name
+
+
+def test_dead_letters_stay_hidden_while_they_are_read_and_are_waited_for_when_the_reader_died(reconcile: Path) -> None:
+    look = tasks(reconcile)["Look for images without a message"]
+    assert function_timeout_seconds(look) < HIDDEN_SECONDS
+    (busy,) = (retrier for retrier in look["Retry"] if retrier["ErrorEquals"] == ["DeadLetterQueueBusy"])
+    assert busy["BackoffRate"] == 1
+    assert busy["IntervalSeconds"] * busy["MaxAttempts"] > HIDDEN_SECONDS
+
+
+def test_the_largest_batch_fits_into_the_input_of_a_child(reconcile: Path) -> None:
+    # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    longest_item = {
+        "Etag": '"' + 32 * "0" + '-10000"',
+        "Key": 1024 * "k",
+        "LastModified": 1.789180622e9,
+        "Size": 5 * 1024**4,
+        "StorageClass": "INTELLIGENT_TIERING",
+    }
+    common = {"run_id": 80 * "r", "uploaded_before": 10**10, "dry_run": False, "set_aside_key": 120 * "k"}
+    for name, state in maps(reconcile).items():
+        assert state["ItemBatcher"]["BatchInput"].keys() == common.keys()
+        batch = {"Items": [longest_item] * state["ItemBatcher"]["MaxItemsPerBatch"], "BatchInput": common}
+        assert len(json.dumps(batch, separators=(",", ":"))) <= 256 * 1024, name
+
+
+def test_what_the_children_return_goes_to_the_final_bucket_and_not_into_the_state(reconcile: Path) -> None:
+    # 500,000 answers do not fit into the 256 KiB of a state's output, not even when it is thrown away.
+    for name, state in maps(reconcile).items():
+        writer = state["ResultWriter"]
+        assert writer["Arguments"] == {"Bucket": "${final_bucket_name}", "Prefix": "{% 'reconcile/' & $run_id %}"}, name
+        # COMPACT: without the children's inputs, which are the whole listing.
+        assert writer["WriterConfig"] == {"OutputType": "JSONL", "Transformation": "COMPACT"}, name
+        assert state["Output"] == {}, name
+        # One batch that fails is not to be overlooked among many.
+        assert state["ToleratedFailurePercentage"] == 0, name

@@ -3,8 +3,13 @@ locals {
   state_machine_arn  = "arn:${var.partition}:states:${var.region}:${var.account_id}:stateMachine:${var.name}"
   schedule_group_arn = "arn:${var.partition}:scheduler:${var.region}:${var.account_id}:schedule-group/${var.name}"
 
-  # IAM is global: with the region in it the same workflow can live in two regions.
-  state_machine_role_name = "${var.name}-${var.region}"
+  # The executions that a Distributed Map starts: stateMachine:NAME/LABEL, one for each batch or item.
+  # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+  map_run_executions_arn = "arn:${var.partition}:states:${var.region}:${var.account_id}:execution:${var.name}/*"
+
+  # IAM is global: with the region in it the same workflow can live in two regions. A function may have the same name as
+  # the machine, and its role is NAME-REGION.
+  state_machine_role_name = "${var.name}-states-${var.region}"
   schedule_role_name      = "${var.name}-schedule-${var.region}"
 }
 
@@ -52,10 +57,33 @@ resource "aws_iam_role" "state_machine" {
 }
 
 data "aws_iam_policy_document" "state_machine" {
+  source_policy_documents = var.policy_json == null ? [] : [var.policy_json]
+
   statement {
     sid       = "InvokeFunctions"
     actions   = ["lambda:InvokeFunction"]
     resources = var.function_arns
+  }
+
+  # A Distributed Map runs as executions of the machine itself.
+  dynamic "statement" {
+    for_each = var.distributed_map_enabled ? [1] : []
+
+    content {
+      sid       = "StartMapRuns"
+      actions   = ["states:StartExecution"]
+      resources = [local.state_machine_arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.distributed_map_enabled ? [1] : []
+
+    content {
+      sid       = "FollowMapRuns"
+      actions   = ["states:DescribeExecution", "states:StopExecution"]
+      resources = [local.map_run_executions_arn]
+    }
   }
 
   # Log delivery has no resource level.

@@ -65,6 +65,24 @@ variable "function_arns" {
   }
 }
 
+variable "policy_json" {
+  description = "IAM policy document with what else the machine itself may do, for one that reads or writes S3; null: nothing."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.policy_json == null ? true : can(jsondecode(var.policy_json).Statement)
+    error_message = "policy_json must be null or an IAM policy document as JSON."
+  }
+}
+
+variable "distributed_map_enabled" {
+  description = "true: the machine may start and follow the executions of its own Distributed Maps."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "schedule_expression" {
   description = "When EventBridge Scheduler starts the state machine: rate(...), cron(...) or at(...)."
   type        = string

@@ -109,6 +109,33 @@ run "each_role_serves_this_machine_and_schedule_only" {
   }
 }
 
+run "a_machine_with_a_distributed_map_may_start_itself_and_what_it_is_told" {
+  command = plan
+
+  variables {
+    distributed_map_enabled = true
+    policy_json             = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"ListBucket\",\"Effect\":\"Allow\",\"Action\":\"s3:ListBucket\",\"Resource\":\"arn:aws:s3:::images\"}]}"
+  }
+
+  assert {
+    condition = { for s in jsondecode(aws_iam_role_policy.state_machine.policy).Statement : s.Sid => [s.Action, s.Resource] if !contains(["InvokeFunctions", "DeliverLogs", "WriteTraces"], s.Sid) } == {
+      ListBucket    = ["s3:ListBucket", "arn:aws:s3:::images"]
+      StartMapRuns  = ["states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:labels"]
+      FollowMapRuns = [["states:StopExecution", "states:DescribeExecution"], "arn:aws:states:us-east-1:123456789012:execution:labels/*"]
+    }
+    error_message = "The machine must start and follow its own Map Runs, and do what policy_json says."
+  }
+}
+
+run "the_role_of_the_machine_and_of_a_function_of_the_same_name_do_not_meet" {
+  command = plan
+
+  assert {
+    condition     = aws_iam_role.state_machine.name == "labels-states-us-east-1" && aws_iam_role.schedule.name == "labels-schedule-us-east-1"
+    error_message = "A function called labels has the role labels-us-east-1."
+  }
+}
+
 run "a_disabled_schedule_is_there_but_does_not_fire" {
   command = plan
 
@@ -133,6 +160,7 @@ run "refuses_what_step_functions_and_scheduler_refuse" {
     account_id          = "12345"
     definition          = "{\"StartAt\":\"Start\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
     function_arns       = ["arn:aws:lambda:us-east-1:123456789012:function:*"]
+    policy_json         = "s3:ListBucket"
     schedule_expression = "hourly"
     schedule_timezone   = "Central European Time"
     log_retention_days  = 31
@@ -144,6 +172,7 @@ run "refuses_what_step_functions_and_scheduler_refuse" {
     var.account_id,
     var.definition,
     var.function_arns,
+    var.policy_json,
     var.schedule_expression,
     var.schedule_timezone,
     var.log_retention_days,

@@ -1,0 +1,124 @@
+"""What an object in the listing of the source bucket means to a reconcile."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+
+# Objects that nobody can read without a restore first; of Intelligent-Tiering's archives the listing says nothing.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
+ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One object of the listing; `last_modified` is in epoch seconds, the etag without quotes."""
+
+    key: str
+    etag: str
+    last_modified: float
+    storage_class: str
+
+    @classmethod
+    def from_map(cls, item: dict[str, Any]) -> "Listed":
+        """Return an item of the Distributed Map, which writes Etag, and LastModified as epoch seconds.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
+        """
+        return cls(
+            key=item["Key"],
+            etag=item["Etag"].strip('"'),
+            last_modified=float(item["LastModified"]),
+            storage_class=item.get("StorageClass", "STANDARD"),
+        )
+
+    @classmethod
+    def from_s3(cls, content: dict[str, Any]) -> "Listed":
+        """Return an object of ListObjectsV2's answer."""
+        modified: datetime = content["LastModified"]
+        return cls(
+            key=content["Key"],
+            etag=content["ETag"].strip('"'),
+            last_modified=modified.timestamp(),
+            storage_class=content.get("StorageClass", "STANDARD"),
+        )
+
+    @property
+    def image(self) -> "ImageId":
+        """What tells this upload from others under its key."""
+        return ImageId(self.key, self.etag)
+
+
+@dataclass(frozen=True)
+class ImageId:
+    """One image: the same bytes under the same key are one, in whatever version."""
+
+    key: str
+    etag: str
+
+
+class Kind(Enum):
+    """What an object in the listing is."""
+
+    OTHER_SUFFIX = auto()
+    TOO_YOUNG = auto()
+    ARCHIVED = auto()
+    IN_DEAD_LETTER_QUEUE = auto()
+    ORPHAN = auto()
+
+
+@dataclass(frozen=True)
+class Sieve:
+    """Tells the orphans in a listing: images from before `uploaded_before` (epoch seconds) that are not set aside.
+
+    S3 dates a multipart upload by its beginning, so that one which took long may look older than its event.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+    """
+
+    image_suffixes: tuple[str, ...]
+    uploaded_before: int
+    set_aside: frozenset[ImageId] = frozenset()
+
+    def kind_of(self, listed: Listed) -> Kind:
+        """Return what the object is, as far as the listing tells."""
+        if not listed.key.endswith(self.image_suffixes):
+            return Kind.OTHER_SUFFIX
+        if listed.last_modified >= self.uploaded_before:
+            return Kind.TOO_YOUNG
+        if listed.storage_class in ARCHIVE_CLASSES:
+            return Kind.ARCHIVED
+        if listed.image in self.set_aside:
+            return Kind.IN_DEAD_LETTER_QUEUE
+        return Kind.ORPHAN
+
+    def sort(self, objects: Iterable[Listed]) -> tuple[list[Listed], "Counts"]:
+        """Return the orphans, and the counts of everything that is none."""
+        kinds = [(listed, self.kind_of(listed)) for listed in objects]
+        found = [kind for _, kind in kinds]
+        counts = Counts(
+            objects_seen=len(found),
+            other_suffix=found.count(Kind.OTHER_SUFFIX),
+            too_young=found.count(Kind.TOO_YOUNG),
+            archived=found.count(Kind.ARCHIVED),
+            in_dead_letter_queue=found.count(Kind.IN_DEAD_LETTER_QUEUE),
+        )
+        return [listed for listed, kind in kinds if kind is Kind.ORPHAN], counts
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the objects of a listing; `queued` of the `orphans`, the others add up to `objects_seen`."""
+
+    objects_seen: int = 0
+    other_suffix: int = 0
+    too_young: int = 0
+    archived: int = 0
+    in_dead_letter_queue: int = 0
+    gone: int = 0
+    orphans: int = 0
+    queued: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Return the sums."""
+        return Counts(*(getattr(self, count.name) + getattr(other, count.name) for count in fields(self)))

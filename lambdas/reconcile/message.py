@@ -1,0 +1,83 @@
+"""Messages as S3 sends them: one is written for each orphan, and those in the dead-letter queue are read.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote_plus, unquote_plus
+
+from reconcile.listing import ImageId
+from shared.instants import to_text
+
+# S3's own are ObjectCreated:Put, Post, Copy and CompleteMultipartUpload. The analysis takes all that begin alike, and
+# this one says in the logs where the message came from.
+EVENT_NAME = "ObjectCreated:Reconciled"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the messages say they come from: the source bucket, which is where the model is."""
+
+    bucket: str
+    partition: str
+    region: str
+
+    @classmethod
+    def of(cls, bucket: str, model_arn: str) -> "Origin":
+        """Return the origin for `bucket`, with the partition and the region of the model."""
+        _, partition, _, region, *_ = model_arn.split(":")
+        return cls(bucket, partition, region)
+
+
+@dataclass(frozen=True)
+class Version:
+    """What HeadObject says of an object; `version_id` is None in a bucket without versions, and for version "null"."""
+
+    key: str
+    etag: str
+    version_id: str | None
+    size: int
+    last_modified: datetime
+    is_archived: bool
+
+
+def event_body(version: Version, origin: Origin) -> str:
+    """Return the message that S3 would have sent of this upload."""
+    entity = {
+        "key": quote_plus(version.key, safe="/"),
+        "size": version.size,
+        "eTag": version.etag,
+    }
+    if version.version_id is not None:
+        entity["versionId"] = version.version_id
+    record = {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": origin.region,
+        "eventTime": to_text(version.last_modified),
+        "eventName": EVENT_NAME,
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": "reconcile",
+            "bucket": {"name": origin.bucket, "arn": f"arn:{origin.partition}:s3:::{origin.bucket}"},
+            "object": entity,
+        },
+    }
+    return json.dumps({"Records": [record]})
+
+
+def images_in(body: str, bucket: str) -> Iterator[ImageId]:
+    """Yield the images of `bucket` that a message is about; none for a message that is not S3's."""
+    try:
+        for record in json.loads(body)["Records"]:
+            if record["s3"]["bucket"]["name"] == bucket:
+                entity = record["s3"]["object"]
+                key = unquote_plus(entity["key"])
+                key.encode()  # no half of a surrogate pair, which JSON can spell and no key can hold
+                yield ImageId(key, entity["eTag"].strip('"'))
+    # RecursionError: JSON nested too deep.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return

@@ -1,0 +1,98 @@
+"""The last step of a reconcile: its report."""
+
+from dataclasses import asdict
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from reconcile.files import Files
+from reconcile.listing import Counts
+from reconcile.records import Record, Records
+from shared.failures import readable_error
+from shared.instants import now, to_text
+from shared.telemetry import MetricUnit, logger, metrics
+
+# All that one Map Run reads.
+# https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
+OBJECTS_AT_MOST = 100_000_000
+
+BATCH_FAILED = "States.ExceedToleratedFailureThreshold"
+
+
+class Outcome(StrEnum):
+    """How a reconcile ended, as the report names it."""
+
+    QUEUED = "queued"
+    DRY_RUN = "dry_run"
+    NOTHING_TO_DO = "nothing_to_do"
+    FAILED = "failed"
+
+
+class Reporting:
+    """Writes the report of a reconcile."""
+
+    def __init__(self, files: Files, records: Records) -> None:
+        self._files = files
+        self._records = records
+
+    def report(self, run_id: str, failure: dict[str, Any] | None) -> dict[str, Any]:
+        """Write the report and return it. `failure` is what the workflow caught, as {code, message}."""
+        record = self._records.read(run_id)
+        if record.counts.queued:
+            # The first mark was set before the listing, and queueing takes hours in a large bucket.
+            self._records.note_queueing(run_id)
+        document = report(run_id, record, self._records.examples(run_id), batch_error(failure), now())
+        self._files.write(run_id, document)
+        metrics.add_metric(name="ImagesRequeued", unit=MetricUnit.Count, value=record.counts.queued)
+        logger.info("reconcile ended", report=document)
+        return document
+
+
+def report(
+    run_id: str, record: Record, examples: list[str], error: dict[str, str] | None, finished_at: datetime
+) -> dict[str, Any]:
+    """Return the report as it is stored under `reconcile/<run id>.json`."""
+    return {
+        "schema": "1",
+        "reconcile_id": run_id,
+        "outcome": outcome(record.counts, error).value,
+        "dry_run": record.dry_run,
+        "prefix": record.prefix,
+        "uploaded_before": to_text(record.uploaded_before) if record.uploaded_before else None,
+        "started_at": to_text(record.started_at or finished_at),
+        "finished_at": to_text(finished_at),
+        **asdict(record.counts),
+        "examples": examples,
+        "note": note(record),
+        "error": error,
+    }
+
+
+def outcome(counts: Counts, error: dict[str, str] | None) -> Outcome:
+    """Return how the reconcile ended."""
+    if error is not None:
+        return Outcome.FAILED
+    if counts.orphans == 0:
+        return Outcome.NOTHING_TO_DO
+    return Outcome.QUEUED if counts.queued else Outcome.DRY_RUN
+
+
+def note(record: Record) -> str | None:
+    """Return what else a reader has to know."""
+    if record.counts.objects_seen >= OBJECTS_AT_MOST:
+        return (
+            f"{record.counts.objects_seen} objects were seen, and one Map Run reads no more than {OBJECTS_AT_MOST}: "
+            "there may be others. Reconcile them by prefix."
+        )
+    return record.note
+
+
+def batch_error(failure: dict[str, Any] | None) -> dict[str, str] | None:
+    """Return the report's `error`; a batch that failed tells the workflow no more than that it did."""
+    error = readable_error(failure)
+    if error is not None and error["code"] == BATCH_FAILED:
+        error["message"] = (
+            "a batch failed although it was tried again; its error is in the Map Run of this execution, and in the log "
+            "of the function. What was queued until then is queued; a later reconcile finds the rest."
+        )
+    return error

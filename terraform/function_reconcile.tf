@@ -1,0 +1,84 @@
+# Finds the images that no message speaks for, and queues them again.
+
+data "aws_iam_policy_document" "reconcile" {
+  # The first page of the listing; and without it S3 answers 403 instead of 404 for an object that is gone.
+  statement {
+    sid       = "LookIntoSourceBucket"
+    actions   = ["s3:ListBucket"]
+    resources = [module.source_bucket.arn]
+  }
+
+  # HeadObject, for the version that a message has to name.
+  statement {
+    sid       = "SeeVersions"
+    actions   = ["s3:GetObject"]
+    resources = ["${module.source_bucket.arn}/*"]
+  }
+
+  statement {
+    sid       = "QueueImages"
+    actions   = ["sqs:SendMessage"]
+    resources = [module.intake.queue_arn]
+  }
+
+  # No DeleteMessage: what is in there is looked at and put back.
+  statement {
+    sid       = "LookIntoDeadLetterQueue"
+    actions   = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    resources = [module.intake.dead_letter_queue_arn]
+  }
+
+  statement {
+    sid       = "WriteReports"
+    actions   = ["s3:PutObject"]
+    resources = ["${module.final_bucket.arn}/reconcile/*"]
+  }
+
+  # What the first step wrote for the others.
+  statement {
+    sid       = "ReadImagesSetAside"
+    actions   = ["s3:GetObject"]
+    resources = ["${module.final_bucket.arn}/reconcile/*/set_aside.json"]
+  }
+
+  statement {
+    sid       = "KeepRecords"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.runs_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = [var.project_version_arn]
+    }
+  }
+}
+
+module "reconcile_function" {
+  source = "./modules/function"
+
+  name        = local.function_names["reconcile"]
+  partition   = local.partition
+  region      = local.region
+  account_id  = local.account_id
+  description = "Finds images of ${var.name} that no message speaks for, and queues them again."
+
+  handler         = "reconcile.handler.handler"
+  package_file    = local.package_files["reconcile"]
+  policy_json     = data.aws_iam_policy_document.reconcile.json
+  timeout_seconds = 120 # a dead-letter queue of 10,000 messages is read in less than half of it
+  memory_mb       = 512
+
+  environment = merge(local.environments["reconcile"], {
+    # The SDK of X-Ray would log an error for each request that a thread of ours makes.
+    AWS_XRAY_CONTEXT_MISSING = "IGNORE_ERROR"
+    DEAD_LETTER_QUEUE_URL    = module.intake.dead_letter_queue_url
+    FINAL_BUCKET_NAME        = module.final_bucket.name
+    IMAGE_SUFFIXES           = jsonencode(var.image_suffixes)
+    QUEUE_URL                = module.intake.queue_url
+    SOURCE_BUCKET_NAME       = module.source_bucket.name
+  })
+
+  log_retention_days = var.log_retention_days
+  tags               = var.tags
+}

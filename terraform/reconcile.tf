@@ -1,0 +1,58 @@
+locals {
+  # The longest role is the schedule's, NAME-reconcile-schedule-REGION: 27 + 10 + 10 + 14 = 61 of the 64 that IAM allows.
+  reconcile_name = "${var.name}-reconcile"
+}
+
+# What Step Functions itself does for the Distributed Map: it lists the bucket, and writes what the batches return.
+data "aws_iam_policy_document" "reconcile_workflow" {
+  statement {
+    sid       = "ListSourceBucket"
+    actions   = ["s3:ListBucket"]
+    resources = [module.source_bucket.arn]
+  }
+
+  # https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies
+  statement {
+    sid = "WriteBatchResults"
+    actions = [
+      "s3:AbortMultipartUpload",
+      "s3:GetObject",
+      "s3:ListMultipartUploadParts",
+      "s3:PutObject",
+    ]
+    resources = ["${module.final_bucket.arn}/reconcile/*"]
+  }
+}
+
+module "reconcile" {
+  source = "./modules/workflow"
+
+  name       = local.reconcile_name
+  partition  = local.partition
+  region     = local.region
+  account_id = local.account_id
+
+  definition = templatefile("${path.module}/statemachines/reconcile.asl.json", {
+    partition              = local.partition
+    reconcile_function_arn = module.reconcile_function.arn
+    source_bucket_name     = module.source_bucket.name
+    final_bucket_name      = module.final_bucket.name
+  })
+
+  function_arns           = [module.reconcile_function.arn]
+  policy_json             = data.aws_iam_policy_document.reconcile_workflow.json
+  distributed_map_enabled = true
+
+  # Without an expression of its own the schedule is there and does not fire, as an expression it must have.
+  schedule_expression = coalesce(var.reconcile_schedule_expression, "rate(1 day)")
+  schedule_timezone   = var.schedule_timezone
+  schedule_enabled    = var.schedule_enabled && var.reconcile_schedule_expression != null
+
+  log_retention_days = var.log_retention_days
+  tags               = var.tags
+}
+
+output "reconcile_state_machine_arn" {
+  description = "ARN of the workflow that finds images without a message, to start a backfill by hand."
+  value       = module.reconcile.state_machine_arn
+}

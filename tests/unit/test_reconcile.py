@@ -1,0 +1,1013 @@
+"""A reconcile from its input to its report: what it queues again, and what it leaves alone."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+
+from analyze_image.upload import uploads_in
+from reconcile import handler
+from reconcile.batches import Batch, Batches
+from reconcile.dead_letter_queue import DeadLetterQueue
+from reconcile.errors import DeadLetterQueueBusy, InputInvalid, MessagesNotSent, TooManyDeadLetters
+from reconcile.files import Files
+from reconcile.image_queue import ImageQueue
+from reconcile.listing import Counts, ImageId, Listed, Sieve
+from reconcile.look import Look
+from reconcile.message import Origin, images_in
+from reconcile.records import Records
+from reconcile.report import OBJECTS_AT_MOST, Reporting, batch_error
+from reconcile.request import MARGIN, Request, parse
+from reconcile.source_bucket import SourceBucket
+from shared import lease
+from shared.errors import ConfigurationError
+from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
+
+SUFFIXES = (".jpg", ".png")
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+class World:
+    """A pipeline's buckets, queues and table, and a reconcile that is run as the state machine runs it."""
+
+    def __init__(self, s3: Any, sqs: Any, dynamodb: Any) -> None:  # noqa: ANN401
+        self.s3, self.sqs, self.dynamodb = s3, sqs, dynamodb
+        self.now = datetime.now(UTC)
+        self.queue_url = sqs.create_queue(QueueName="images")["QueueUrl"]
+        self.dead_letter_url = sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
+        self.records = Records(dynamodb, TABLE, MODEL_ARN, pause=lambda _: None)
+        self.files = Files(s3, FINAL)
+        self.source = SourceBucket(s3, SOURCE)
+        self.dead_letters = DeadLetterQueue(sqs, self.dead_letter_url, SOURCE)
+        self.look = Look(
+            self.source,
+            self.dead_letters,
+            self.files,
+            self.records,
+            SUFFIXES,
+            lambda: lease.current(dynamodb, TABLE, MODEL_ARN),
+            lambda: self.now,
+        )
+        self.queue = ImageQueue(sqs, self.queue_url, pause=lambda _: None)
+        self.batches = Batches(
+            self.source, self.queue, self.files, self.records, SUFFIXES, Origin.of(SOURCE, MODEL_ARN)
+        )
+        self.reporting = Reporting(self.files, self.records)
+        self._numbers = count(1)
+
+    def upload(self, key: str, *, age: timedelta = 24 * HOUR, body: bytes = b"picture", **options: Any) -> None:  # noqa: ANN401
+        self.s3.put_object(Bucket=SOURCE, Key=key, Body=body, **options)
+        stored = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[SOURCE].keys.getlist(key)[-1]
+        stored.last_modified = (self.now - age).replace(tzinfo=None)
+
+    def queue_was_empty(self, ago: timedelta) -> None:
+        self.dynamodb.update_item(
+            TableName=TABLE,
+            Key={"model": {"S": MODEL_ARN}, "item": {"S": lease.LEASE_ITEM}},
+            UpdateExpression="SET queue_empty_at = :then",
+            ExpressionAttributeValues={":then": {"N": str(int((self.now - ago).timestamp()))}},
+        )
+
+    def set_aside(self, *keys: str) -> None:
+        """What S3 said of these uploads is in the dead-letter queue."""
+        for key in keys:
+            head = self.s3.head_object(Bucket=SOURCE, Key=key)
+            entity = {"key": key, "size": head["ContentLength"], "eTag": head["ETag"].strip('"')}
+            record = {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": SOURCE}, "object": entity},
+            }
+            self.sqs.send_message(QueueUrl=self.dead_letter_url, MessageBody=json.dumps({"Records": [record]}))
+
+    def listing(self, prefix: str) -> list[dict[str, Any]]:
+        """The bucket as the Distributed Map hands it on."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=SOURCE, Prefix=prefix)
+        return [
+            {
+                "Etag": content["ETag"],
+                "Key": content["Key"],
+                "LastModified": content["LastModified"].timestamp(),
+                "Size": content["Size"],
+                "StorageClass": content["StorageClass"],
+            }
+            for page in pages
+            for content in page.get("Contents", [])
+        ]
+
+    def batches_of(self, run_id: str, answer: dict[str, Any], size: int = 2) -> list[Batch]:
+        common = {name: answer[name] for name in ("uploaded_before", "dry_run", "set_aside_key")} | {"run_id": run_id}
+        items = self.listing(answer["prefix"])
+        documents = [
+            {"Items": items[first : first + size], "BatchInput": common} for first in range(0, len(items), size)
+        ]
+        return [Batch.from_map(json.loads(json.dumps(document))) for document in documents]
+
+    def reconcile(self, **document: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Run it from its input to its end, and return the report that was stored."""
+        run_id = f"reconcile-{next(self._numbers)}"
+        answer = self.look.look(run_id, document)
+        if answer["verdict"] == "list":
+            for batch in self.batches_of(run_id, answer):
+                self.batches.queue(batch)
+        self.reporting.report(run_id, None)
+        return self.stored_report(run_id)
+
+    def stored_report(self, run_id: str) -> dict[str, Any]:
+        return json.loads(self.s3.get_object(Bucket=FINAL, Key=f"reconcile/{run_id}.json")["Body"].read())
+
+    def messages(self) -> list[str]:
+        """Take all messages out of the image queue."""
+        bodies = []
+        while received := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in received:
+                bodies.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+    def queued_keys(self) -> list[str]:
+        return sorted(upload.key for body in self.messages() for upload in uploads_in(body, SOURCE))
+
+    def count_dead_letters(self) -> tuple[int, int]:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counts = self.sqs.get_queue_attributes(QueueUrl=self.dead_letter_url, AttributeNames=names)["Attributes"]
+        return int(counts[names[0]]), int(counts[names[1]])
+
+
+@pytest.fixture
+def world(s3: Any, sqs: Any, dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> World:  # noqa: ANN401
+    # A long poll of moto's waits in earnest.
+    monkeypatch.setattr("reconcile.dead_letter_queue.WAIT_SECONDS", 0)
+    return World(s3, sqs, dynamodb)
+
+
+class Breaking:
+    """A client whose method is replaced, and which is the real one in all else."""
+
+    def __init__(self, real: Any, **replaced: Callable[..., Any]) -> None:  # noqa: ANN401
+        self._real = real
+        self.__dict__.update(replaced)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._real, name)
+
+
+# ---- what is found, and what is left alone
+
+
+def test_an_image_whose_event_was_lost_is_queued_again(world: World) -> None:
+    world.upload("lost.jpg")
+    world.queue_was_empty(ago=MINUTE)
+    report = world.reconcile()
+    assert world.queued_keys() == ["lost.jpg"]
+    assert (report["outcome"], report["orphans"], report["queued"]) == ("queued", 1, 1)
+    assert report["examples"] == ["lost.jpg"]
+
+
+def test_an_image_whose_message_expired_is_queued_again(world: World) -> None:
+    # SQS deletes a message after 14 days; the queue is seen empty after that.
+    world.upload("expired.jpg", age=15 * 24 * HOUR)
+    world.queue_was_empty(ago=MINUTE)
+    world.reconcile()
+    assert world.queued_keys() == ["expired.jpg"]
+
+
+def test_images_from_before_the_bucket_was_ours_are_queued_by_a_backfill_of_their_prefix(world: World) -> None:
+    world.upload("2019/old.jpg", age=5000 * HOUR)
+    world.upload("2020/other.jpg", age=4000 * HOUR)
+    report = world.reconcile(prefix="2019/", uploaded_before="now")
+    assert world.queued_keys() == ["2019/old.jpg"]
+    assert (report["prefix"], report["objects_seen"]) == ("2019/", 1)
+
+
+def test_a_backfill_up_to_an_instant_leaves_later_uploads_alone(world: World) -> None:
+    world.upload("before.jpg", age=50 * HOUR)
+    world.upload("after.jpg", age=40 * HOUR)
+    instant = (world.now - 45 * HOUR).isoformat()
+    report = world.reconcile(uploaded_before=instant)
+    assert world.queued_keys() == ["before.jpg"]
+    assert report["too_young"] == 1
+
+
+def test_an_image_that_waits_is_left_alone_because_the_queue_was_not_empty_since(world: World) -> None:
+    world.upload("waits.jpg", age=3 * HOUR)
+    world.queue_was_empty(ago=5 * HOUR)
+    report = world.reconcile()
+    assert world.messages() == []
+    assert (report["outcome"], report["too_young"]) == ("nothing_to_do", 1)
+
+
+def test_without_an_empty_queue_ever_seen_nothing_counts_as_lost(world: World) -> None:
+    world.upload("waits.jpg", age=1000 * HOUR)
+    report = world.reconcile()
+    assert world.messages() == []
+    assert report["uploaded_before"] is None
+    assert "no run has counted the queue empty yet" in report["note"]
+
+
+def test_an_image_within_the_margin_before_the_empty_queue_is_too_young(world: World) -> None:
+    # Its event may still be on its way, or SQS's count was late.
+    world.queue_was_empty(ago=HOUR)
+    world.upload("within.jpg", age=HOUR + MARGIN - MINUTE)
+    world.upload("beyond.jpg", age=HOUR + MARGIN + MINUTE)
+    assert world.reconcile()["too_young"] == 1
+    assert world.queued_keys() == ["beyond.jpg"]
+
+
+def test_a_backfill_of_now_leaves_the_margin_too(world: World) -> None:
+    world.upload("fresh.jpg", age=MARGIN - MINUTE)
+    world.upload("old.jpg", age=MARGIN + MINUTE)
+    world.reconcile(uploaded_before="now")
+    assert world.queued_keys() == ["old.jpg"]
+    future = (world.now + 24 * HOUR).isoformat()
+    world.reconcile(uploaded_before=future)
+    assert world.queued_keys() == ["old.jpg"]
+
+
+def test_the_margin_may_be_another(world: World) -> None:
+    world.upload("fresh.jpg", age=3 * MINUTE)
+    world.upload("older.jpg", age=8 * MINUTE)
+    world.queue_was_empty(ago=2 * MINUTE)
+    assert world.reconcile(margin_minutes=10)["too_young"] == 2
+    assert world.reconcile(margin_minutes=5)["orphans"] == 1
+    assert world.queued_keys() == ["older.jpg"]
+    world.reconcile(margin_minutes=0, uploaded_before="now")
+    assert world.queued_keys() == ["fresh.jpg", "older.jpg"]
+
+
+def test_an_image_in_the_dead_letter_queue_is_left_alone_and_stays_there(world: World) -> None:
+    for key in ("given up.jpg", "lost.jpg"):
+        world.upload(key)
+    world.set_aside("given up.jpg")
+    world.queue_was_empty(ago=MINUTE)
+    report = world.reconcile()
+    assert world.queued_keys() == ["lost.jpg"]
+    assert (report["in_dead_letter_queue"], report["orphans"]) == (1, 1)
+    assert world.count_dead_letters() == (1, 0)
+
+
+def test_another_upload_under_the_key_of_a_dead_letter_is_an_orphan(world: World) -> None:
+    world.upload("twice.jpg", body=b"the first")
+    world.set_aside("twice.jpg")
+    world.upload("twice.jpg", body=b"the second")
+    world.queue_was_empty(ago=MINUTE)
+    assert world.reconcile()["orphans"] == 1
+    assert world.queued_keys() == ["twice.jpg"]
+
+
+def test_a_bucket_with_nothing_but_dead_letters_is_not_gone_through(world: World) -> None:
+    world.upload("given up.jpg")
+    world.set_aside("given up.jpg")
+    world.queue_was_empty(ago=MINUTE)
+    assert world.look.look("r", {})["verdict"] == "nothing_to_do"
+    assert world.records.last_queueing() is None
+
+
+def test_objects_with_another_suffix_are_left_alone(world: World) -> None:
+    for key in ("notes.txt", "image.JPG", "jpg", "folder.jpg/", "image.jpg"):
+        world.upload(key)
+    world.queue_was_empty(ago=MINUTE)
+    report = world.reconcile()
+    assert world.queued_keys() == ["image.jpg"]
+    assert (report["objects_seen"], report["other_suffix"]) == (5, 4)
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_image_is_counted_and_not_queued(world: World, storage_class: str) -> None:
+    world.upload("frozen.jpg", StorageClass=storage_class)
+    world.upload("cold.jpg", StorageClass="GLACIER_IR")
+    world.queue_was_empty(ago=MINUTE)
+    assert world.reconcile()["archived"] == 1
+    assert world.queued_keys() == ["cold.jpg"]
+
+
+def test_what_intelligent_tiering_archived_is_found_out_by_a_look_at_the_object(world: World) -> None:
+    world.upload("frozen.jpg")
+    real = world.s3.head_object
+    world.source._s3 = Breaking(world.s3, head_object=lambda **k: real(**k) | {"ArchiveStatus": "ARCHIVE_ACCESS"})
+    report = world.reconcile(uploaded_before="now")
+    assert (report["archived"], report["orphans"], world.messages()) == (1, 0, [])
+
+
+def test_an_image_that_is_gone_when_its_turn_comes_is_skipped(world: World) -> None:
+    world.upload("done meanwhile.jpg")
+    world.upload("lost.jpg")
+    answer = world.look.look("r", {"uploaded_before": "now"})
+    batches = world.batches_of("r", answer)
+    world.s3.delete_object(Bucket=SOURCE, Key="done meanwhile.jpg")
+    assert [world.batches.queue(batch) for batch in batches] == [Counts(objects_seen=2, gone=1, orphans=1, queued=1)]
+    assert world.queued_keys() == ["lost.jpg"]
+
+
+def test_an_image_that_was_replaced_when_its_turn_comes_is_left_to_its_own_event(world: World) -> None:
+    world.upload("replaced.jpg")
+    batches = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}))
+    world.upload("replaced.jpg", body=b"newer", age=MINUTE)
+    assert [world.batches.queue(batch) for batch in batches] == [Counts(objects_seen=1, too_young=1)]
+    assert world.messages() == []
+
+
+def test_the_counts_add_up_to_what_was_seen(world: World) -> None:
+    for number in range(7):
+        world.upload(f"{number}.jpg", age=number * HOUR)
+    world.upload("notes.txt")
+    world.upload("frozen.jpg", StorageClass="GLACIER")
+    world.set_aside("5.jpg")
+    world.queue_was_empty(ago=2 * HOUR)
+    report = world.reconcile()
+    kinds = ("other_suffix", "too_young", "archived", "in_dead_letter_queue", "gone", "orphans")
+    assert {kind: report[kind] for kind in kinds} == {
+        "other_suffix": 1,
+        "too_young": 4,
+        "archived": 1,
+        "in_dead_letter_queue": 1,
+        "gone": 0,
+        "orphans": 2,
+    }
+    assert report["objects_seen"] == 9 == sum(report[kind] for kind in kinds)
+
+
+# ---- the message
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a b.jpg",
+        "a+b.jpg",
+        "100%.jpg",
+        "a%20b.jpg",
+        "größe/日本 語.jpg",
+        "quote'\".jpg",
+        "a&b=c#d?e.jpg",
+        "tab\tand\\back.jpg",
+        "//double//.jpg",
+        "\N{GRINNING FACE}.jpg",
+    ],
+)
+def test_the_analysis_reads_the_key_of_a_message_as_it_was(world: World, key: str) -> None:
+    world.upload(key)
+    world.reconcile(uploaded_before="now")
+    assert world.queued_keys() == [key]
+
+
+def test_a_message_names_size_etag_and_where_it_came_from(world: World) -> None:
+    world.upload("folder/a b.jpg", body=b"12345")
+    world.reconcile(uploaded_before="now")
+    (body,) = world.messages()
+    (record,) = json.loads(body)["Records"]
+    assert record["eventName"] == "ObjectCreated:Reconciled"
+    assert record["awsRegion"] == "us-east-1"
+    assert record["s3"]["bucket"] == {"name": SOURCE, "arn": f"arn:aws:s3:::{SOURCE}"}
+    etag = world.s3.head_object(Bucket=SOURCE, Key="folder/a b.jpg")["ETag"].strip('"')
+    assert record["s3"]["object"] == {"key": "folder/a+b.jpg", "size": 5, "eTag": etag}
+    (upload,) = uploads_in(body, SOURCE)
+    assert (upload.etag, upload.size, upload.version_id) == (etag, 5, None)
+
+
+def test_a_message_names_the_current_version_of_a_versioned_bucket(world: World) -> None:
+    world.s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
+    world.upload("versions.jpg", body=b"older")
+    world.upload("versions.jpg", body=b"newer")
+    world.reconcile(uploaded_before="now")
+    (upload,) = (upload for body in world.messages() for upload in uploads_in(body, SOURCE))
+    assert upload.version_id == world.s3.head_object(Bucket=SOURCE, Key="versions.jpg")["VersionId"]
+
+
+def test_an_object_from_before_versioning_has_no_version_in_its_message(world: World) -> None:
+    world.upload("null.jpg")
+    world.s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
+    real = world.s3.head_object
+    # S3 says "null" here, which moto leaves out.
+    world.source._s3 = Breaking(world.s3, head_object=lambda **k: real(**k) | {"VersionId": "null"})
+    world.reconcile(uploaded_before="now")
+    (body,) = world.messages()
+    assert "versionId" not in json.loads(body)["Records"][0]["s3"]["object"]
+
+
+def test_a_key_under_a_delete_marker_is_no_orphan(world: World) -> None:
+    world.s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
+    world.upload("deleted.jpg")
+    batches = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}))
+    world.s3.delete_object(Bucket=SOURCE, Key="deleted.jpg")
+    assert [world.batches.queue(batch) for batch in batches] == [Counts(objects_seen=1, gone=1)]
+
+
+def test_an_image_that_may_not_be_read_is_an_error_and_not_gone(world: World) -> None:
+    world.upload("lost.jpg")
+
+    def forbidden(**_: Any) -> None:  # noqa: ANN401
+        raise aws_error("403", "Forbidden", "HeadObject")
+
+    world.source._s3 = Breaking(world.s3, head_object=forbidden)
+    with pytest.raises(ClientError, match="Forbidden"):
+        world.reconcile(uploaded_before="now")
+
+
+# ---- a dry run
+
+
+def test_a_dry_run_counts_and_writes_no_message(world: World) -> None:
+    for number in range(3):
+        world.upload(f"{number}.jpg")
+    world.queue_was_empty(ago=MINUTE)
+    report = world.reconcile(dry_run=True)
+    assert world.messages() == []
+    assert (report["outcome"], report["dry_run"], report["orphans"], report["queued"]) == ("dry_run", True, 3, 0)
+    assert report["examples"] == ["0.jpg", "1.jpg", "2.jpg"]
+
+
+def test_a_dry_run_asks_s3_for_no_single_object(world: World) -> None:
+    world.upload("lost.jpg")
+    world.source._s3 = Breaking(world.s3, head_object=None)
+    assert world.reconcile(uploaded_before="now", dry_run=True)["orphans"] == 1
+
+
+def test_after_a_dry_run_the_same_images_are_queued(world: World) -> None:
+    world.upload("lost.jpg")
+    world.queue_was_empty(ago=MINUTE)
+    world.reconcile(dry_run=True)
+    world.reconcile()
+    assert world.queued_keys() == ["lost.jpg"]
+
+
+# ---- again and again
+
+
+def test_what_was_queued_is_not_queued_again_until_the_queue_was_empty_after_it(world: World) -> None:
+    world.upload("lost.jpg")
+    world.queue_was_empty(ago=2 * HOUR)
+    world.reconcile()
+    assert world.queued_keys() == ["lost.jpg"]
+    # A day later a long run still labels: no run has counted the queue empty since.
+    world.now += 24 * HOUR
+    report = world.reconcile()
+    assert world.messages() == []
+    assert "reconcile-1 queued images" in report["note"]
+    # Then one did, and the image is still there: its message came to nothing.
+    world.queue_was_empty(ago=timedelta())
+    world.reconcile()
+    assert world.queued_keys() == ["lost.jpg"]
+
+
+def test_a_count_within_the_margin_after_a_reconcile_may_be_late_and_does_not_free_the_next(world: World) -> None:
+    world.upload("lost.jpg")
+    world.queue_was_empty(ago=2 * HOUR)
+    world.reconcile()
+    world.messages()
+    world.now += 24 * HOUR
+    world.queue_was_empty(ago=24 * HOUR - MARGIN + MINUTE)
+    world.reconcile()
+    assert world.messages() == []
+
+
+def test_a_backfill_holds_the_scheduled_reconcile_back_too(world: World) -> None:
+    world.upload("2019/old.jpg")
+    world.queue_was_empty(ago=MINUTE)
+    world.reconcile(prefix="2019/", uploaded_before="now")
+    world.messages()
+    assert world.reconcile()["outcome"] == "nothing_to_do"
+    assert world.messages() == []
+
+
+def test_a_backfill_is_not_held_back_by_an_earlier_one(world: World) -> None:
+    for prefix in ("2019/", "2020/"):
+        world.upload(f"{prefix}old.jpg")
+        world.reconcile(prefix=prefix, uploaded_before="now")
+    assert world.queued_keys() == ["2019/old.jpg", "2020/old.jpg"]
+
+
+def test_the_mark_of_what_was_queued_is_that_of_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    instants = (world.now + number * HOUR for number in count())
+    monkeypatch.setattr("reconcile.records.now", lambda: next(instants))
+    world.upload("lost.jpg")
+    answer = world.look.look("r", {"uploaded_before": "now"})
+    begun = world.records.last_queueing()
+    for batch in world.batches_of("r", answer):
+        world.batches.queue(batch)
+    world.reporting.report("r", None)
+    ended = world.records.last_queueing()
+    assert begun is not None
+    assert ended is not None
+    assert ended.at > begun.at
+
+
+def test_a_repeated_look_comes_to_the_same(world: World) -> None:
+    world.upload("lost.jpg")
+    world.upload("given up.jpg")
+    world.set_aside("given up.jpg")
+    world.queue_was_empty(ago=MINUTE)
+    assert world.look.look("r", {}) == world.look.look("r", {})
+    assert world.look.look("r", {})["verdict"] == "list"
+
+
+def test_a_repeated_batch_is_queued_twice_and_counted_once(world: World) -> None:
+    world.upload("lost.jpg")
+    (batch,) = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}))
+    tokens = []
+    real = world.dynamodb.transact_write_items
+
+    def once_by_token(**parameters: Any) -> Any:  # noqa: ANN401
+        tokens.append(parameters["ClientRequestToken"])
+        return real(**parameters) if tokens.count(tokens[-1]) == 1 else None
+
+    world.records._dynamodb = Breaking(world.dynamodb, transact_write_items=once_by_token)
+    world.batches.queue(batch)
+    world.batches.queue(batch)
+    assert world.queued_keys() == ["lost.jpg", "lost.jpg"]
+    assert world.records.read("r").counts.queued == 1
+    assert len(tokens[0]) <= 36
+
+
+def test_a_repeated_batch_that_finds_less_is_no_error(world: World) -> None:
+    def mismatch(**_: Any) -> None:  # noqa: ANN401
+        raise aws_error("IdempotentParameterMismatchException")
+
+    world.records._dynamodb = Breaking(world.dynamodb, transact_write_items=mismatch)
+    world.records.add_batch("r", "token", Counts(objects_seen=1))
+
+
+def test_batches_of_different_reconciles_and_objects_have_tokens_of_their_own() -> None:
+    def token(run_id: str, etag: str) -> str:
+        return Batch(run_id, 0, False, None, (Listed("a.jpg", etag, 0, "STANDARD"),)).token
+
+    assert len({token("r", "1"), token("r", "2"), token("s", "1")}) == 3
+    assert token("r", "1") == token("r", "1")
+
+
+def conflict() -> ClientError:
+    error = aws_error("TransactionCanceledException")
+    error.response["CancellationReasons"] = [{"Code": "TransactionConflict"}]
+    return error
+
+
+def test_batches_that_meet_at_the_counters_are_all_counted(world: World) -> None:
+    errors: Iterator[ClientError] = iter([conflict(), conflict()])
+    real = world.dynamodb.transact_write_items
+
+    def meeting(**parameters: Any) -> Any:  # noqa: ANN401
+        for error in errors:
+            raise error
+        return real(**parameters)
+
+    world.records._dynamodb = Breaking(world.dynamodb, transact_write_items=meeting)
+    world.records.add_batch("r", "token", Counts(objects_seen=3, too_young=3))
+    assert world.records.read("r").counts == Counts(objects_seen=3, too_young=3)
+
+
+def test_counters_that_cannot_be_written_are_an_error(world: World) -> None:
+    def always(**_: Any) -> None:  # noqa: ANN401
+        raise conflict()
+
+    world.records._dynamodb = Breaking(world.dynamodb, transact_write_items=always)
+    with pytest.raises(ClientError, match="TransactionCanceledException"):
+        world.records.add_batch("r", "token", Counts())
+
+
+# ---- the first look
+
+
+def test_an_empty_bucket_is_nothing_to_do_and_nothing_is_asked_of_the_dead_letter_queue(world: World) -> None:
+    world.queue_was_empty(ago=MINUTE)
+    world.dead_letters._sqs = None
+    answer = world.look.look("r", {})
+    assert (answer["verdict"], answer["uploaded_before"]) == ("nothing_to_do", None)
+
+
+def test_a_bucket_of_more_than_a_page_is_gone_through(world: World) -> None:
+    world.queue_was_empty(ago=MINUTE)
+    page = {"IsTruncated": True, "Contents": []}
+    world.source._s3 = Breaking(world.s3, list_objects_v2=lambda **_: page)
+    assert world.look.look("r", {})["verdict"] == "list"
+
+
+def test_what_each_batch_has_to_know_is_in_the_answer(world: World) -> None:
+    world.upload("lost.jpg")
+    world.upload("given up.jpg")
+    world.set_aside("given up.jpg")
+    world.queue_was_empty(ago=MINUTE)
+    answer = world.look.look("r", {"prefix": "", "dry_run": True, "uploaded_before": None})
+    assert answer == {
+        "verdict": "list",
+        "prefix": "",
+        "uploaded_before": int((world.now - MINUTE).timestamp() - MARGIN.total_seconds()),
+        "dry_run": True,
+        "set_aside_key": "reconcile/r/set_aside.json",
+    }
+
+
+def test_the_report_of_a_small_bucket_without_orphans_counts_its_page(world: World) -> None:
+    world.upload("notes.txt")
+    world.upload("fresh.jpg", age=MINUTE)
+    world.queue_was_empty(ago=MINUTE)
+    report = world.reconcile()
+    assert (report["objects_seen"], report["other_suffix"], report["too_young"]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ([], "must be a JSON object"),
+        ({"Comment": "Insert your JSON here"}, "not Comment"),
+        ({"prefix": 2019}, "prefix must be a text"),
+        ({"prefix": None}, "prefix must be a text"),
+        ({"prefix": "s3://bucket/2019/"}, "without s3://"),
+        ({"prefix": "ä" * 513}, "1024 bytes or fewer"),
+        ({"uploaded_before": "yesterday"}, 'null, "now", or an instant'),
+        ({"uploaded_before": "2025-01-31T00:00:00"}, "with its time zone"),
+        ({"uploaded_before": 1700000000}, 'null, "now", or an instant'),
+        ({"uploaded_before": False}, 'null, "now", or an instant'),
+        ({"margin_minutes": "60"}, "whole number from 0 to 20160"),
+        ({"margin_minutes": 1.5}, "whole number from 0 to 20160"),
+        ({"margin_minutes": True}, "whole number from 0 to 20160"),
+        ({"margin_minutes": -1}, "whole number from 0 to 20160"),
+        ({"margin_minutes": 20161}, "whole number from 0 to 20160"),
+        ({"dry_run": "false"}, "true or false"),
+        ({"dry_run": 1}, "true or false"),
+        ({"dry_run": None}, "true or false"),
+    ],
+)
+def test_an_input_that_is_not_understood_is_refused_with_what_is_allowed(
+    document: Any,  # noqa: ANN401
+    sentence: str,
+) -> None:
+    with pytest.raises(InputInvalid, match=sentence):
+        parse(document)
+
+
+@pytest.mark.parametrize("instant", ["2025-01-31T00:00:00Z", "2025-01-31T01:00:00.000+01:00"])
+def test_an_instant_may_be_written_in_any_time_zone(instant: str) -> None:
+    assert parse({"uploaded_before": instant}).uploaded_before == datetime(2025, 1, 31, tzinfo=UTC)
+
+
+def test_an_empty_input_is_a_reconcile_of_the_whole_bucket() -> None:
+    spelt_out = {"prefix": "", "uploaded_before": None, "margin_minutes": 60, "dry_run": False}
+    assert parse({}) == parse(spelt_out) == Request()
+
+
+# ---- the dead-letter queue
+
+
+def test_a_dead_letter_queue_that_is_too_long_to_read_ends_the_reconcile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        world.upload(f"{number}.jpg")
+        world.set_aside(f"{number}.jpg")
+    monkeypatch.setattr("reconcile.dead_letter_queue.READ_AT_MOST", 4)
+    with pytest.raises(TooManyDeadLetters, match=r"holds 5 messages.*at the most.*make redrive"):
+        world.look.look("r", {"uploaded_before": "now"})
+    assert world.count_dead_letters() == (5, 0)
+
+
+def test_a_dead_letter_queue_that_grows_while_it_is_read_ends_the_reconcile_and_is_put_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        world.upload(f"{number}.jpg")
+        world.set_aside(f"{number}.jpg")
+    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    few = {"Attributes": dict.fromkeys(names, "0")}
+    world.dead_letters._sqs = Breaking(world.sqs, get_queue_attributes=lambda **_: few)
+    monkeypatch.setattr("reconcile.dead_letter_queue.READ_AT_MOST", 4)
+    with pytest.raises(TooManyDeadLetters):
+        world.dead_letters.images()
+    assert world.count_dead_letters() == (5, 0)
+
+
+def test_a_long_dead_letter_queue_is_read_to_its_end_and_put_back(world: World) -> None:
+    keys = [f"{number}.jpg" for number in range(37)]
+    for key in keys:
+        world.upload(key)
+    world.set_aside(*keys)
+    assert {image.key for image in world.dead_letters.images()} == set(keys)
+    assert world.count_dead_letters() == (37, 0)
+
+
+def test_dead_letters_in_other_hands_make_the_reconcile_wait(world: World) -> None:
+    for key in ("a.jpg", "b.jpg"):
+        world.upload(key)
+    world.set_aside("a.jpg", "b.jpg")
+    world.sqs.receive_message(QueueUrl=world.dead_letter_url, MaxNumberOfMessages=1, VisibilityTimeout=300)
+    with pytest.raises(DeadLetterQueueBusy, match="somebody else's hands"):
+        world.look.look("r", {"uploaded_before": "now"})
+
+
+def test_fewer_dead_letters_than_were_counted_make_the_reconcile_wait(world: World) -> None:
+    world.upload("a.jpg")
+    world.set_aside("a.jpg")
+    received = world.sqs.receive_message
+    answers = iter([None])
+
+    def short(**parameters: Any) -> Any:  # noqa: ANN401
+        for _ in answers:
+            return {}
+        return received(**parameters)
+
+    world.dead_letters._sqs = Breaking(world.sqs, receive_message=short)
+    with pytest.raises(DeadLetterQueueBusy, match="read 0 of the 1"):
+        world.dead_letters.images()
+
+
+def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> None:
+    world.upload("a.jpg")
+    world.set_aside("a.jpg")
+    received = world.sqs.receive_message
+    attempts = count()
+
+    def broken(**parameters: Any) -> Any:  # noqa: ANN401
+        if next(attempts):
+            raise aws_error("ServiceUnavailable")
+        return received(**parameters)
+
+    world.dead_letters._sqs = Breaking(world.sqs, receive_message=broken)
+    with pytest.raises(ClientError):
+        world.dead_letters.images()
+    assert world.count_dead_letters() == (1, 0)
+
+
+HALF_A_CHARACTER = {"s3": {"bucket": {"name": SOURCE}, "object": {"key": "\ud800.jpg", "eTag": "e"}}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "hello",
+        "[1]",
+        "{}",
+        '{"Records": null}',
+        '{"Records": [{}]}',
+        '{"Records": [1]}',
+        '{"Event": "s3:TestEvent"}',
+        pytest.param("[" * 100_000, id="nested too deep"),
+        json.dumps({"Records": [HALF_A_CHARACTER]}),
+    ],
+)
+def test_a_dead_letter_that_is_no_event_sets_no_image_aside(body: str) -> None:
+    assert list(images_in(body, SOURCE)) == []
+
+
+def test_a_dead_letter_about_another_bucket_sets_no_image_aside() -> None:
+    entity = {"key": "a+b.jpg", "eTag": "e"}
+    records = [{"s3": {"bucket": {"name": name}, "object": entity}} for name in ("another", SOURCE)]
+    assert list(images_in(json.dumps({"Records": records}), SOURCE)) == [ImageId("a b.jpg", "e")]
+
+
+def test_the_images_set_aside_are_read_once_for_many_batches(world: World) -> None:
+    key = world.files.write_set_aside("r", frozenset({ImageId("a.jpg", "1"), ImageId("b.jpg", "2")}))
+    assert world.files.set_aside(key) == {ImageId("a.jpg", "1"), ImageId("b.jpg", "2")}
+    world.s3.delete_object(Bucket=FINAL, Key=key)
+    assert len(world.files.set_aside(key)) == 2
+
+
+# ---- sending
+
+
+def test_messages_go_out_ten_at_a_time(world: World) -> None:
+    sizes = []
+    real = world.sqs.send_message_batch
+
+    def counted(**parameters: Any) -> Any:  # noqa: ANN401
+        sizes.append(len(parameters["Entries"]))
+        return real(**parameters)
+
+    world.queue._sqs = Breaking(world.sqs, send_message_batch=counted)
+    world.queue.send([f"message {number}" for number in range(23)])
+    assert sizes == [10, 10, 3]
+    assert len(world.messages()) == 23
+
+
+def test_messages_that_sqs_did_not_take_are_sent_again_and_no_others(world: World) -> None:
+    real = world.sqs.send_message_batch
+    attempts = count()
+
+    def partly(**parameters: Any) -> Any:  # noqa: ANN401
+        if next(attempts):
+            return real(**parameters)
+        real(QueueUrl=parameters["QueueUrl"], Entries=parameters["Entries"][1:])
+        failed = {"Id": parameters["Entries"][0]["Id"], "Code": "InternalError", "SenderFault": False}
+        return {"Failed": [failed]}
+
+    world.queue._sqs = Breaking(world.sqs, send_message_batch=partly)
+    world.queue.send(["one", "two", "three"])
+    assert sorted(world.messages()) == ["one", "three", "two"]
+
+
+def test_messages_that_sqs_never_takes_fail_the_batch_before_it_is_counted(world: World) -> None:
+    world.upload("lost.jpg")
+    pauses: list[float] = []
+
+    def refused(**parameters: Any) -> Any:  # noqa: ANN401
+        return {"Failed": [{"Id": entry["Id"], "Code": "InternalError"} for entry in parameters["Entries"]]}
+
+    world.queue._sqs = Breaking(world.sqs, send_message_batch=refused)
+    world.queue._pause = pauses.append
+    (batch,) = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}))
+    with pytest.raises(MessagesNotSent, match="1 of 1 messages in 4 attempts: InternalError"):
+        world.batches.queue(batch)
+    assert world.records.read("r").counts == Counts()
+    assert pauses == [0.2, 0.4, 0.8]
+
+
+# ---- the report
+
+
+def test_a_report_says_what_was_asked_and_found(world: World) -> None:
+    world.upload("2019/lost.jpg")
+    report = world.reconcile(prefix="2019/", uploaded_before="2025-01-31T00:00:00Z", dry_run=True)
+    assert {
+        name: report[name] for name in ("schema", "reconcile_id", "outcome", "dry_run", "prefix", "uploaded_before")
+    } == {
+        "schema": "1",
+        "reconcile_id": "reconcile-1",
+        "outcome": "nothing_to_do",
+        "dry_run": True,
+        "prefix": "2019/",
+        "uploaded_before": "2025-01-31T00:00:00.000Z",
+    }
+    assert report["started_at"] <= report["finished_at"]
+    assert (report["examples"], report["note"], report["error"]) == ([], None, None)
+
+
+def test_a_report_names_ten_examples_of_many_and_none_twice(world: World) -> None:
+    keys = [f"{number:02}.jpg" for number in range(25)]
+    for key in keys:
+        world.upload(key)
+    answer = world.look.look("r", {"uploaded_before": "now"})
+    for batch in world.batches_of("r", answer, size=4):
+        world.batches.queue(batch)
+        world.batches.queue(batch)
+    report = world.reporting.report("r", None)
+    assert report["examples"] == keys[: len(report["examples"])]
+    assert 4 <= len(report["examples"]) <= 10
+
+
+def test_each_reconcile_has_examples_of_its_own(world: World) -> None:
+    for number in range(12):
+        world.upload(f"{number:02}.jpg")
+    assert len(world.reconcile(uploaded_before="now")["examples"]) == 10
+    assert len(world.reconcile(uploaded_before="now")["examples"]) == 10
+
+
+def test_examples_stop_being_written_when_there_are_enough(world: World) -> None:
+    writes = []
+    real = world.dynamodb.update_item
+
+    def counted(**parameters: Any) -> Any:  # noqa: ANN401
+        if parameters["Key"]["item"]["S"].endswith("#examples"):
+            writes.append(parameters)
+        return real(**parameters)
+
+    world.records._dynamodb = Breaking(world.dynamodb, update_item=counted)
+    for number in range(40):
+        world.upload(f"{number:02}.jpg")
+    world.reconcile(uploaded_before="now")
+    # Five batches of two, and one that learns that there is no room.
+    assert len(writes) == 6
+
+
+def test_a_failed_reconcile_is_reported_with_its_error_and_what_it_queued(world: World) -> None:
+    world.upload("lost.jpg")
+    for batch in world.batches_of("r", world.look.look("r", {"uploaded_before": "now"})):
+        world.batches.queue(batch)
+    world.reporting.report("r", {"code": "States.ExceedToleratedFailureThreshold", "message": "threshold exceeded"})
+    report = world.stored_report("r")
+    assert (report["outcome"], report["queued"]) == ("failed", 1)
+    assert report["error"]["code"] == "States.ExceedToleratedFailureThreshold"
+    assert "Map Run" in report["error"]["message"]
+
+
+def test_a_refused_input_is_reported_too(world: World) -> None:
+    cause = json.dumps({"errorType": "InputInvalid", "errorMessage": "dry_run must be true or false", "stackTrace": []})
+    world.reporting.report("r", {"code": "InputInvalid", "message": cause})
+    report = world.stored_report("r")
+    assert (report["outcome"], report["prefix"], report["dry_run"]) == ("failed", None, None)
+    assert report["error"] == {"code": "InputInvalid", "message": "dry_run must be true or false"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (None, None),
+        ({"code": "States.Timeout"}, {"code": "States.Timeout", "message": "no further information"}),
+        ({"code": "States.Timeout", "message": None}, {"code": "States.Timeout", "message": "no further information"}),
+        ({"code": "E", "message": "plain"}, {"code": "E", "message": "plain"}),
+        ({"code": "E", "message": "[1]"}, {"code": "E", "message": "[1]"}),
+    ],
+)
+def test_an_error_is_readable_however_it_was_caught(failure: Any, error: Any) -> None:  # noqa: ANN401
+    assert batch_error(failure) == error
+
+
+def test_a_listing_as_long_as_a_map_run_reads_may_have_been_cut_off(world: World) -> None:
+    world.records.open("r", prefix="", uploaded_before=world.now, dry_run=False, note=None)
+    world.records.set_counts("r", Counts(objects_seen=OBJECTS_AT_MOST, too_young=OBJECTS_AT_MOST))
+    assert "by prefix" in world.reporting.report("r", None)["note"]
+
+
+def test_the_metric_counts_the_queued_images(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    added: list[dict[str, Any]] = []
+    monkeypatch.setattr("reconcile.report.metrics.add_metric", lambda **metric: added.append(metric))
+    world.upload("lost.jpg")
+    world.reconcile(uploaded_before="now")
+    assert [(metric["name"], metric["value"]) for metric in added] == [("ImagesRequeued", 1)]
+
+
+def test_a_record_is_deleted_after_a_while_and_the_mark_never(world: World) -> None:
+    world.upload("lost.jpg")
+    world.reconcile(uploaded_before="now")
+    items = world.dynamodb.scan(TableName=TABLE)["Items"]
+    kept = {item["item"]["S"]: "delete_after" in item for item in items}
+    assert kept == {"reconcile": False, "reconcile#reconcile-1": True, "reconcile#reconcile-1#examples": True}
+
+
+# ---- the listing
+
+
+def test_a_listed_object_is_the_same_from_s3_and_from_the_map(world: World) -> None:
+    world.upload("a b.jpg")
+    (item,) = world.listing("")
+    (content,) = world.s3.list_objects_v2(Bucket=SOURCE)["Contents"]
+    assert Listed.from_map(json.loads(json.dumps(item))) == Listed.from_s3(content)
+
+
+def test_an_upload_at_the_very_cutoff_is_too_young() -> None:
+    sieve = Sieve(SUFFIXES, uploaded_before=100)
+    orphans, counts = sieve.sort([Listed("a.jpg", "e", at, "STANDARD") for at in (99.0, 100.0)])
+    assert ([orphan.last_modified for orphan in orphans], counts.too_young) == ([99.0], 1)
+
+
+# ---- the handler
+
+
+class Context:
+    """What Powertools' Logger wants to know of an invocation."""
+
+    function_name = "reconcile"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:reconcile"
+    aws_request_id = "request"
+
+
+def invoke(event: dict[str, Any]) -> Any:  # noqa: ANN401
+    return json.loads(json.dumps(handler.handler(json.loads(json.dumps(event)), Context())))
+
+
+@pytest.fixture
+def settings(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    values = {
+        "RUNS_TABLE_NAME": TABLE,
+        "PROJECT_VERSION_ARN": MODEL_ARN,
+        "SOURCE_BUCKET_NAME": SOURCE,
+        "FINAL_BUCKET_NAME": FINAL,
+        "QUEUE_URL": world.queue_url,
+        "DEAD_LETTER_QUEUE_URL": world.dead_letter_url,
+        "IMAGE_SUFFIXES": json.dumps(SUFFIXES),
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    # Powertools read its settings when it was imported.
+    monkeypatch.setattr(handler.metrics.provider, "namespace", "Tests")
+    handler._steps.cache_clear()
+    yield
+    handler._steps.cache_clear()
+
+
+@pytest.mark.usefixtures("settings")
+def test_the_handler_takes_the_events_of_the_state_machine(world: World) -> None:
+    world.upload("lost.jpg")
+    answer = invoke({"action": "look", "run_id": "r", "input": {"uploaded_before": "now"}})
+    common = {name: answer[name] for name in ("uploaded_before", "dry_run", "set_aside_key")} | {"run_id": "r"}
+    counts = invoke({"action": "queue", "batch": {"Items": world.listing(""), "BatchInput": common}})
+    assert (counts["orphans"], counts["queued"]) == (1, 1)
+    assert invoke({"action": "report", "run_id": "r", "error": None})["queued"] == 1
+    assert world.queued_keys() == ["lost.jpg"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"action": "dance", "run_id": "r"},
+        {"run_id": "r"},
+        {"action": "look", "run_id": "r"},
+        {"action": "report", "run_id": "r"},
+        {"action": "queue", "batch": {"Items": {"Key": "a.jpg"}, "BatchInput": {}}},
+    ],
+)
+def test_the_handler_refuses_other_events(event: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="no look, queue or report"):
+        invoke(event)
+
+
+@pytest.mark.parametrize("value", ["", ".jpg", "[]", '[""]', "[1]", "5"])
+def test_suffixes_that_are_no_list_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("IMAGE_SUFFIXES", value)
+    with pytest.raises(ConfigurationError, match="IMAGE_SUFFIXES"):
+        handler._image_suffixes()
