@@ -12,6 +12,13 @@ data "aws_iam_policy_document" "check_queue" {
     resources = [module.intake.queue_arn]
   }
 
+  # Messages that name no image, so that they are not counted as work again and again.
+  statement {
+    sid       = "SetAsideForeignMessages"
+    actions   = ["sqs:SendMessage"]
+    resources = [module.intake.dead_letter_queue_arn]
+  }
+
   statement {
     sid       = "ReadAndExtendLease"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
@@ -39,8 +46,10 @@ module "check_queue" {
   policy_json  = data.aws_iam_policy_document.check_queue.json
 
   environment = merge(local.environments["check_queue"], {
-    LEASE_SECONDS = tostring(var.lease_seconds)
-    QUEUE_URL     = module.intake.queue_url
+    DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
+    LEASE_SECONDS         = tostring(var.lease_seconds)
+    MAX_RUN_MINUTES       = tostring(var.max_run_minutes)
+    QUEUE_URL             = module.intake.queue_url
   })
 
   log_retention_days = var.log_retention_days

@@ -18,8 +18,20 @@ locals {
   # The longest role is the schedule's, NAME-label-batch-schedule-REGION: 27 + 12 + 10 + 14 = 63 of the 64 that IAM allows.
   workflow_name = "${var.name}-label-batch"
 
+  # The executions of the workflow, whose names are the runs' ids.
+  executions_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:execution:${local.workflow_name}:*"
+
   # One package, one zip and one function each, under one name.
-  packages = toset(["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image"])
+  packages = toset([
+    "record_run",
+    "check_queue",
+    "start_model",
+    "stop_model",
+    "toggle_trigger",
+    "analyze_image",
+    "watchdog",
+    "reconcile",
+  ])
 
   package_dir    = coalesce(var.package_dir, "${path.module}/../build")
   package_files  = { for package in local.packages : package => "${local.package_dir}/${package}.zip" }
@@ -28,11 +40,14 @@ locals {
   # Longer than the slowest batch: ten images, each with a few retries.
   analyze_image_timeout_seconds = 120
 
+  # Several copies of the module write to one namespace; the dimension `deployment` tells them apart.
+  metrics_namespace = "CustomLabelsBatch"
+
   environments = {
     for package in local.packages : package => {
       DEPLOYMENT_NAME                    = var.name
       POWERTOOLS_LOG_LEVEL               = "INFO"
-      POWERTOOLS_METRICS_NAMESPACE       = "CustomLabelsBatch"
+      POWERTOOLS_METRICS_NAMESPACE       = local.metrics_namespace
       POWERTOOLS_SERVICE_NAME            = package
       POWERTOOLS_TRACER_CAPTURE_RESPONSE = "false" # a response can hold keys and labels, which do not belong in traces
       PROJECT_VERSION_ARN                = var.project_version_arn

@@ -38,6 +38,16 @@ output "analyze_function_name" {
   value       = module.analyze_image.function_name
 }
 
+output "watchdog_function_name" {
+  description = "Name of the function that stops a model which a run left behind."
+  value       = module.watchdog_function.function_name
+}
+
+output "alarm_topic_arn" {
+  description = "ARN of the SNS topic that the alarms go to; subscribe to it to hear of them."
+  value       = module.monitoring.alarm_topic_arn
+}
+
 output "runs_table_name" {
   description = "Name of the table with the model's lease and the runs."
   value       = aws_dynamodb_table.run.name

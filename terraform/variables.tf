@@ -128,6 +128,33 @@ variable "schedule_enabled" {
   nullable    = false
 }
 
+variable "max_run_minutes" {
+  description = "Longest time in minutes that a run labels: it then ends in order and leaves the rest to the next."
+  type        = number
+  default     = 1440
+  nullable    = false
+
+  validation {
+    condition     = var.max_run_minutes >= 10 && var.max_run_minutes <= 20160 && floor(var.max_run_minutes) == var.max_run_minutes
+    error_message = "max_run_minutes must be a whole number from 10 to 20160, which is 14 days."
+  }
+}
+
+variable "reconcile_schedule_expression" {
+  description = "When to look for images in the source bucket that no message speaks for: rate(...), cron(...) or at(...); null: never by itself."
+  type        = string
+  default     = "rate(1 day)"
+
+  validation {
+    condition = var.reconcile_schedule_expression == null ? true : anytrue([
+      can(regex("^rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)$", var.reconcile_schedule_expression)),
+      can(regex("^cron\\([^ ()]+( [^ ()]+){5}\\)$", var.reconcile_schedule_expression)),
+      can(regex("^at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)$", var.reconcile_schedule_expression)),
+    ])
+    error_message = "reconcile_schedule_expression must be null or like rate(1 day), rate(12 hours), cron(0 3 ? * SUN *) with six fields, or at(2030-01-31T08:00:00)."
+  }
+}
+
 variable "image_suffixes" {
   description = "Endings of the keys that count as images, case-sensitive. Other objects in the source bucket are left alone."
   type        = list(string)
@@ -169,6 +196,39 @@ variable "lease_seconds" {
   validation {
     condition     = var.lease_seconds >= 60 && var.lease_seconds <= 3600 && floor(var.lease_seconds) == var.lease_seconds
     error_message = "lease_seconds must be a whole number from 60 to 3600."
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Alarms
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "alarm_topic_arn" {
+  description = "SNS topic that the alarms go to, which must let cloudwatch.amazonaws.com publish; null: a topic of the module's own. The ARN of a topic that the same apply makes is not known to be no null: write format(\"%s\", aws_sns_topic.this.arn)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.alarm_topic_arn))
+    error_message = "alarm_topic_arn must be null or the ARN of a standard SNS topic, like arn:aws:sns:us-east-1:123456789012:alarms."
+  }
+
+  validation {
+    condition     = var.alarm_topic_arn == null ? true : try(split(":", var.alarm_topic_arn)[3] == split(":", var.project_version_arn)[3], true)
+    error_message = "alarm_topic_arn must be in the model's region: an alarm reaches no topic in another."
+  }
+}
+
+variable "image_age_alarm_hours" {
+  description = "Hours that an image may wait before an alarm says so."
+  type        = number
+  default     = 24
+  nullable    = false
+
+  validation {
+    # SQS deletes a message after 14 days; the alarm must leave a day to act.
+    condition     = var.image_age_alarm_hours >= 1 && var.image_age_alarm_hours <= 312
+    error_message = "image_age_alarm_hours must be a number from 1 to 312, which is a day before SQS deletes a message."
   }
 }
 

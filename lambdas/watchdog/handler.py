@@ -55,7 +55,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
                 seconds_left=lambda: context.get_remaining_time_in_millis() / 1000, pause=time.sleep
             )
         case {"tf": {"action": "create" | "update"}}:
-            return _watchdog().resume()
+            return _watchdog().resume(pause=time.sleep)
         case {"detail": {"name": str(run_id), "status": str(status)}}:
             logger.append_keys(run_id=run_id)
             return _watchdog().tick(context.aws_request_id, Ended(run_id, status))

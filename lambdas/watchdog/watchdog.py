@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.clients import error_code
 from shared.errors import ModelStopTimedOut
 from shared.instants import now
 from shared.lease import RETIRED, WATCHDOG, CleanUp, Held, Lease
@@ -24,6 +25,10 @@ from watchdog.executions import Executions
 from watchdog.logic import Owner, death, owner_without_asking
 
 RUNS_AND_COSTS = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNKNOWN})
+
+# A role that was made a moment ago is not known everywhere yet; Terraform's first call comes right after.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+NEW_ROLE_SECONDS = 60
 
 # Less than this before the function is cut off, a retirement gives up with a message.
 RETIRE_MARGIN_SECONDS = 60
@@ -128,10 +133,18 @@ class Watchdog:
         self._write_receipt(step, Outcome.ABORTED)
         return {"owner": Owner.TERRAFORM.value, "held_by": held.held_by, "settled": True}
 
-    def resume(self) -> dict[str, Any]:
+    def resume(self, *, pause: Callable[[float], None]) -> dict[str, Any]:
         """Let runs in again, once Terraform has made what they run on."""
-        self._lease.release(RETIRED)
-        return {"owner": Owner.TERRAFORM.value, "held_by": None, "settled": True}
+        deadline = self._epoch() + NEW_ROLE_SECONDS
+        while True:
+            try:
+                self._lease.release(RETIRED)
+            except ClientError as error:
+                if error_code(error) != "AccessDeniedException" or self._epoch() > deadline:
+                    raise
+                pause(POLL_SECONDS)
+            else:
+                return {"owner": Owner.TERRAFORM.value, "held_by": None, "settled": True}
 
     def _owner(self, held: Held, ended: Ended | None) -> tuple[Owner, CleanUp | None]:
         """Return who holds the lease, and what to clean up if that owner is gone."""

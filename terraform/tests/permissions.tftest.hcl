@@ -39,10 +39,11 @@ run "each_function_may_do_what_it_needs_and_no_more" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.check_queue.json).Statement : s.Sid => [s.Action, s.Resource] } == {
-      LookIntoQueue      = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
-      ReadAndExtendLease = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      LookIntoQueue           = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
+      SetAsideForeignMessages = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
+      ReadAndExtendLease      = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
-    error_message = "check_queue must look into the queue and extend the lease."
+    error_message = "check_queue must look into the queue, set foreign messages aside and extend the lease."
   }
 
   assert {
@@ -66,7 +67,11 @@ run "each_function_may_do_what_it_needs_and_no_more" {
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => [s.Action, s.Resource] } == {
       LabelImages = ["rekognition:DetectCustomLabels", var.project_version_arn]
-      PollQueue   = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
+      PollQueue   = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
+      KeepMessages = [
+        "sqs:SendMessage",
+        ["arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"],
+      ]
       TakeImages = [
         ["s3:GetObjectVersionTagging", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObject", "s3:DeleteObjectVersion", "s3:DeleteObject"],
         "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*",
@@ -83,12 +88,26 @@ run "each_function_may_do_what_it_needs_and_no_more" {
       ]
       CountImages = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
-    error_message = "analyze_image must label, take images from the source bucket, keep results in the final bucket and count."
+    error_message = "analyze_image must label, keep messages, take images from the source bucket, keep results in the final bucket and count."
+  }
+
+  assert {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => [s.Action, s.Resource] } == {
+      LookIntoSourceBucket    = ["s3:ListBucket", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
+      SeeVersions             = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*"]
+      QueueImages             = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
+      LookIntoDeadLetterQueue = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
+      WriteReports            = ["s3:PutObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*"]
+      ReadImagesSetAside      = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*/set_aside.json"]
+      KeepRecords             = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+    }
+    error_message = "reconcile must look into the source bucket and the dead-letter queue, queue images and write its reports."
   }
 
   assert {
     condition = alltrue([
       for json in [
+        data.aws_iam_policy_document.reconcile.json,
         data.aws_iam_policy_document.record_run.json,
         data.aws_iam_policy_document.check_queue.json,
         data.aws_iam_policy_document.start_model.json,
@@ -113,7 +132,7 @@ run "the_arns_follow_the_partition_of_the_model" {
   }
 
   assert {
-    condition     = !strcontains(data.aws_iam_policy_document.analyze_image.json, "arn:aws:")
+    condition     = !strcontains(data.aws_iam_policy_document.analyze_image.json, "arn:aws:") && !strcontains(local.executions_arn, "arn:aws:")
     error_message = "No ARN may be of another partition than the model's."
   }
 }

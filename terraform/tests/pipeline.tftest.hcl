@@ -35,6 +35,10 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:mock" }
   }
 
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:123456789012:mock" }
+  }
+
   mock_resource "aws_sfn_state_machine" {
     defaults = { arn = "arn:aws:states:us-east-1:123456789012:stateMachine:mock" }
   }
@@ -79,7 +83,7 @@ run "the_defaults_make_a_whole_pipeline" {
 
   assert {
     condition = local.package_files == {
-      for package in ["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image"] :
+      for package in ["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image", "watchdog", "reconcile"] :
       package => "./tests/packages/${package}.zip"
     }
     error_message = "Each function's zip must be in package_dir under its package's name."
@@ -87,7 +91,7 @@ run "the_defaults_make_a_whole_pipeline" {
 
   assert {
     condition = local.environments == {
-      for package in ["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image"] : package => {
+      for package in ["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image", "watchdog", "reconcile"] : package => {
         DEPLOYMENT_NAME                    = "custom-labels-batch"
         POWERTOOLS_LOG_LEVEL               = "INFO"
         POWERTOOLS_METRICS_NAMESPACE       = "CustomLabelsBatch"
@@ -98,6 +102,11 @@ run "the_defaults_make_a_whole_pipeline" {
       }
     }
     error_message = "All functions must share these environment variables."
+  }
+
+  assert {
+    condition     = local.model_hour_usd == 4 && module.watchdog_function.environment["MAX_RUN_MINUTES"] == "1440"
+    error_message = "One unit must be what a model costs, and a day the longest run."
   }
 
   assert {
@@ -119,6 +128,7 @@ run "a_whole_apply_wires_the_parts_together" {
     max_inference_units     = 3
     autoscaling_enabled     = true
     lease_seconds           = 60
+    max_run_minutes         = 90
     inference_unit_hour_usd = 4.5
   }
 
@@ -135,6 +145,28 @@ run "a_whole_apply_wires_the_parts_together" {
 
   assert {
     condition = {
+      for s in data.aws_iam_policy_document.watchdog.statement : s.sid => [s.actions, s.resources]
+      } == {
+      SeeModelStatus = [toset(["rekognition:DescribeProjectVersions"]), toset([var.project_arn])]
+      StopModel      = [toset(["rekognition:StopProjectVersion"]), toset([var.project_version_arn])]
+      CloseTrigger   = [toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]), toset([aws_lambda_event_source_mapping.analyze_image.arn])]
+      SeeAndEndRuns  = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
+      KeepRuns       = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
+      WriteReceipts  = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/runs/*"])]
+    }
+    error_message = "The watchdog must stop this model, close this trigger, end this workflow's runs and keep their records."
+  }
+
+  assert {
+    condition = [
+      for s in data.aws_iam_policy_document.watchdog.statement : [for c in s.condition : [c.test, c.variable, c.values]]
+      if s.sid == "KeepRuns"
+    ] == [[["ForAllValues:StringEquals", "dynamodb:LeadingKeys", tolist([var.project_version_arn])]]]
+    error_message = "The watchdog's DynamoDB statement must hold the leading key to the model's ARN."
+  }
+
+  assert {
+    condition = {
       for package, environment in {
         record_run     = module.record_run.environment
         check_queue    = module.check_queue.environment
@@ -142,6 +174,7 @@ run "a_whole_apply_wires_the_parts_together" {
         stop_model     = module.stop_model.environment
         toggle_trigger = module.toggle_trigger.environment
         analyze_image  = module.analyze_image.environment
+        watchdog       = module.watchdog_function.environment
       } : package => { for key, value in environment : key => value if !contains(keys(local.environments[package]), key) }
       } == {
       record_run = {
@@ -150,8 +183,10 @@ run "a_whole_apply_wires_the_parts_together" {
         LEASE_SECONDS           = "60"
       }
       check_queue = {
-        LEASE_SECONDS = "60"
-        QUEUE_URL     = output.queue_url
+        DEAD_LETTER_QUEUE_URL = output.dead_letter_queue_url
+        LEASE_SECONDS         = "60"
+        MAX_RUN_MINUTES       = "90"
+        QUEUE_URL             = output.queue_url
       }
       start_model = {
         AUTOSCALING_ENABLED = "true"
@@ -169,13 +204,28 @@ run "a_whole_apply_wires_the_parts_together" {
         LEASE_SECONDS             = "60"
       }
       analyze_image = {
-        FINAL_BUCKET_NAME  = output.final_bucket_name
-        MIN_CONFIDENCE     = "55.5"
-        QUEUE_URL          = output.queue_url
-        SOURCE_BUCKET_NAME = output.source_bucket_name
+        DEAD_LETTER_QUEUE_URL = output.dead_letter_queue_url
+        FINAL_BUCKET_NAME     = output.final_bucket_name
+        MIN_CONFIDENCE        = "55.5"
+        QUEUE_URL             = output.queue_url
+        SOURCE_BUCKET_NAME    = output.source_bucket_name
+      }
+      watchdog = {
+        EVENT_SOURCE_MAPPING_UUID = output.event_source_mapping_uuid
+        FINAL_BUCKET_NAME         = output.final_bucket_name
+        INFERENCE_UNIT_HOUR_USD   = "4.5"
+        LEASE_SECONDS             = "60"
+        MAX_RUN_MINUTES           = "90"
+        PROJECT_ARN               = var.project_arn
+        STATE_MACHINE_ARN         = output.state_machine_arn
       }
     }
     error_message = "Each function must know what it works on, as text."
+  }
+
+  assert {
+    condition     = local.model_hour_usd == 3 * 4.5
+    error_message = "The alarms must name the price of all units that may be rented."
   }
 
   assert {
@@ -187,9 +237,24 @@ run "a_whole_apply_wires_the_parts_together" {
     condition = (
       output.source_bucket_name != output.final_bucket_name &&
       output.event_source_mapping_uuid == "11111111-2222-3333-4444-555555555555" &&
+      output.watchdog_function_name == "custom-labels-batch-watchdog" &&
+      output.alarm_topic_arn == "arn:aws:sns:us-east-1:123456789012:mock" &&
       output.state_machine_arn != "" && output.schedule_arn != "" && output.queue_url != "" && output.dead_letter_queue_url != ""
     )
     error_message = "Every output must have a value."
+  }
+}
+
+run "alarms_go_to_the_topic_of_the_estate" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = "arn:aws:sns:us-east-1:210987654321:night-watch"
+  }
+
+  assert {
+    condition     = output.alarm_topic_arn == "arn:aws:sns:us-east-1:210987654321:night-watch"
+    error_message = "The topic that is given must take the place of the module's own."
   }
 }
 

@@ -24,12 +24,13 @@ run "refuses_values_of_the_wrong_form" {
   command = plan
 
   variables {
-    project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.2024-01-31/1700000000001"
-    name                = "Labels"
-    schedule_expression = "rate(1 hours)"
-    schedule_timezone   = "Central European Time"
-    image_suffixes      = ["jpg"]
-    tags                = { "aws:owner" = "us" }
+    project_arn                   = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.2024-01-31/1700000000001"
+    name                          = "Labels"
+    schedule_expression           = "rate(1 hours)"
+    schedule_timezone             = "Central European Time"
+    image_suffixes                = ["jpg"]
+    tags                          = { "aws:owner" = "us" }
+    reconcile_schedule_expression = "daily"
   }
 
   expect_failures = [
@@ -39,6 +40,7 @@ run "refuses_values_of_the_wrong_form" {
     var.schedule_timezone,
     var.image_suffixes,
     var.tags,
+    var.reconcile_schedule_expression,
   ]
 }
 
@@ -46,11 +48,13 @@ run "refuses_values_that_are_too_high" {
   command = plan
 
   variables {
-    name                = "abcdefghijklmnopqrstuvwxyz12"
-    min_confidence      = 100.5
-    min_inference_units = 101
-    lease_seconds       = 3601
-    log_retention_days  = 3654
+    name                  = "abcdefghijklmnopqrstuvwxyz12"
+    min_confidence        = 100.5
+    min_inference_units   = 101
+    lease_seconds         = 3601
+    log_retention_days    = 3654
+    max_run_minutes       = 20161
+    image_age_alarm_hours = 313
   }
 
   expect_failures = [
@@ -59,6 +63,8 @@ run "refuses_values_that_are_too_high" {
     var.min_inference_units,
     var.lease_seconds,
     var.log_retention_days,
+    var.max_run_minutes,
+    var.image_age_alarm_hours,
   ]
 }
 
@@ -73,6 +79,8 @@ run "refuses_values_that_are_too_low" {
     image_suffixes          = []
     lease_seconds           = 59
     log_retention_days      = -1
+    max_run_minutes         = 9
+    image_age_alarm_hours   = 0.5
   }
 
   expect_failures = [
@@ -83,6 +91,8 @@ run "refuses_values_that_are_too_low" {
     var.image_suffixes,
     var.lease_seconds,
     var.log_retention_days,
+    var.max_run_minutes,
+    var.image_age_alarm_hours,
   ]
 }
 
@@ -93,12 +103,14 @@ run "refuses_parts_of_a_unit_a_second_and_a_day" {
     min_inference_units = 1.5
     lease_seconds       = 60.5
     log_retention_days  = 1.5
+    max_run_minutes     = 10.5
   }
 
   expect_failures = [
     var.min_inference_units,
     var.lease_seconds,
     var.log_retention_days,
+    var.max_run_minutes,
   ]
 }
 
@@ -106,11 +118,12 @@ run "refuses_what_is_nearly_right" {
   command = plan
 
   variables {
-    project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
-    name                = "labels-"
-    max_inference_units = 101
-    schedule_expression = "cron(0 8 * * *)"
-    image_suffixes      = [".jpg", ".jpg"]
+    project_version_arn           = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+    name                          = "labels-"
+    max_inference_units           = 101
+    schedule_expression           = "cron(0 8 * * *)"
+    image_suffixes                = [".jpg", ".jpg"]
+    reconcile_schedule_expression = "rate(1 days)"
   }
 
   expect_failures = [
@@ -119,6 +132,7 @@ run "refuses_what_is_nearly_right" {
     var.max_inference_units,
     var.schedule_expression,
     var.image_suffixes,
+    var.reconcile_schedule_expression,
   ]
 }
 
@@ -137,6 +151,27 @@ run "refuses_values_that_do_not_fit_together" {
     var.max_inference_units,
     var.image_suffixes,
   ]
+}
+
+# In runs of their own: the rules look at project_version_arn, and are left out when that is refused.
+run "refuses_a_topic_in_another_region" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
+  }
+
+  expect_failures = [var.alarm_topic_arn]
+}
+
+run "refuses_a_topic_that_no_alarm_may_go_to" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = "arn:aws:sns:us-east-1:123456789012:alarms.fifo"
+  }
+
+  expect_failures = [var.alarm_topic_arn]
 }
 
 run "refuses_a_model_of_another_account_and_the_suffix_of_the_results" {
@@ -171,16 +206,20 @@ run "accepts_what_is_unusual_and_right" {
   command = plan
 
   variables {
-    name                    = "abc"
-    min_confidence          = 0
-    min_inference_units     = 5
-    max_inference_units     = 5
-    inference_unit_hour_usd = 0
-    schedule_expression     = "cron(0/15 8-18 ? * MON-FRI *)"
-    schedule_timezone       = "America/Argentina/Buenos_Aires"
-    image_suffixes          = [".jpg", ".raw.jpeg"]
-    lease_seconds           = 3600
-    log_retention_days      = 0
-    tags                    = { team = "vision" }
+    name                          = "abc"
+    min_confidence                = 0
+    min_inference_units           = 5
+    max_inference_units           = 5
+    inference_unit_hour_usd       = 0
+    schedule_expression           = "cron(0/15 8-18 ? * MON-FRI *)"
+    schedule_timezone             = "America/Argentina/Buenos_Aires"
+    image_suffixes                = [".jpg", ".raw.jpeg"]
+    lease_seconds                 = 3600
+    log_retention_days            = 0
+    tags                          = { team = "vision" }
+    max_run_minutes               = 20160
+    image_age_alarm_hours         = 312
+    alarm_topic_arn               = "arn:aws:sns:us-east-1:210987654321:night_watch"
+    reconcile_schedule_expression = null
   }
 }

@@ -18,6 +18,11 @@ FOLDERS = sorted(
 )
 
 
+EDGE = re.compile(r'^\s*"([^"]+)" -> "([^"]+)";$', re.MULTILINE)
+NODE = re.compile(r'^\s*"([^"]+)" \[label=', re.MULTILINE)
+RETIREMENT = "module.watchdog.aws_lambda_invocation.this"
+
+
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the tree: init writes beside the sources."""
@@ -53,6 +58,24 @@ def test_a_module_has_no_provider_and_no_backend(folder: str) -> None:
     sources = "\n".join(path.read_text() for path in (REPOSITORY / folder).glob("*.tf"))
     assert 'provider "' not in sources
     assert 'backend "' not in sources
+
+
+def test_every_resource_outlives_the_call_that_retires_the_pipeline(copy: Path) -> None:
+    """Terraform destroys what depends on a resource before the resource itself."""
+    terraform = Terraform(copy / "terraform")
+    terraform.init()
+    graph = terraform.run("graph")
+    depends_on: dict[str, set[str]] = {}
+    for dependent, dependency in EDGE.findall(graph):
+        depends_on.setdefault(dependent, set()).add(dependency)
+    outlive: set[str] = set()
+    found = {RETIREMENT}
+    while found:
+        found = set().union(*(depends_on.get(name, set()) for name in found)) - outlive
+        outlive |= found
+    resources = {name for name in NODE.findall(graph) if not re.search(r"(^|\.)data\.", name)} - {RETIREMENT}
+    assert len(resources) > 50
+    assert resources <= outlive, f"terraform_data.pipeline does not depend on {sorted(resources - outlive)}"
 
 
 def test_the_binary_is_named_in_the_error_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -336,16 +336,43 @@ def test_a_retired_pipeline_is_left_to_terraform_and_comes_back_with_it(world: W
     world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
     assert world.tick()["owner"] == "terraform"
     assert world.held().held_by == RETIRED
-    world.watchdog.resume()
+    world.watchdog.resume(pause=lambda _: None)
     assert world.lease.acquire("run-2").acquired
 
 
 def test_a_first_apply_changes_nothing(world: World) -> None:
-    world.watchdog.resume()
+    world.watchdog.resume(pause=lambda _: None)
     assert world.held() == Held(None, 0, None, images_waiting=False)
 
 
 def test_an_apply_does_not_take_the_lease_from_a_run(world: World) -> None:
     world.start_run()
-    world.watchdog.resume()
+    world.watchdog.resume(pause=lambda _: None)
     assert world.held().held_by == "run-1"
+
+
+def test_an_apply_waits_for_a_role_that_is_not_known_everywhere_yet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([aws_error("AccessDeniedException"), aws_error("AccessDeniedException"), None])
+
+    def release(_: str) -> None:
+        if error := next(answers):
+            raise error
+
+    monkeypatch.setattr(world.lease, "release", release)
+    pauses: list[float] = []
+    world.watchdog.resume(pause=pauses.append)
+    assert len(pauses) == 2
+
+
+def test_an_apply_does_not_wait_for_ever_for_its_role(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def release(_: str) -> None:
+        raise aws_error("AccessDeniedException")
+
+    def pause(seconds: float) -> None:
+        world.clock.now += seconds
+
+    monkeypatch.setattr(world.lease, "release", release)
+    with pytest.raises(Exception, match="AccessDenied"):
+        world.watchdog.resume(pause=pause)

@@ -22,15 +22,18 @@ provider "aws" {
   skip_requesting_account_id  = true
 
   endpoints {
-    dynamodb  = var.endpoint
-    iam       = var.endpoint
-    lambda    = var.endpoint
-    logs      = var.endpoint
-    s3        = var.endpoint
-    scheduler = var.endpoint
-    sfn       = var.endpoint
-    sqs       = var.endpoint
-    sts       = var.endpoint
+    cloudwatch = var.endpoint
+    dynamodb   = var.endpoint
+    events     = var.endpoint
+    iam        = var.endpoint
+    lambda     = var.endpoint
+    logs       = var.endpoint
+    s3         = var.endpoint
+    scheduler  = var.endpoint
+    sfn        = var.endpoint
+    sns        = var.endpoint
+    sqs        = var.endpoint
+    sts        = var.endpoint
   }
 }
 
@@ -43,6 +46,9 @@ module "pipeline" {
   schedule_expression = var.schedule_expression
   schedule_enabled    = var.schedule_enabled
   lease_seconds       = var.lease_seconds
+  max_run_minutes     = var.max_run_minutes
   package_dir         = var.package_dir
   force_destroy       = true
+
+  reconcile_schedule_expression = var.reconcile_schedule_expression
 }

@@ -52,6 +52,19 @@ variable "lease_seconds" {
   nullable    = false
 }
 
+variable "max_run_minutes" {
+  description = "Longest time in minutes that a run labels."
+  type        = number
+  default     = 1440
+  nullable    = false
+}
+
+variable "reconcile_schedule_expression" {
+  description = "When to look for images that no message speaks for; null: never by itself."
+  type        = string
+  default     = "rate(1 day)"
+}
+
 variable "package_dir" {
   description = "Folder with the functions' zips; null: the repository's build folder."
   type        = string

@@ -1,0 +1,293 @@
+locals {
+  # Put together from inputs and so known at plan: the topic's policy can name the topic and the alarms.
+  arn_middle = "${var.region}:${var.account_id}"
+  topic_name = "${var.name}-alarms"
+  topic_arn  = "arn:${var.partition}:sns:${local.arn_middle}:${local.topic_name}"
+
+  # CloudWatch knows queues by name, the last part of the ARN.
+  queue_name             = split(":", var.queue_arn)[5]
+  dead_letter_queue_name = split(":", var.dead_letter_queue_arn)[5]
+
+  alarm_names = {
+    for alarm in [
+      "dead-letter-queue-not-empty",
+      "run-failed",
+      "model-running-without-run",
+      "stop-not-confirmed",
+      "image-waiting-too-long",
+      "watchdog-failing",
+    ] : alarm => "${var.name}-${alarm}"
+  }
+
+  actions = [var.alarm_topic_arn == null ? one(aws_sns_topic.this[*].arn) : var.alarm_topic_arn]
+
+  # What an alarm's text repeats. CloudWatch allows 1024 characters, of which a model's ARN may take 640.
+  status       = "`make status NAME=${var.name}`"
+  cost         = format("about US$%s an hour", var.model_hour_usd)
+  stop_by_hand = "aws rekognition stop-project-version --project-version-arn ${var.project_version_arn}"
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Topic
+# ---------------------------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "topic" {
+  statement {
+    sid       = "TakeTheseAlarms"
+    actions   = ["sns:Publish"]
+    resources = [local.topic_arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [for name in values(local.alarm_names) : "arn:${var.partition}:cloudwatch:${local.arn_middle}:alarm:${name}"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
+
+  # Publish alone: SNS refuses a policy with sns:*.
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-security-best-practices.html#enforce-encryption-data-in-transit
+  statement {
+    sid       = "DenyPlainHttp"
+    effect    = "Deny"
+    actions   = ["sns:Publish"]
+    resources = [local.topic_arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+# Without a KMS key: CloudWatch may not use the one that AWS manages for SNS (alias/aws/sns), and the alarm would reach
+# nobody. What goes through here is names and ARNs, no image and no label.
+# https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
+resource "aws_sns_topic" "this" {
+  count = var.alarm_topic_arn == null ? 1 : 0
+
+  name   = local.topic_name
+  policy = data.aws_iam_policy_document.topic.json
+  tags   = var.tags
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Alarms: name and description are all that somebody sees at night
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
+# ---------------------------------------------------------------------------------------------------------------------
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
+  alarm_name        = local.alarm_names["dead-letter-queue-not-empty"]
+  alarm_description = "Images were given up, and wait in the dead-letter queue. They cost nothing, and SQS drops their messages 14 days after the upload. ${local.status} says why; when the cause is gone, `make redrive NAME=${var.name}` hands them to the next run."
+
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = local.dead_letter_queue_name }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # SQS reports nothing on a queue that nobody used for hours
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.tags
+}
+
+# https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+resource "aws_cloudwatch_metric_alarm" "run_failed" {
+  alarm_name        = local.alarm_names["run-failed"]
+  alarm_description = "A run failed, timed out or was aborted. No image is lost: they wait for the next run. A model that the run left behind costs ${local.cost} until the watchdog has stopped it, within minutes. ${local.status} says what went wrong and whether the model rests. OK after this only means that no other run failed since."
+
+  # A sum counts a metric without a value as 0, so that one of the three is enough.
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax-arithmetic
+  metric_query {
+    id          = "ended_badly"
+    label       = "Runs that failed, timed out or were aborted"
+    expression  = "failed + timed_out + aborted"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = {
+      failed    = "ExecutionsFailed"
+      timed_out = "ExecutionsTimedOut"
+      aborted   = "ExecutionsAborted"
+    }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/States"
+        metric_name = metric_query.value
+        dimensions  = { StateMachineArn = var.state_machine_arn }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # no runs, no values
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
+  alarm_name        = local.alarm_names["model-running-without-run"]
+  alarm_description = "For 10 minutes the model has run while no run uses it: ${local.cost} for nothing. The watchdog stops it unless somebody else started it. ${local.status} says whose it is. To stop it now: ${local.stop_by_hand}"
+
+  namespace           = var.metrics_namespace
+  metric_name         = "ModelRunningWithoutRun"
+  dimensions          = { deployment = var.name, service = var.watchdog_service }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 10
+  datapoints_to_alarm = 10
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # that the watchdog looks at all is another alarm's business
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
+  alarm_name        = local.alarm_names["stop-not-confirmed"]
+  alarm_description = "The model was told to stop and was not seen STOPPED: it may still cost ${local.cost}. The watchdog goes on trying every minute; ${local.status} shows how the model is. To stop it now: ${local.stop_by_hand}"
+
+  # Each function is a metric of its own.
+  metric_query {
+    id          = "not_confirmed"
+    label       = "Stops that were not confirmed"
+    expression  = "by_runs + by_watchdog"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = {
+      by_runs     = var.record_run_service
+      by_watchdog = var.watchdog_service
+    }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = var.metrics_namespace
+        metric_name = "ModelStopNotConfirmed"
+        dimensions  = { deployment = var.name, service = metric_query.value }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # no stops, no values
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.tags
+}
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
+  alarm_name        = local.alarm_names["image-waiting-too-long"]
+  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It costs nothing and is not lost, but SQS drops its message 14 days after the upload. ${local.status} says whether runs fail, end early or are switched off. Images that were received 3 times or more are not seen by this alarm, for SQS leaves them out."
+
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateAgeOfOldestMessage"
+  dimensions          = { QueueName = local.queue_name }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.image_age_alarm_hours * 3600
+  treat_missing_data  = "notBreaching" # SQS reports nothing on a queue that nobody used for hours
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.tags
+}
+
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
+resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
+  alarm_name        = local.alarm_names["watchdog-failing"]
+  alarm_description = "For 15 minutes the watchdog has failed or could not be called: nothing stops a model that a broken run leaves behind, ${local.cost}. See with ${local.status} that the model rests, then read the log /aws/lambda/${var.watchdog_function_name}. To stop the model: ${local.stop_by_hand}"
+
+  metric_query {
+    id          = "not_done"
+    label       = "Calls of the watchdog that failed"
+    expression  = "failed + dropped + not_delivered"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = {
+      failed  = "Errors"
+      dropped = "AsyncEventsDropped" # throttled until it was too old
+    }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/Lambda"
+        metric_name = metric_query.value
+        dimensions  = { FunctionName = var.watchdog_function_name }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+
+  metric_query {
+    id = "not_delivered"
+
+    metric {
+      namespace   = "AWS/Scheduler"
+      metric_name = "InvocationDroppedCount" # a schedule without retries drops whatever it cannot deliver
+      dimensions  = { ScheduleGroup = var.watchdog_schedule_group_name }
+      stat        = "Sum"
+      period      = 300
+    }
+  }
+
+  evaluation_periods  = 3
+  datapoints_to_alarm = 3
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.tags
+}

@@ -1,0 +1,254 @@
+# The real provider with keys that no account knows: it plans and puts policy documents together without a network.
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name                         = "logos"
+  region                       = "us-east-1"
+  account_id                   = "123456789012"
+  alarm_topic_arn              = "arn:aws:sns:us-east-1:210987654321:night-watch"
+  queue_arn                    = "arn:aws:sqs:us-east-1:123456789012:logos-images"
+  dead_letter_queue_arn        = "arn:aws:sqs:us-east-1:123456789012:logos-images-dead-letter"
+  state_machine_arn            = "arn:aws:states:us-east-1:123456789012:stateMachine:logos-label-batch"
+  project_version_arn          = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
+  model_hour_usd               = 4.5
+  image_age_alarm_hours        = 36
+  watchdog_function_name       = "logos-guard"
+  watchdog_schedule_group_name = "logos-guard-group"
+  metrics_namespace            = "Labels"
+  record_run_service           = "recorder"
+  watchdog_service             = "guard"
+}
+
+run "each_alarm_looks_at_its_metric" {
+  command = plan
+
+  assert {
+    condition = {
+      for alarm in [
+        aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
+        aws_cloudwatch_metric_alarm.image_waiting_too_long,
+        aws_cloudwatch_metric_alarm.model_running_without_run,
+      ] : alarm.alarm_name => [alarm.namespace, alarm.metric_name, alarm.dimensions, alarm.statistic, alarm.threshold, alarm.period, alarm.evaluation_periods]
+      } == {
+      logos-dead-letter-queue-not-empty = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", tomap({ QueueName = "logos-images-dead-letter" }), "Maximum", 0, 300, 1]
+      logos-image-waiting-too-long      = ["AWS/SQS", "ApproximateAgeOfOldestMessage", tomap({ QueueName = "logos-images" }), "Maximum", 36 * 3600, 300, 1]
+      logos-model-running-without-run   = ["Labels", "ModelRunningWithoutRun", tomap({ deployment = "logos", service = "guard" }), "Maximum", 0, 60, 10]
+    }
+    error_message = "Each alarm on one metric must look at the right one, in the right unit."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.model_running_without_run.datapoints_to_alarm == 10
+    error_message = "A model without a run must be seen for ten minutes in a row."
+  }
+
+  assert {
+    condition = {
+      for alarm in [
+        aws_cloudwatch_metric_alarm.run_failed,
+        aws_cloudwatch_metric_alarm.stop_not_confirmed,
+        aws_cloudwatch_metric_alarm.watchdog_failing,
+      ] : alarm.alarm_name => { for query in alarm.metric_query : query.id => query.expression if query.return_data == true }
+      } == {
+      logos-run-failed         = { ended_badly = "failed + timed_out + aborted" }
+      logos-stop-not-confirmed = { not_confirmed = "by_runs + by_watchdog" }
+      logos-watchdog-failing   = { not_done = "failed + dropped + not_delivered" }
+    }
+    error_message = "Each alarm on several metrics must return their sum, and nothing else."
+  }
+
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.run_failed.metric_query :
+      query.id => one([for m in query.metric : [m.namespace, m.metric_name, m.dimensions, m.stat, m.period]]) if query.return_data != true
+      } == {
+      failed    = ["AWS/States", "ExecutionsFailed", tomap({ StateMachineArn = var.state_machine_arn }), "Sum", 300]
+      timed_out = ["AWS/States", "ExecutionsTimedOut", tomap({ StateMachineArn = var.state_machine_arn }), "Sum", 300]
+      aborted   = ["AWS/States", "ExecutionsAborted", tomap({ StateMachineArn = var.state_machine_arn }), "Sum", 300]
+    }
+    error_message = "Every way in which a run ends badly must count."
+  }
+
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.stop_not_confirmed.metric_query :
+      query.id => one([for m in query.metric : [m.namespace, m.metric_name, m.dimensions, m.stat, m.period]]) if query.return_data != true
+      } == {
+      by_runs     = ["Labels", "ModelStopNotConfirmed", tomap({ deployment = "logos", service = "recorder" }), "Sum", 300]
+      by_watchdog = ["Labels", "ModelStopNotConfirmed", tomap({ deployment = "logos", service = "guard" }), "Sum", 300]
+    }
+    error_message = "Both functions that report it must count."
+  }
+
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.watchdog_failing.metric_query :
+      query.id => one([for m in query.metric : [m.namespace, m.metric_name, m.dimensions, m.stat, m.period]]) if query.return_data != true
+      } == {
+      failed        = ["AWS/Lambda", "Errors", tomap({ FunctionName = "logos-guard" }), "Sum", 300]
+      dropped       = ["AWS/Lambda", "AsyncEventsDropped", tomap({ FunctionName = "logos-guard" }), "Sum", 300]
+      not_delivered = ["AWS/Scheduler", "InvocationDroppedCount", tomap({ ScheduleGroup = "logos-guard-group" }), "Sum", 300]
+    }
+    error_message = "A watchdog that fails, is throttled or cannot be called must count."
+  }
+
+  assert {
+    condition     = [for alarm in [aws_cloudwatch_metric_alarm.run_failed, aws_cloudwatch_metric_alarm.stop_not_confirmed] : [alarm.evaluation_periods, alarm.threshold]] == [[1, 0], [1, 0]]
+    error_message = "One failed run, and one stop that was not confirmed, must be enough."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.watchdog_failing.evaluation_periods == 3 &&
+      aws_cloudwatch_metric_alarm.watchdog_failing.datapoints_to_alarm == 3 &&
+      aws_cloudwatch_metric_alarm.watchdog_failing.threshold == 0
+    )
+    error_message = "One failed minute of the watchdog must not be enough."
+  }
+}
+
+run "every_alarm_tells_the_topic_and_says_what_to_do" {
+  command = plan
+
+  # The longest ARN that a model may have.
+  variables {
+    project_version_arn = "arn:aws-us-gov:rekognition:us-gov-west-1:123456789012:project/${join("", [for i in range(255) : "p"])}/version/${join("", [for i in range(255) : "v"])}/1700000000001"
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in [
+        aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
+        aws_cloudwatch_metric_alarm.image_waiting_too_long,
+        aws_cloudwatch_metric_alarm.model_running_without_run,
+        aws_cloudwatch_metric_alarm.run_failed,
+        aws_cloudwatch_metric_alarm.stop_not_confirmed,
+        aws_cloudwatch_metric_alarm.watchdog_failing,
+      ] :
+      alarm.alarm_actions == toset(["arn:aws:sns:us-east-1:210987654321:night-watch"]) &&
+      alarm.ok_actions == alarm.alarm_actions &&
+      alarm.actions_enabled &&
+      alarm.comparison_operator == "GreaterThanThreshold" &&
+      alarm.treat_missing_data == "notBreaching" &&
+      strcontains(alarm.alarm_description, "`make status NAME=logos`") &&
+      contains(output.alarm_names, alarm.alarm_name)
+    ])
+    error_message = "Every alarm must go to the topic, come back from it, and name the command to look with."
+  }
+
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty.alarm_description, "`make redrive NAME=logos`")
+    error_message = "The alarm on the dead-letter queue must say how to empty it."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in [
+        aws_cloudwatch_metric_alarm.model_running_without_run,
+        aws_cloudwatch_metric_alarm.stop_not_confirmed,
+        aws_cloudwatch_metric_alarm.watchdog_failing,
+      ] :
+      strcontains(alarm.alarm_description, "about US$4.5 an hour") &&
+      endswith(alarm.alarm_description, "aws rekognition stop-project-version --project-version-arn ${var.project_version_arn}")
+    ])
+    error_message = "An alarm on a model that may run must say what it costs and how to stop it."
+  }
+
+  assert {
+    condition     = output.alarm_topic_arn == var.alarm_topic_arn && length(aws_sns_topic.this) == 0
+    error_message = "A topic that is given must be the only one."
+  }
+}
+
+run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = null
+  }
+
+  assert {
+    condition     = one(aws_sns_topic.this[*].name) == "logos-alarms" && one(aws_sns_topic.this[*].kms_master_key_id) == null
+    error_message = "The topic must be there, without a key that CloudWatch may not use."
+  }
+
+  assert {
+    condition = [for s in jsondecode(one(aws_sns_topic.this[*].policy)).Statement : [s.Sid, s.Effect, s.Principal, s.Action, s.Resource, s.Condition]] == [
+      [
+        "TakeTheseAlarms", "Allow", { Service = "cloudwatch.amazonaws.com" }, "sns:Publish", "arn:aws:sns:us-east-1:123456789012:logos-alarms",
+        {
+          ArnEquals = {
+            "aws:SourceArn" = [
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-dead-letter-queue-not-empty",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-image-waiting-too-long",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-model-running-without-run",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-run-failed",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-stop-not-confirmed",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-watchdog-failing",
+            ]
+          }
+          StringEquals = { "aws:SourceAccount" = "123456789012" }
+        },
+      ],
+      [
+        "DenyPlainHttp", "Deny", "*", "sns:Publish", "arn:aws:sns:us-east-1:123456789012:logos-alarms",
+        { Bool = { "aws:SecureTransport" = "false" } },
+      ],
+    ]
+    error_message = "The topic must take these alarms of this account, and nothing without TLS."
+  }
+}
+
+run "refuses_what_cannot_be" {
+  command = plan
+
+  variables {
+    name                  = "logos.alarms"
+    partition             = "azure"
+    account_id            = "12345"
+    alarm_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:alarms"
+    queue_arn             = "logos-images"
+    dead_letter_queue_arn = "arn:aws:sqs:us-east-1:123456789012:logos.fifo"
+    image_age_alarm_hours = 313
+  }
+
+  expect_failures = [
+    var.name,
+    var.partition,
+    var.account_id,
+    var.alarm_topic_arn,
+    var.queue_arn,
+    var.dead_letter_queue_arn,
+    var.image_age_alarm_hours,
+  ]
+}
+
+run "refuses_a_fifo_topic_and_no_time_at_all" {
+  command = plan
+
+  variables {
+    alarm_topic_arn       = "arn:aws:sns:us-east-1:123456789012:alarms.fifo"
+    image_age_alarm_hours = 0
+  }
+
+  expect_failures = [var.alarm_topic_arn, var.image_age_alarm_hours]
+}
+
+run "refuses_a_region_that_cannot_be" {
+  command = plan
+
+  variables {
+    region          = "Virginia"
+    alarm_topic_arn = null
+  }
+
+  expect_failures = [var.region]
+}

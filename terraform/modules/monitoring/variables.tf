@@ -1,0 +1,144 @@
+variable "name" {
+  description = "Name of the deployment: prefix of the alarms and the topic, and the metrics' dimension `deployment`."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,64}$", var.name))
+    error_message = "name must be 1 to 64 letters, digits, hyphens and underscores."
+  }
+}
+
+variable "partition" {
+  description = "AWS partition, such as aws, aws-cn or aws-us-gov."
+  type        = string
+  default     = "aws"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
+    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
+  }
+}
+
+variable "region" {
+  description = "Region that the alarms are in, which is the provider's."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = "region must be the code of an AWS region, such as us-east-1."
+  }
+}
+
+variable "account_id" {
+  description = "Account that the alarms are in, which is the provider's."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "alarm_topic_arn" {
+  description = "SNS topic that the alarms go to, which must let cloudwatch.amazonaws.com publish; null: a topic of the module's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_arn == null ? true : can(regex("^arn:aws[a-z-]*:sns:${var.region}:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.alarm_topic_arn))
+    error_message = "alarm_topic_arn must be null or the ARN of a standard SNS topic in ${var.region}: an alarm reaches no topic in another region."
+  }
+}
+
+variable "queue_arn" {
+  description = "Queue of the images that wait."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.queue_arn))
+    error_message = "queue_arn must be the ARN of a standard SQS queue."
+  }
+}
+
+variable "dead_letter_queue_arn" {
+  description = "Queue of the images that were given up."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.dead_letter_queue_arn))
+    error_message = "dead_letter_queue_arn must be the ARN of a standard SQS queue."
+  }
+}
+
+variable "state_machine_arn" {
+  description = "State machine whose executions are the runs."
+  type        = string
+  nullable    = false
+}
+
+variable "project_version_arn" {
+  description = "Model that the runs start, as the alarms name it."
+  type        = string
+  nullable    = false
+}
+
+variable "model_hour_usd" {
+  description = "What the model costs in US dollars for each hour that it runs, as the alarms say it."
+  type        = number
+  nullable    = false
+}
+
+variable "image_age_alarm_hours" {
+  description = "Hours that an image may wait before an alarm says so."
+  type        = number
+  nullable    = false
+
+  validation {
+    # SQS deletes a message after 14 days; the alarm must leave a day to act.
+    condition     = var.image_age_alarm_hours >= 1 && var.image_age_alarm_hours <= 312
+    error_message = "image_age_alarm_hours must be a number from 1 to 312, which is a day before SQS deletes a message."
+  }
+}
+
+variable "watchdog_function_name" {
+  description = "Name of the watchdog function."
+  type        = string
+  nullable    = false
+}
+
+variable "watchdog_schedule_group_name" {
+  description = "Name of the group of the schedule that calls the watchdog."
+  type        = string
+  nullable    = false
+}
+
+variable "metrics_namespace" {
+  description = "Namespace of the functions' own metrics, which have the dimensions `deployment` and `service`."
+  type        = string
+  nullable    = false
+}
+
+variable "record_run_service" {
+  description = "Value of the dimension `service` in the metrics of the function that closes runs."
+  type        = string
+  nullable    = false
+}
+
+variable "watchdog_service" {
+  description = "Value of the dimension `service` in the watchdog's metrics."
+  type        = string
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of the alarms and the topic."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

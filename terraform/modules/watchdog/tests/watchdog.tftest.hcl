@@ -1,0 +1,172 @@
+# The real provider with keys that no account knows: it plans and puts policy documents together without a network.
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name              = "labels-watchdog"
+  region            = "us-east-1"
+  account_id        = "123456789012"
+  function_arn      = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard"
+  function_name     = "labels-guard"
+  state_machine_arn = "arn:aws:states:us-east-1:123456789012:stateMachine:labels"
+  retire_on_change  = { model = "a" }
+  retire_before     = ["arn:aws:dynamodb:us-east-1:123456789012:table/labels"]
+}
+
+run "the_schedule_calls_the_function_every_minute_and_never_late" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.this.state == "ENABLED" &&
+      aws_scheduler_schedule.this.name == "labels-watchdog" &&
+      aws_scheduler_schedule.this.group_name == "labels-watchdog" &&
+      aws_scheduler_schedule.this.schedule_expression == "rate(1 minute)" &&
+      aws_scheduler_schedule.this.flexible_time_window[0].mode == "OFF"
+    )
+    error_message = "The schedule must fire every minute, in its own group."
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.this.target[0].arn == "arn:aws:lambda:us-east-1:123456789012:function:labels-guard" &&
+      jsondecode(aws_scheduler_schedule.this.target[0].input) == { source = "schedule" } &&
+      aws_scheduler_schedule.this.target[0].retry_policy[0].maximum_retry_attempts == 0 &&
+      aws_scheduler_schedule.this.target[0].retry_policy[0].maximum_event_age_in_seconds == 60
+    )
+    error_message = "The schedule must say who calls, and leave a failed call to the next minute."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function_event_invoke_config.this.function_name == "labels-guard" &&
+      aws_lambda_function_event_invoke_config.this.maximum_retry_attempts == 0 &&
+      aws_lambda_function_event_invoke_config.this.maximum_event_age_in_seconds == 60
+    )
+    error_message = "Lambda must not repeat a call either."
+  }
+}
+
+run "the_role_serves_this_schedule_and_this_function_only" {
+  command = plan
+
+  assert {
+    condition     = aws_iam_role.schedule.name == "labels-watchdog-schedule-us-east-1"
+    error_message = "The role's name must hold the region."
+  }
+
+  assert {
+    condition = { for s in jsondecode(aws_iam_role_policy.schedule.policy).Statement : s.Sid => [s.Action, s.Resource] } == {
+      InvokeWatchdog = ["lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:labels-guard"]
+    }
+    error_message = "The schedule must call this function and nothing else."
+  }
+
+  assert {
+    condition = [for s in jsondecode(aws_iam_role.schedule.assume_role_policy).Statement : [s.Effect, s.Action, s.Principal, s.Condition]] == [[
+      "Allow",
+      "sts:AssumeRole",
+      { Service = "scheduler.amazonaws.com" },
+      {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/labels-watchdog" }
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+      },
+    ]]
+    error_message = "Scheduler must assume the role for this group only."
+  }
+}
+
+run "the_rule_reports_how_executions_of_this_machine_ended" {
+  command = plan
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.this.event_pattern) == {
+      source      = ["aws.states"]
+      detail-type = ["Step Functions Execution Status Change"]
+      detail = {
+        stateMachineArn = ["arn:aws:states:us-east-1:123456789012:stateMachine:labels"]
+        status          = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+      }
+    }
+    error_message = "The rule must hear of every end of this machine's executions, and of nothing else."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_event_rule.this.name == "labels-watchdog" &&
+      aws_cloudwatch_event_target.this.rule == "labels-watchdog" &&
+      aws_cloudwatch_event_target.this.arn == "arn:aws:lambda:us-east-1:123456789012:function:labels-guard" &&
+      aws_cloudwatch_event_target.this.input == null &&
+      length(aws_cloudwatch_event_target.this.input_transformer) == 0 &&
+      aws_cloudwatch_event_target.this.retry_policy[0].maximum_retry_attempts == 2 &&
+      aws_cloudwatch_event_target.this.retry_policy[0].maximum_event_age_in_seconds == 60
+    )
+    error_message = "The event must reach the function as it is, or be left to the next minute."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_permission.rule.function_name == "labels-guard" &&
+      aws_lambda_permission.rule.action == "lambda:InvokeFunction" &&
+      aws_lambda_permission.rule.principal == "events.amazonaws.com" &&
+      aws_lambda_permission.rule.source_arn == "arn:aws:events:us-east-1:123456789012:rule/labels-watchdog" &&
+      output.rule_arn == aws_lambda_permission.rule.source_arn &&
+      aws_lambda_permission.rule.source_account == null
+    )
+    error_message = "This rule alone may call the function, without source_account, with which EventBridge never gets through."
+  }
+}
+
+run "terraform_calls_the_function_before_it_destroys_and_after_it_made" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_lambda_invocation.this.function_name == "labels-guard" &&
+      aws_lambda_invocation.this.lifecycle_scope == "CRUD" &&
+      aws_lambda_invocation.this.terraform_key == "tf" &&
+      jsondecode(aws_lambda_invocation.this.input) == { source = "terraform" } &&
+      aws_lambda_invocation.this.triggers == tomap({ model = "a" })
+    )
+    error_message = "The call must be made on create and on destroy, and again when a value changes."
+  }
+}
+
+run "refuses_what_aws_refuses" {
+  command = plan
+
+  variables {
+    name              = "a-name-that-is-one-character-too-long-for-role"
+    partition         = "azure"
+    account_id        = "12345"
+    function_arn      = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard:1"
+    function_name     = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard"
+    state_machine_arn = "arn:aws:states:us-east-1:123456789012:stateMachine:labels:1"
+  }
+
+  expect_failures = [
+    var.name,
+    var.partition,
+    var.account_id,
+    var.function_arn,
+    var.function_name,
+    var.state_machine_arn,
+  ]
+}
+
+run "refuses_a_region_that_cannot_be" {
+  command = plan
+
+  variables {
+    region = "Virginia"
+  }
+
+  expect_failures = [var.region]
+}

@@ -1,0 +1,96 @@
+variable "name" {
+  description = "Name of the schedule, its group and the rule."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]+$", var.name)) && length("${var.name}-schedule-${var.region}") <= 64
+    error_message = "name must be letters, digits, hyphens and underscores, and no longer than 54 characters less the region's name, as IAM allows 64 for the schedule's role."
+  }
+}
+
+variable "partition" {
+  description = "AWS partition, such as aws, aws-cn or aws-us-gov."
+  type        = string
+  default     = "aws"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
+    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
+  }
+}
+
+variable "region" {
+  description = "Region that the function is in, which is the provider's."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = "region must be the code of an AWS region, such as us-east-1."
+  }
+}
+
+variable "account_id" {
+  description = "Account that the function is in, which is the provider's."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "function_arn" {
+  description = "ARN of the function to wake."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+$", var.function_arn))
+    error_message = "function_arn must be the ARN of a Lambda function, without a version."
+  }
+}
+
+variable "function_name" {
+  description = "Name of the function to wake."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,64}$", var.function_name))
+    error_message = "function_name must be the name of a Lambda function: 1 to 64 letters, digits, hyphens and underscores."
+  }
+}
+
+variable "state_machine_arn" {
+  description = "State machine whose ended executions the function hears of."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+$", var.state_machine_arn))
+    error_message = "state_machine_arn must be the ARN of a state machine, without a version."
+  }
+}
+
+variable "retire_on_change" {
+  description = "Values with which the function works: before Terraform changes one it has the function bring the old to rest."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "retire_before" {
+  description = "Attributes of resources that Terraform touches only after the function has brought everything to rest."
+  type        = list(string)
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags of everything that takes tags."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
