@@ -19,9 +19,12 @@ LAMBDA_SOURCES := $(shell find lambdas -name '*.py' -o -name 'requirements.txt')
 EXAMPLE := terraform/examples/aws
 
 IMAGES ?=
+KEEP ?=
+PREFIX ?=
+DRY_RUN ?=
 NAME ?= custom-labels-batch
 
-.PHONY: help setup demo test lint format package lock clean aws-plan aws-apply aws-destroy
+.PHONY: help setup demo test lint format package lock clean status redrive backfill aws-plan aws-apply aws-destroy
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,11 +57,21 @@ $(VENV)/asl.ok: tests/asl/package.json tests/asl/package-lock.json
 	npm ci --prefix $(VENV)/asl --silent --no-audit --no-fund
 	touch $@
 
-demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this machine, no AWS account (IMAGES=folder for your own pictures)
-	$(PY) -m tests.demo $(if $(IMAGES),--images '$(IMAGES)')
+demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this machine, no AWS account (IMAGES=folder: your own pictures; KEEP=1: leave it up)
+	$(PY) -m tests.demo $(if $(IMAGES),--images '$(IMAGES)') $(if $(KEEP),--keep)
+
+# The desk's tools: on the account of your credentials, or on a local stack that AWS_ENDPOINT_URL names.
+status: $(VENV)/tools.ok ## Model, trigger, queues, lease and last receipts of the deployment NAME=…
+	PYTHONPATH=lambdas $(PY) -m tools.status --name '$(NAME)'
+
+redrive: $(VENV)/tools.ok ## Puts the dead-letter queue's images of NAME=… back into its queue (DRY_RUN=1: only says which)
+	PYTHONPATH=lambdas $(PY) -m tools.redrive --name '$(NAME)' $(if $(DRY_RUN),--dry-run)
+
+backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message, below PREFIX=…, after a dry run and a question
+	PYTHONPATH=lambdas $(PY) -m tools.backfill --name '$(NAME)' --prefix '$(PREFIX)'
 
 test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadgroup
 
 define need_terraform
 @command -v $(TERRAFORM) >/dev/null || { echo "error: no $(TERRAFORM) on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }

@@ -1,13 +1,15 @@
 """Runs the pipeline on pictures, shows it going on, and ends with what it did and what it would cost.
 
-Usage: python -m tests.demo [--images FOLDER] [--output build/demo]
+Usage: python -m tests.demo [--images FOLDER] [--output build/demo] [--keep]
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -71,7 +73,17 @@ def download(stack: LocalStack, output: Path) -> None:
             target.write_bytes(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read())
 
 
-def demonstrate(images: Path | None, output: Path) -> int:
+def hold(stack: LocalStack) -> None:
+    """Keep the stack up for the tools of the desk, until somebody presses Ctrl-C."""
+    say("")
+    say("The stack stays up until you press Ctrl-C. In another shell:")
+    say("  export " + " ".join(f"{name}={value}" for name, value in stack.sdk_settings().items()))
+    say(f"  make status NAME={stack.name}")
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def demonstrate(images: Path | None, output: Path, *, keep: bool = False) -> int:
     """Run the demo; return its exit code."""
     terraform.binary()
     try:
@@ -108,6 +120,8 @@ def demonstrate(images: Path | None, output: Path) -> int:
         say(table(Costs.of(stack, receipt), receipt))
         for line in failures(final):
             say(line)
+        if keep:
+            hold(stack)
     say("")
     say(f"Results, failures and receipts: {relative(output)} ({time.monotonic() - began:.0f} s in all)")
     if execution["status"] != "SUCCEEDED":
@@ -134,10 +148,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description="Run the pipeline on this machine.")
     parser.add_argument("--images", type=Path, help="a folder of your own pictures")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "demo", help="where results are left")
+    parser.add_argument("--keep", action="store_true", help="leave the local stack up until Ctrl-C")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        return demonstrate(arguments.images, arguments.output)
+        return demonstrate(arguments.images, arguments.output, keep=arguments.keep)
     except KeyboardInterrupt:
         return 130
     except (StartError, terraform.TerraformError, TimeoutError) as error:

@@ -1,0 +1,255 @@
+"""One stack for all faults, and the scene that each test plays on it."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.e2e.conftest import Ledger
+from tests.stack import invariants, runs
+from tests.stack.invariants import Uploaded
+from tests.stack.local_stack import REPOSITORY, LocalStack, VirtualTime
+
+# The shortest start and stop that still have a middle to disturb.
+TIME = VirtualTime(scale=0.05, start_seconds=20, stop_seconds=20)
+
+# Wall seconds. A function that was killed leaves its messages hidden; twelve minutes of that are no test.
+VISIBILITY_SECONDS = 5
+PATIENCE_SECONDS = 90
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    with LocalStack("faults", TIME, enforces_iam=True) as local:
+        local.apply()
+        local.client("sqs").set_queue_attributes(
+            QueueUrl=local.outputs["queue_url"], Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+        )
+        yield local
+
+
+@pytest.fixture(scope="session")
+def ledger(stack: LocalStack) -> Ledger:
+    return Ledger(stack)
+
+
+def photo(shade: int) -> bytes:
+    """A small PNG of its own for each shade."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 80), (shade % 256, shade // 256 % 256, 128)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@dataclass
+class Scene:
+    """What a test does to the pipeline, and what it sees of it."""
+
+    stack: LocalStack
+    ledger: Ledger
+    name: str
+    executions: list[str] = field(default_factory=list)
+    is_gone: bool = False
+
+    def upload(self, count: int = 1, prefix: str = "good") -> list[Uploaded]:
+        shade = len(self.ledger.uploads)
+        return [self.ledger.upload(f"{self.name}/{prefix}-{n}.png", photo(shade + n)) for n in range(count)]
+
+    def upload_bytes(self, key: str, body: bytes) -> Uploaded:
+        return self.ledger.upload(f"{self.name}/{key}", body)
+
+    def start(self) -> str:
+        arn = runs.start_run(self.stack, f"{self.name[:40]}-{uuid.uuid4().hex[:8]}")
+        self.executions.append(arn)
+        return arn
+
+    def wait(self, arn: str) -> dict[str, Any]:
+        return runs.wait_for_run(self.stack, arn, PATIENCE_SECONDS)
+
+    def run(self) -> dict[str, Any]:
+        return self.wait(self.start())
+
+    def receipt(self, execution: dict[str, Any]) -> dict[str, Any]:
+        return runs.receipt(self.stack, execution)
+
+    def receipt_of(self, arn: str) -> dict[str, Any]:
+        name = arn.rsplit(":", 1)[1]
+        self.until(lambda: self._has_receipt(name), f"run {name} left no receipt")
+        return runs.receipt(self.stack, {"name": name})
+
+    def _has_receipt(self, name: str) -> bool:
+        bucket = self.stack.outputs["final_bucket_name"]
+        return "Contents" in self.stack.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"runs/{name}.json")
+
+    def until(self, holds: Callable[[], Any], otherwise: str, seconds: float = PATIENCE_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, otherwise
+            time.sleep(0.1)
+
+    def until_state(self, arn: str, state: str) -> None:
+        self.until(lambda: state in runs.states_entered(self.stack, arn), f"the run did not reach {state!r}")
+
+    def until_model(self, *statuses: str) -> None:
+        self.until(lambda: self.model_status() in statuses, f"the model is not {statuses} but {self.model_status()}")
+
+    def model_status(self) -> str:
+        return self.stack.meter()["status"]
+
+    def abort(self, arn: str) -> None:
+        self.stack.client("stepfunctions").stop_execution(executionArn=arn, cause="a test")
+
+    def break_model(self, **settings: Any) -> None:  # noqa: ANN401
+        self.stack.post_emulator("models/settings", project_version_arn=self.stack.model.version_arn, **settings)
+
+    def break_call(self, operation: str, error: str | None = None, **limits: Any) -> None:  # noqa: ANN401
+        members = {"operation": operation, "error": error, **limits}
+        self.stack.post_emulator("faults", project_version_arn=self.stack.model.version_arn, **members)
+
+    def tell_model(self, what: str, **members: Any) -> None:  # noqa: ANN401
+        """Do something to the model as somebody outside of the system."""
+        self.stack.post_emulator(f"models/{what}", project_version_arn=self.stack.model.version_arn, **members)
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:  # noqa: ANN401
+        answer = self.stack.client("lambda").invoke(
+            FunctionName=f"{self.stack.name}-{function}", Payload=json.dumps(event)
+        )
+        payload = json.load(answer["Payload"])
+        assert "FunctionError" not in answer, payload
+        return payload
+
+    def tick(self) -> Any:  # noqa: ANN401
+        """Do what the watchdog's schedule does each minute."""
+        return self.invoke("watchdog", {"source": "schedule"})
+
+    def at_rest(self) -> bool:
+        """Whether nothing is left over for anybody."""
+        held = self.lease()
+        return not {"held_by", "model_started_by", "clean_up"} & held.keys()
+
+    def lease(self) -> dict[str, Any]:
+        return self._item("lease")
+
+    def record(self, arn: str) -> dict[str, Any]:
+        return self._item(f"run#{arn.rsplit(':', 1)[1]}")
+
+    def _item(self, item: str) -> dict[str, Any]:
+        key = {"model": {"S": self.stack.model.version_arn}, "item": {"S": item}}
+        table = self.stack.outputs["runs_table_name"]
+        return self.stack.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+
+    def tick_until_at_rest(self) -> None:
+        def ticked_to_rest() -> bool:
+            self.tick()
+            return self.at_rest() and self.model_status() in ("STOPPED", "FAILED", "TRAINING_COMPLETED")
+
+        self.until(ticked_to_rest, f"the watchdog did not bring {self.lease()} to rest; {self.model_status()}")
+
+    def detections(self, key: str) -> int:
+        """Calls of the model for one image."""
+        requests = self.stack.emulator("requests")
+        return sum(key in json.dumps(r) for r in requests if r["operation"] == "DetectCustomLabels")
+
+    def waiting(self) -> int:
+        return invariants.messages(self.stack, "queue_url")
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Return the messages that were given up, which stay where they are."""
+        sqs, url = self.stack.client("sqs"), self.stack.outputs["dead_letter_queue_url"]
+        found: dict[str, dict[str, Any]] = {}
+        for _ in range(3):
+            answer = sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+            )
+            found |= {message["MessageId"]: message for message in answer.get("Messages", [])}
+        return list(found.values())
+
+    def desk(self, tool: str, *arguments: str) -> str:
+        """Run one of the desk's tools as `make` does, and return what it prints."""
+        command = [sys.executable, "-m", f"tools.{tool}", "--name", self.stack.name, *arguments]
+        environment = {**os.environ, "PYTHONPATH": "lambdas", **self.stack.sdk_settings()}
+        done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def redrive(self) -> int:
+        """Put the dead-letter queue back; return how many images went."""
+        printed = self.desk("redrive")
+        return int(re.search(r"^(\d+) image messages put back", printed, re.MULTILINE)[1])
+
+    def run_until_done(self) -> None:
+        """Run as often as the schedule has to, until no image waits."""
+        self.until(lambda: self.run()["status"] == "SUCCEEDED" and self.waiting() == 0, "images still wait", 120)
+
+    def clear_queues(self) -> None:
+        """Take what waits out of the way of the next test: its object, its messages, and the memory of it."""
+        source = invariants.waiting_in_source(self.stack)
+        waiting = [upload for upload in self.ledger.uploads if (upload.key, upload.etag) in source]
+        if not waiting and not self.waiting() and not self.dead_letters():
+            return
+        for upload in waiting:
+            self.stack.client("s3").delete_object(
+                Bucket=self.stack.outputs["source_bucket_name"], Key=upload.key, VersionId=upload.version_id
+            )
+            self.ledger.uploads.remove(upload)
+        for queue in ("queue_url", "dead_letter_queue_url"):
+            self.stack.client("sqs").purge_queue(QueueUrl=self.stack.outputs[queue])
+
+    @contextmanager
+    def without_watchdog(self) -> Iterator[None]:
+        """Let no invocation of the watchdog through meanwhile."""
+        functions, name = self.stack.client("lambda"), f"{self.stack.name}-watchdog"
+        functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+        try:
+            yield
+        finally:
+            functions.delete_function_concurrency(FunctionName=name)
+
+    def expire_lease(self) -> None:
+        """Let a quarter of an hour pass for the lease alone."""
+        self._set("lease", "held_until", {"N": "1"})
+
+    def backdate(self, arn: str, *, hours: int) -> None:
+        """Let a run have begun so long ago."""
+        began = datetime.now(UTC) - timedelta(hours=hours)
+        self._set(f"run#{arn.rsplit(':', 1)[1]}", "started_at", {"S": began.isoformat(timespec="milliseconds")})
+
+    def _set(self, item: str, attribute: str, value: dict[str, str]) -> None:
+        self.stack.client("dynamodb").update_item(
+            TableName=self.stack.outputs["runs_table_name"],
+            Key={"model": {"S": self.stack.model.version_arn}, "item": {"S": item}},
+            UpdateExpression=f"SET {attribute} = :value",
+            ExpressionAttributeValues={":value": value},
+        )
+
+    def heal(self) -> None:
+        """Take all faults away, and let the pipeline come to rest by itself."""
+        self.stack.clear_faults()
+        self.stack.post_emulator("models/reset", project_version_arn=self.stack.model.version_arn)
+        for arn in self.executions:
+            if self.stack.client("stepfunctions").describe_execution(executionArn=arn)["status"] == "RUNNING":
+                self.abort(arn)
+        self.tick_until_at_rest()
+
+
+@pytest.fixture
+def scene(stack: LocalStack, ledger: Ledger, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """A scene after which everything is at rest, and every image is a result, a failure, or waits with its message."""
+    scene = Scene(stack, ledger, request.node.name.removeprefix("test_").replace("[", "-").rstrip("]"))
+    yield scene
+    if scene.is_gone:
+        return
+    scene.heal()
+    ledger.assert_invariants()
+    scene.clear_queues()

@@ -1,0 +1,123 @@
+"""Faults of the detection: no outage sends an image to the dead-letter queue, and no bad image keeps the model."""
+
+import pytest
+
+from tests.e2e.faults.conftest import Scene
+from tests.stack import invariants, runs
+
+pytestmark = pytest.mark.timeout(300)
+
+HALF_AN_HOUR = 1800
+
+
+def test_half_an_hour_of_throttling_ends_runs_and_sends_no_image_to_the_dead_letter_queue(scene: Scene) -> None:
+    scene.upload(25)
+    scene.break_call("DetectCustomLabels", "ThrottlingException", seconds=HALF_AN_HOUR, share=0.5)
+    scene.break_call("DetectCustomLabels", "ProvisionedThroughputExceededException", seconds=HALF_AN_HOUR)
+    assert [scene.run().get("error") for _ in range(2)] == ["NoProgress", "NoProgress"]
+    assert (scene.waiting(), scene.dead_letters()) == (25, [])
+    scene.stack.post_emulator("models/reset", project_version_arn=scene.stack.model.version_arn)
+    scene.run_until_done()
+
+
+def test_a_throttle_of_three_calls_in_four_slows_the_run_down_and_loses_nothing(scene: Scene) -> None:
+    scene.upload(25)
+    scene.break_call("DetectCustomLabels", "ProvisionedThroughputExceededException", share=0.75)
+    assert scene.run()["status"] == "SUCCEEDED"
+    assert (scene.waiting(), scene.dead_letters()) == (0, [])
+
+
+def test_a_burst_of_server_errors_costs_no_image(scene: Scene) -> None:
+    uploads = scene.upload(20)
+    scene.break_call("DetectCustomLabels", "InternalServerError", times=40)
+    scene.run()
+    assert scene.dead_letters() == []
+    assert len(uploads) == 20
+
+
+def test_server_errors_for_everything_send_no_image_to_the_dead_letter_queue(scene: Scene) -> None:
+    scene.upload(20)
+    scene.break_call("DetectCustomLabels", "InternalServerError")
+    assert [scene.run().get("error") for _ in range(2)] == ["NoProgress", "NoProgress"]
+    assert scene.dead_letters() == []
+
+
+def test_one_image_that_always_errors_ends_with_its_reason_and_does_not_keep_the_model(scene: Scene) -> None:
+    scene.upload(8)
+    scene.upload(1, "poison")
+    scene.break_call("DetectCustomLabels", "InternalServerError", key="poison")
+    execution = scene.run()
+    assert execution["status"] == "SUCCEEDED", execution
+    assert scene.receipt(execution)["images"] == {"processed": 8, "failed": 0}
+    assert scene.receipt(execution)["images_set_aside"] == 1
+    [letter] = scene.dead_letters()
+    assert "poison-0.png" in letter["Body"]
+    assert letter["MessageAttributes"]["error_code"]["StringValue"] == "InternalServerError"
+    starts = scene.stack.meter()["starts"]
+    assert scene.receipt(scene.run())["outcome"] == "nothing_to_do"
+    assert scene.stack.meter()["starts"] == starts, "the next run does not start the model for it"
+    scene.stack.post_emulator("models/reset", project_version_arn=scene.stack.model.version_arn)
+    assert scene.redrive() == 1
+
+
+def test_a_call_that_never_answers_is_given_up_and_the_image_is_labelled_later(scene: Scene) -> None:
+    scene.upload(2)
+    scene.break_call("DetectCustomLabels", delay_wall_seconds=12, times=1, carried_out=False)
+    scene.run()
+    assert scene.dead_letters() == []
+
+
+def test_a_model_that_is_not_ready_closes_the_trigger_and_burns_no_receives(scene: Scene) -> None:
+    scene.upload(12)
+    scene.break_call("DetectCustomLabels", "ResourceNotReadyException")
+    arn = scene.start()
+    execution = scene.wait(arn)
+    assert execution["error"] == "AnalysisBlocked"
+    assert "Close the trigger" in runs.states_entered(scene.stack, arn)
+    assert scene.stack.meter()["answers"]["DetectCustomLabels"]["ResourceNotReadyException"] < 60
+    assert scene.dead_letters() == []
+
+
+def test_a_permission_that_is_missing_ends_the_run_by_name(scene: Scene) -> None:
+    scene.upload(3)
+    scene.break_call("DetectCustomLabels", "AccessDeniedException")
+    execution = scene.run()
+    assert execution["error"] == "AnalysisBlocked"
+    assert "AccessDeniedException" in execution["cause"]
+    assert scene.dead_letters() == []
+
+
+def test_an_image_at_fault_costs_one_call_at_the_most_and_ends_with_its_reason(scene: Scene) -> None:
+    at_fault = {
+        "corrupt.png": (b"\x89PNG\r\n\x1a\nand then nothing", "InvalidImageFormatException"),
+        "text.jpg": (b"this is no picture", "InvalidImageFormatException"),
+        "empty.png": (b"", "InvalidImageFormatException"),
+        "gif.png": (b"GIF89a" + bytes(100), "InvalidImageFormatException"),
+        "large.jpg": (bytes(15 * 1024 * 1024 + 1), "ImageTooLargeException"),
+    }
+    for key, (body, _) in at_fault.items():
+        scene.upload_bytes(key, body)
+    execution = scene.run()
+    assert scene.receipt(execution)["images"] == {"processed": 0, "failed": len(at_fault)}
+    failures = invariants.final_bucket(scene.stack).documents
+    for key, (_, code) in at_fault.items():
+        assert failures[f"failed/{scene.name}/{key}"]["error"]["code"] == code
+        assert scene.detections(key) <= 1
+
+
+def test_an_image_deleted_between_event_and_run_is_nobodys(scene: Scene) -> None:
+    [gone] = scene.upload(1, "gone")
+    scene.upload(1)
+    s3, bucket = scene.stack.client("s3"), scene.stack.outputs["source_bucket_name"]
+    s3.delete_object(Bucket=bucket, Key=gone.key, VersionId=gone.version_id)
+    scene.ledger.uploads.remove(gone)
+    execution = scene.run()
+    assert execution["status"] == "SUCCEEDED"
+    assert scene.receipt(execution)["images"] == {"processed": 1, "failed": 0}
+    assert scene.dead_letters() == []
+
+
+def test_an_image_overwritten_between_event_and_run_gives_two_results(scene: Scene) -> None:
+    uploads = [*scene.upload(1), *scene.upload(1)]
+    assert uploads[0].key == uploads[1].key
+    assert scene.receipt(scene.run())["images"] == {"processed": 2, "failed": 0}

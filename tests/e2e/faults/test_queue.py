@@ -1,0 +1,180 @@
+"""Faults of the queue and of the function that it feeds."""
+
+import json
+
+import pytest
+
+from tests.e2e.faults.conftest import Scene
+from tests.stack import invariants, runs
+
+pytestmark = pytest.mark.timeout(300)
+
+FOREIGN = [
+    "who sent this?",
+    "{",
+    "[]",
+    '"text"',
+    '{"Records": [{}]}',
+    '{"Records": "many"}',
+    json.dumps({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {"bucket": {}}}]}),
+    json.dumps({"Records": [{"eventSource": "aws:sns", "eventName": "ObjectCreated:Put"}]}),
+]
+
+
+def send(scene: Scene, *bodies: str) -> None:
+    for body in bodies:
+        scene.stack.client("sqs").send_message(QueueUrl=scene.stack.outputs["queue_url"], MessageBody=body)
+
+
+def bodies_of_waiting(scene: Scene) -> list[str]:
+    answer = scene.stack.client("sqs").receive_message(
+        QueueUrl=scene.stack.outputs["queue_url"], MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1
+    )
+    return [message["Body"] for message in answer["Messages"]]
+
+
+def test_messages_that_come_twice_and_in_any_order_make_one_result_each(scene: Scene) -> None:
+    scene.upload(4)
+    waiting = bodies_of_waiting(scene)
+    send(scene, *reversed(waiting), *waiting)
+    execution = scene.run()
+    assert execution["status"] == "SUCCEEDED"
+    scene.ledger.assert_invariants()
+    assert scene.waiting() == 0
+
+
+def test_a_message_that_comes_again_after_the_run_makes_no_second_result(scene: Scene) -> None:
+    [upload] = scene.upload(1)
+    [body] = bodies_of_waiting(scene)
+    scene.run()
+    send(scene, body)
+    execution = scene.run()
+    assert execution["status"] == "SUCCEEDED"
+    assert len(invariants.final_bucket(scene.stack).documents_of(upload)) == 1
+
+
+def test_test_events_are_acknowledged_and_start_no_model(scene: Scene) -> None:
+    starts = scene.stack.meter()["starts"]
+    bucket = scene.stack.outputs["source_bucket_name"]
+    send(scene, *[json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": bucket})] * 3)
+    assert scene.receipt(scene.run())["outcome"] == "nothing_to_do"
+    assert (scene.waiting(), scene.stack.meter()["starts"]) == (0, starts)
+
+
+def test_foreign_messages_alone_start_no_model_and_are_kept_with_their_reason(scene: Scene) -> None:
+    starts = scene.stack.meter()["starts"]
+    send(scene, *FOREIGN[:4])
+    assert scene.receipt(scene.run())["outcome"] == "nothing_to_do"
+    assert (scene.waiting(), scene.stack.meter()["starts"]) == (0, starts)
+    kept = scene.dead_letters()
+    assert sorted(letter["Body"] for letter in kept) == sorted(FOREIGN[:4])
+    assert all("error_message" in letter["MessageAttributes"] for letter in kept)
+
+
+def test_foreign_messages_among_images_are_kept_and_cost_no_second_receive(scene: Scene) -> None:
+    scene.upload(3)
+    send(scene, *FOREIGN)
+    execution = scene.run()
+    assert execution["status"] == "SUCCEEDED"
+    assert scene.receipt(execution)["images"] == {"processed": 3, "failed": 0}
+    assert sorted(letter["Body"] for letter in scene.dead_letters()) == sorted(FOREIGN)
+
+
+def test_a_message_about_another_bucket_is_not_followed(scene: Scene) -> None:
+    scene.upload(1)
+    [body] = bodies_of_waiting(scene)
+    forged = body.replace(scene.stack.outputs["source_bucket_name"], "somebody-elses-bucket")
+    assert forged != body
+    send(scene, forged)
+    assert scene.run()["status"] == "SUCCEEDED"
+    [letter] = scene.dead_letters()
+    assert "somebody-elses-bucket" in letter["MessageAttributes"]["error_message"]["StringValue"]
+
+
+def test_images_that_arrive_in_the_last_seconds_of_a_run_are_labelled_by_it(scene: Scene) -> None:
+    starts = scene.stack.meter()["starts"]
+    scene.upload(1)
+    arn = scene.start()
+    scene.until_state(arn, "Close the trigger")
+    scene.upload(2, "late")
+    execution = scene.wait(arn)
+    scene.run()
+    assert execution["status"] == "SUCCEEDED"
+    late_ones = scene.receipt(execution)["images"]["processed"] - 1
+    # The last look decides: what came before it is taken by this run, and what came after it by the next.
+    assert scene.stack.meter()["starts"] == starts + (1 if late_ones == 2 else 2)
+    assert scene.waiting() == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [
+        ("after detect", {"operation": "PutObject", "resource": r"processed/.*\.json"}),
+        ("after JSON", {"operation": "PutObject", "resource": r"processed/.*\.json", "carried_out": True}),
+        ("after copy", {"operation": "CopyObject", "carried_out": True}),
+        ("after delete", {"operation": "DeleteObject", "carried_out": True}),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
+)
+def test_a_function_killed_at_a_step_of_an_image_loses_and_doubles_nothing(
+    scene: Scene, step: str, fault: dict[str, object]
+) -> None:
+    uploads = scene.upload(2, step.replace(" ", "-"))
+    scene.stack.add_fault(service="s3", caller="analyze-image", kill=True, **fault)
+    scene.run()
+    assert scene.stack.faults()[0]["applied"] == 1
+    scene.run_until_done()
+    final = invariants.final_bucket(scene.stack)
+    assert [len(final.documents_of(upload)) for upload in uploads] == [1, 1]
+
+
+def test_a_function_killed_between_sending_a_copy_and_its_answer_doubles_nothing(scene: Scene) -> None:
+    scene.upload(2)
+    scene.break_call("DetectCustomLabels", "ThrottlingException", times=6)
+    scene.stack.add_fault(service="sqs", operation="SendMessage", caller="analyze-image", kill=True, carried_out=True)
+    scene.run()
+    scene.run_until_done()
+    assert scene.dead_letters() == []
+
+
+def test_an_image_that_kills_the_function_each_time_ends_in_the_dead_letter_queue(scene: Scene) -> None:
+    scene.upload(1, "deadly")
+    scene.stack.add_fault(
+        service="s3", operation="CopyObject", resource="deadly", caller="analyze-image", kill=True, times=None
+    )
+    for _ in range(6):
+        scene.run()
+        if scene.dead_letters():
+            break
+    [letter] = scene.dead_letters()
+    assert "deadly-0.png" in letter["Body"]
+    scene.stack.clear_faults()
+    assert scene.redrive() == 1
+
+
+def test_a_batch_in_flight_when_the_trigger_closes_is_finished(scene: Scene) -> None:
+    """The batch hangs in S3 while somebody closes the trigger: what Lambda has taken is Lambda's to end."""
+    uploads = scene.upload(3)
+    scene.stack.add_fault(service="s3", operation="CopyObject", caller="analyze-image", hang_seconds=2)
+    arn = scene.start()
+    scene.until(lambda: scene.stack.faults()[0]["applied"] == 1, "no copy began")
+    scene.stack.client("lambda").update_event_source_mapping(
+        UUID=scene.stack.outputs["event_source_mapping_uuid"], Enabled=False
+    )
+    scene.wait(arn)
+    scene.run()
+    final = invariants.final_bucket(scene.stack)
+    assert [len(final.documents_of(upload)) for upload in uploads] == [1, 1, 1]
+
+
+def test_a_queue_that_throttles_copies_loses_nothing(scene: Scene) -> None:
+    scene.upload(2)
+    scene.break_call("DetectCustomLabels", "ThrottlingException", times=6)
+    scene.stack.add_fault(
+        service="sqs", operation="SendMessage", caller="analyze-image", error="ThrottlingException", times=20
+    )
+    scene.run()
+    scene.stack.clear_faults()
+    scene.run_until_done()
+    states = runs.states_entered(scene.stack, scene.executions[-1])
+    assert states[-1] == "Run finished"

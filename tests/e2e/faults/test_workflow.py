@@ -1,0 +1,207 @@
+"""Faults of the workflow itself: aborted, doubled, silent, late, applied over and destroyed."""
+
+import json
+import threading
+
+import pytest
+
+from tests.e2e.faults.conftest import Scene
+from tests.stack import invariants
+
+pytestmark = pytest.mark.timeout(300)
+
+STATES = [
+    "Take the lease",
+    "Make sure the trigger is closed",
+    "Count the queue",
+    "Start the model",
+    "Wait for the model to start",
+    "Open the trigger",
+    "Watch the queue drain",
+    "Wait while images are labelled",
+    "Close the trigger",
+    "Look at the queue once more",
+    "Stop the model",
+    "Wait for the model to stop",
+    "Write the receipt",
+]
+
+
+@pytest.mark.parametrize("count", [2, 10])
+def test_of_runs_that_start_at_once_one_works_and_the_others_end_quietly(scene: Scene, count: int) -> None:
+    scene.upload(2)
+    starts = scene.stack.meter()["starts"]
+    threads = [threading.Thread(target=scene.run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    outcomes = [scene.receipt_of(arn)["outcome"] for arn in scene.executions]
+    assert sorted(outcomes) == ["another_run_active"] * (count - 1) + ["completed"]
+    assert scene.stack.meter()["starts"] == starts + 1
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.replace(" ", "-"))
+def test_a_run_aborted_in_a_state_is_cleaned_up_after_by_the_watchdog(scene: Scene, state: str) -> None:
+    scene.upload(2)
+    arn = scene.start()
+    scene.until_state(arn, state)
+    scene.abort(arn)
+    # The end of the execution wakes the watchdog; what takes longer it does when its schedule wakes it again.
+    scene.tick_until_at_rest()
+    assert invariants.left_running(scene.stack) == []
+    receipt = scene.receipt_of(arn)
+    assert receipt["outcome"] in ("aborted", "completed")
+    if receipt["outcome"] == "aborted":
+        assert receipt["error"]["code"] == "ExecutionAborted"
+
+
+def test_the_end_of_an_execution_wakes_the_watchdog_without_its_schedule(scene: Scene) -> None:
+    scene.upload(1)
+    arn = scene.start()
+    scene.until_state(arn, "Wait for the model to stop")
+    scene.abort(arn)
+    scene.until(lambda: "clean_up" in scene.lease() or scene.at_rest(), "nobody came", seconds=20)
+
+
+def test_a_run_that_holds_the_lease_and_is_silent_is_taken_over_by_the_next(scene: Scene) -> None:
+    """Neither the event nor the schedule of the watchdog: the next run finds an expired lease and a running model."""
+    scene.upload(2)
+    arn = scene.start()
+    scene.until_state(arn, "Wait while images are labelled")
+    with scene.without_watchdog():
+        scene.abort(arn)
+        scene.expire_lease()
+        execution = scene.run()
+    assert execution["status"] == "SUCCEEDED"
+    assert scene.receipt(execution)["outcome"] in ("completed", "nothing_to_do")
+    assert scene.receipt_of(arn)["error"]["code"] == "RunSilent"
+    assert scene.model_status() == "STOPPED"
+
+
+def test_a_silent_run_that_comes_back_finds_its_lease_lost_and_touches_nothing(scene: Scene) -> None:
+    scene.upload(1)
+    arn = scene.start()
+    scene.until_state(arn, "Wait while images are labelled")
+    scene.expire_lease()
+    scene.tick()
+    execution = scene.wait(arn)
+    assert execution["error"] == "LeaseLost"
+    assert scene.receipt_of(arn)["outcome"] in ("lease_lost", "aborted")
+
+
+@pytest.mark.parametrize("function", ["record-run", "check-queue", "start-model", "stop-model", "toggle-trigger"])
+def test_a_control_function_that_fails_three_times_in_a_row_is_asked_a_fourth_time(scene: Scene, function: str) -> None:
+    scene.upload(1)
+    scene.stack.add_fault(service="dynamodb", operation="UpdateItem|GetItem", caller=function, kill=True, times=3)
+    execution = scene.run()
+    assert execution["status"] == "SUCCEEDED", execution
+    assert scene.stack.faults()[0]["applied"] == 3
+
+
+def test_a_control_function_that_fails_for_good_stops_the_model_and_fails_the_run(scene: Scene) -> None:
+    scene.upload(1)
+    arn = scene.start()
+    scene.until_state(arn, "Watch the queue drain")
+    scene.stack.add_fault(
+        service="sqs", operation="GetQueueAttributes", caller="check-queue", error="AccessDenied", times=None
+    )
+    execution = scene.wait(arn)
+    assert execution["status"] == "FAILED"
+    assert scene.model_status() == "STOPPED"
+    assert scene.receipt(execution)["outcome"] == "failed"
+
+
+def test_a_task_that_times_out_is_asked_again(scene: Scene) -> None:
+    """The call hangs for longer than the SDK and the function wait for it."""
+    scene.upload(1)
+    scene.break_call("DescribeProjectVersions", delay_wall_seconds=7, times=1)
+    assert scene.run()["status"] == "SUCCEEDED"
+
+
+def test_a_stop_function_that_dies_each_time_leaves_the_model_to_the_watchdog(scene: Scene) -> None:
+    scene.upload(1)
+    scene.stack.add_fault(service="dynamodb", operation="UpdateItem", caller="stop-model", kill=True, times=None)
+    arn = scene.start()
+    scene.until_state(arn, "Stop the model")
+    with scene.stack.set_wait_scale(0.001):
+        execution = scene.wait(arn)
+    assert scene.receipt(execution)["outcome"] == "stop_not_confirmed"
+    scene.tick_until_at_rest()
+    assert invariants.left_running(scene.stack) == []
+
+
+def test_a_run_that_lasts_as_long_as_it_may_ends_in_order_and_leaves_the_rest(scene: Scene) -> None:
+    scene.break_model(images_per_second_per_unit=0.2)
+    scene.upload(30)
+    arn = scene.start()
+    scene.until_state(arn, "Wait while images are labelled")
+    scene.backdate(arn, hours=25)
+    execution = scene.wait(arn)
+    assert execution["status"] == "SUCCEEDED"
+    assert scene.receipt(execution)["outcome"] == "time_limit_reached"
+    assert scene.model_status() == "STOPPED"
+    assert scene.waiting() > 0
+
+
+def test_a_trigger_that_somebody_left_open_is_closed(scene: Scene) -> None:
+    scene.stack.client("lambda").update_event_source_mapping(
+        UUID=scene.stack.outputs["event_source_mapping_uuid"], Enabled=True
+    )
+    scene.tick_until_at_rest()
+    scene.tick()
+    assert invariants.left_running(scene.stack) == []
+
+
+def test_the_desk_shows_what_goes_on(scene: Scene) -> None:
+    scene.upload(1)
+    arn = scene.start()
+    scene.until_state(arn, "Wait for the model to stop")
+    shown = scene.desk("status")
+    assert f"lease         held by {arn.rsplit(':', 1)[1]}" in shown
+    scene.wait(arn)
+    found = json.loads(scene.desk("status", "--json"))
+    assert (found["model"]["status"], found["trigger"], found["lease"]["held_by"]) == ("STOPPED", "Disabled", None)
+    assert arn.rsplit(":", 1)[1] in [run["run_id"] for run in found["runs"]]
+
+
+def test_an_apply_in_the_middle_of_a_run_disturbs_nothing(scene: Scene) -> None:
+    scene.break_model(images_per_second_per_unit=0.5)
+    scene.upload(12)
+    arn = scene.start()
+    scene.until_state(arn, "Watch the queue drain")
+    scene.stack.apply(max_run_minutes=999)
+    execution = scene.wait(arn)
+    assert execution["status"] == "SUCCEEDED", execution
+    assert scene.receipt(execution)["images"] == {"processed": 12, "failed": 0}
+
+
+def test_a_plan_after_all_that_is_empty(scene: Scene) -> None:
+    assert scene.stack.terraform.planned_changes() == []
+
+
+def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(scene: Scene) -> None:
+    scene.break_model(images_per_second_per_unit=0.5)
+    scene.upload(12)
+    arn = scene.start()
+    scene.until_state(arn, "Watch the queue drain")
+    before = scene.stack.model
+    try:
+        scene.stack.apply(project_version_arn=before.version_arn.replace("2026-01-01", "2026-02-02"))
+        assert scene.model_status() == "STOPPED"
+        assert scene.stack.client("stepfunctions").describe_execution(executionArn=arn)["status"] == "ABORTED"
+        assert scene.receipt_of(arn)["error"]["code"] == "RunRetired"
+    finally:
+        scene.stack.apply(project_version_arn=before.version_arn)
+
+
+# The last one: nothing is left after it.
+def test_a_destroy_in_the_middle_of_a_run_stops_the_model(scene: Scene) -> None:
+    scene.break_model(images_per_second_per_unit=0.5)
+    scene.upload(12)
+    arn = scene.start()
+    scene.until_state(arn, "Watch the queue drain")
+    scene.stack.terraform.destroy()
+    scene.is_gone = True
+    assert scene.model_status() == "STOPPED"
+    assert scene.stack.meter()["history"][-1]["cause"] == "stop completed"

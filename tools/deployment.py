@@ -1,0 +1,69 @@
+"""One deployment of the module, found by its name: what its functions are told, anybody may read there.
+
+The SDK's own settings say where: credentials and region for an account, AWS_ENDPOINT_URL for a local stack.
+"""
+
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.clients import client, error_code
+
+# Between them the two functions know every part of a deployment.
+FUNCTIONS = ("analyze-image", "watchdog")
+
+
+class NotFoundError(Exception):
+    """There is no such deployment here; the message says what was looked for."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The names of a deployment's parts."""
+
+    name: str
+    project_arn: str
+    project_version_arn: str
+    source_bucket: str
+    final_bucket: str
+    queue_url: str
+    dead_letter_queue_url: str
+    runs_table: str
+    state_machine_arn: str
+    event_source_mapping_uuid: str
+
+    @property
+    def reconcile_state_machine_arn(self) -> str:
+        """The workflow that looks for images without a message."""
+        return self.state_machine_arn.removesuffix("label-batch") + "reconcile"
+
+
+def find(name: str) -> Deployment:
+    """Return the deployment called `name`. Error: NotFoundError."""
+    functions = client("lambda")
+    told: dict[str, str] = {}
+    for function in FUNCTIONS:
+        try:
+            configuration = functions.get_function_configuration(FunctionName=f"{name}-{function}")
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise NotFoundError(f"may not look at function {name}-{function}: {error}") from error
+            raise NotFoundError(
+                f"there is no function {name}-{function} in region {functions.meta.region_name}; give the module's "
+                "name with NAME=…, and check the region and the account of your credentials"
+            ) from error
+        except BotoCoreError as error:
+            raise NotFoundError(f"cannot ask AWS: {error}") from error
+        told |= configuration["Environment"]["Variables"]
+    return Deployment(
+        name=name,
+        project_arn=told["PROJECT_ARN"],
+        project_version_arn=told["PROJECT_VERSION_ARN"],
+        source_bucket=told["SOURCE_BUCKET_NAME"],
+        final_bucket=told["FINAL_BUCKET_NAME"],
+        queue_url=told["QUEUE_URL"],
+        dead_letter_queue_url=told["DEAD_LETTER_QUEUE_URL"],
+        runs_table=told["RUNS_TABLE_NAME"],
+        state_machine_arn=told["STATE_MACHINE_ARN"],
+        event_source_mapping_uuid=told["EVENT_SOURCE_MAPPING_UUID"],
+    )

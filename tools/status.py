@@ -1,0 +1,122 @@
+"""Shows a deployment's model, trigger, queues, lease and last receipts: python -m tools.status --name NAME."""
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from shared import lease, project_version
+from shared.clients import client
+from tools import dead_letters
+from tools.deployment import Deployment, NotFoundError, find
+
+RECEIPTS_SHOWN = 5
+DEAD_LETTERS_SHOWN = 10
+# A look is short, and the messages are there again for who comes next.
+HIDDEN_SECONDS = 5
+
+
+def status(deployment: Deployment) -> dict[str, Any]:
+    """Return what is known of the deployment now. Errors: botocore's."""
+    sqs, dynamodb = client("sqs"), client("dynamodb")
+    model = project_version.connect(deployment.project_arn, deployment.project_version_arn).look()
+    trigger = client("lambda").get_event_source_mapping(UUID=deployment.event_source_mapping_uuid)["State"]
+    held = lease.current(dynamodb, deployment.runs_table, deployment.project_version_arn)
+    return {
+        "name": deployment.name,
+        "model": {
+            "project_version_arn": deployment.project_version_arn,
+            "status": model.status,
+            "inference_units": model.inference_units,
+            "started_by": held.model_started_by,
+        },
+        "trigger": trigger,
+        "lease": {
+            "held_by": held.held_by,
+            "seconds_left": held.held_until - int(time.time()) if held.held_by else None,
+            "clean_up": held.clean_up.reason if held.clean_up else None,
+        },
+        "queue": _counts(sqs, deployment.queue_url),
+        "dead_letter_queue": {
+            **_counts(sqs, deployment.dead_letter_queue_url),
+            "messages": _dead_letters(sqs, deployment),
+        },
+        "runs": _receipts(client("s3"), deployment.final_bucket),
+    }
+
+
+def _counts(sqs: Any, queue_url: str) -> dict[str, int]:  # noqa: ANN401
+    names = {
+        "waiting": "ApproximateNumberOfMessages",
+        "in_flight": "ApproximateNumberOfMessagesNotVisible",
+        "delayed": "ApproximateNumberOfMessagesDelayed",
+    }
+    counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(names.values()))["Attributes"]
+    return {shown: int(counts[name]) for shown, name in names.items()}
+
+
+def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN401
+    url, shown = deployment.dead_letter_queue_url, []
+    for batch in dead_letters.read(sqs, url, deployment.source_bucket, visibility_seconds=HIDDEN_SECONDS):
+        for letter in batch:
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0)
+        shown += [str(letter) for letter in batch]
+        if len(shown) >= DEAD_LETTERS_SHOWN:
+            break
+    return shown[:DEAD_LETTERS_SHOWN]
+
+
+def _receipts(s3: Any, final_bucket: str) -> list[dict[str, Any]]:  # noqa: ANN401
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix="runs/")
+    receipts = [entry for page in pages for entry in page.get("Contents", [])]
+    latest = sorted(receipts, key=lambda entry: entry["LastModified"], reverse=True)[:RECEIPTS_SHOWN]
+    return [json.loads(s3.get_object(Bucket=final_bucket, Key=entry["Key"])["Body"].read()) for entry in latest]
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """Return the status as people read it."""
+    model, held, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
+    started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
+    holder = f"held by {held['held_by']}, {held['seconds_left']} s left" if held["held_by"] else "free"
+    shown = [
+        f"{found['name']}",
+        f"  model         {model['status']}{started_by}",
+        f"                {model['project_version_arn']}",
+        f"  trigger       {found['trigger']}",
+        f"  lease         {holder}{', cleaning up: ' + held['clean_up'] if held['clean_up'] else ''}",
+        f"  queue         {queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed",
+        f"  dead letters  {dead['waiting'] + dead['in_flight']}",
+    ]
+    shown += [f"                {letter}" for letter in dead["messages"]]
+    shown.append("  last runs" if found["runs"] else "  last runs     none")
+    for run in found["runs"]:
+        seconds, cost = run["model"]["running_seconds"], run["model"]["cost_usd"]
+        paid = "model of someone else" if cost is None else f"model {seconds:.0f} s, US${cost:.4f}"
+        images = run["images"]
+        shown.append(
+            f"                {run['finished_at']}  {run['outcome']}: {images['processed']} labelled, "
+            f"{images['failed']} failed, {paid}  ({run['run_id']})"
+        )
+        if run["error"]:
+            shown.append(f"                  {run['error']['code']}: {run['error']['message']}")
+    return shown
+
+
+def main() -> int:
+    """Print the status."""
+    parser = argparse.ArgumentParser(description="Show a deployment's model, trigger, queues, lease and last receipts.")
+    parser.add_argument("--name", required=True, help="the module's name")
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    arguments = parser.parse_args()
+    try:
+        found = status(find(arguments.name))
+    except NotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(found, indent=2) if arguments.json else "\n".join(lines(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
