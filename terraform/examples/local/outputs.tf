@@ -52,3 +52,8 @@ output "runs_table_name" {
   description = "Name of the table with the model's lease and the runs."
   value       = module.pipeline.runs_table_name
 }
+
+output "reconcile_state_machine_arn" {
+  description = "ARN of the workflow that finds images without a message, to start a backfill by hand."
+  value       = module.pipeline.reconcile_state_machine_arn
+}

@@ -20,7 +20,7 @@ from PIL import Image
 from tests.e2e.conftest import Ledger
 from tests.stack import invariants, runs
 from tests.stack.invariants import Uploaded
-from tests.stack.local_stack import REPOSITORY, LocalStack, VirtualTime
+from tests.stack.local_stack import REPOSITORY, LocalStack, Model, VirtualTime
 
 # The shortest start and stop that still have a middle to disturb.
 TIME = VirtualTime(scale=0.05, start_seconds=20, stop_seconds=20)
@@ -112,6 +112,19 @@ class Scene:
 
     def break_model(self, **settings: Any) -> None:  # noqa: ANN401
         self.stack.post_emulator("models/settings", project_version_arn=self.stack.model.version_arn, **settings)
+
+    def slow_down(self) -> None:
+        """Let each image take a virtual minute, which is still progress: a run then outlasts what Terraform does."""
+        self.break_call("DetectCustomLabels", delay_wall_seconds=3)
+
+    def change_model(self) -> None:
+        """Apply the stack for another version of the model, which is the stack's from then on."""
+        arn = self.stack.model.version_arn.replace("2026-01-01", "2026-02-02")
+        place = {"project_arn": self.stack.model.project_arn, "project_version_arn": arn}
+        times = {"start_seconds": TIME.start_seconds, "stop_seconds": TIME.stop_seconds}
+        self.stack.post_emulator("models", **place, **times)
+        self.stack.apply(project_version_arn=arn)
+        self.stack.model = Model(version_arn=arn)
 
     def break_call(self, operation: str, error: str | None = None, **limits: Any) -> None:  # noqa: ANN401
         members = {"operation": operation, "error": error, **limits}
@@ -250,6 +263,9 @@ def scene(stack: LocalStack, ledger: Ledger, request: pytest.FixtureRequest) -> 
     yield scene
     if scene.is_gone:
         return
-    scene.heal()
-    ledger.assert_invariants()
-    scene.clear_queues()
+    try:
+        scene.heal()
+        ledger.assert_invariants()
+    finally:
+        # What one test leaves behind is no other test's failure.
+        scene.clear_queues()

@@ -150,6 +150,7 @@ def test_an_image_that_kills_the_function_each_time_ends_in_the_dead_letter_queu
     assert "deadly-0.png" in letter["Body"]
     scene.stack.clear_faults()
     assert scene.redrive() == 1
+    scene.run_until_done()
 
 
 def test_a_batch_in_flight_when_the_trigger_closes_is_finished(scene: Scene) -> None:

@@ -74,3 +74,5 @@ def test_a_backfill_of_a_prefix_at_the_desk_queues_that_prefix_alone(scene: Scen
     assert '"orphans": 2' in printed
     assert "2 images queued" in printed
     assert scene.waiting() == 2
+    scene.desk("backfill", "--prefix", f"{scene.name}/other", "--margin-minutes", "0", "--yes")
+    assert scene.waiting() == 3
