@@ -13,6 +13,10 @@ from tools import dead_letters
 from tools.dead_letters import DeadLetter
 from tools.deployment import Deployment, NotFoundError, find
 
+# Not those that it had: what counted against the image begins anew. But one, for any attribute tells the analysis that
+# an earlier attempt may have claimed a name.
+ATTRIBUTES = {"redriven": {"DataType": "Number", "StringValue": "1"}}
+
 # Longer than it takes to go through a long queue, so that each message is met once.
 HIDDEN_SECONDS = 600
 
@@ -25,9 +29,10 @@ def redrive(sqs: Any, deployment: Deployment, *, dry_run: bool) -> tuple[list[De
     for batch in dead_letters.read(sqs, source, deployment.source_bucket, visibility_seconds=HIDDEN_SECONDS):
         for letter in batch:
             if letter.images and not dry_run:
-                # Without its attributes: what counted against the image begins anew. Sent before it is deleted, for
-                # an image whose event comes twice is labelled once, and one without an event is lost.
-                sqs.send_message(QueueUrl=deployment.queue_url, MessageBody=letter.body)
+                # Sent before it is deleted: an image whose event comes twice is labelled once, one without is lost.
+                sqs.send_message(
+                    QueueUrl=deployment.queue_url, MessageBody=letter.body, MessageAttributes=ATTRIBUTES
+                )
                 sqs.delete_message(QueueUrl=source, ReceiptHandle=letter.receipt_handle)
             (moved if letter.images else kept).append(letter)
     for letter in kept + (moved if dry_run else []):

@@ -39,7 +39,7 @@ class Analysis:
     suspects: Suspects
     source_bucket: str
     records: RunRecords
-    # Returns the run that holds the lease; None when the trigger is open without one.
+    # Returns the run that holds the lease, or is being cleaned up after; None when the trigger is open without one.
     current_run: Callable[[], str | None]
 
     def begin(self, seconds_left: Callable[[], float]) -> tuple[Batch, str | None]:
@@ -97,7 +97,7 @@ def _analysis() -> Analysis:
         suspects=Suspects(lambda run_id: _has_labelled(records, run_id)),
         source_bucket=source,
         records=records,
-        current_run=lambda: lease.current(dynamodb, table, model_arn).held_by,
+        current_run=lambda: lease.current(dynamodb, table, model_arn).run_id,
     )
 
 

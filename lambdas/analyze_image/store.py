@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 import json
 from typing import Any
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from analyze_image.names import json_key
@@ -14,9 +15,12 @@ from shared.clients import error_code
 
 # S3 answers 409 when two conditional writes meet; the next attempt sees who won.
 CLAIM_ATTEMPTS = 4
-# CopyObject copies at most 5 GB; a larger "image" is copied in parts.
+# One call may copy 5 GB, and answers when it is done: longer than we wait for an answer. What is larger than this is no
+# image that Rekognition takes, and is copied to failed/ in parts of this size.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-SINGLE_COPY_BYTES_AT_MOST = 5 * 1024**3
+SINGLE_COPY_BYTES_AT_MOST = 64 * 1024**2
+
+IN_PARTS = TransferConfig(multipart_threshold=SINGLE_COPY_BYTES_AT_MOST, multipart_chunksize=SINGLE_COPY_BYTES_AT_MOST)
 
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 CONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
@@ -88,7 +92,7 @@ class Store:
         condition = {"CopySourceIfMatch": upload.etag}
         try:
             if upload.size > SINGLE_COPY_BYTES_AT_MOST:
-                self._s3.copy(source, self.final_bucket, image_key, ExtraArgs=condition)
+                self._s3.copy(source, self.final_bucket, image_key, ExtraArgs=condition, Config=IN_PARTS)
             else:
                 self._s3.copy_object(Bucket=self.final_bucket, Key=image_key, CopySource=source, **condition)
         except ClientError as error:

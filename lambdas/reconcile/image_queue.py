@@ -13,6 +13,9 @@ MESSAGES_PER_CALL = 10
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.2
 
+# Any attribute tells the analysis that an earlier attempt may have claimed a name, which S3's own messages rule out.
+ATTRIBUTES = {"requeued": {"DataType": "Number", "StringValue": "1"}}
+
 
 class ImageQueue:
     """The SQS queue that S3 notifies."""
@@ -28,7 +31,10 @@ class ImageQueue:
             self._send_ten(bodies[first : first + MESSAGES_PER_CALL])
 
     def _send_ten(self, bodies: list[str]) -> None:
-        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        entries = [
+            {"Id": str(number), "MessageBody": body, "MessageAttributes": ATTRIBUTES}
+            for number, body in enumerate(bodies)
+        ]
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._pause(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))

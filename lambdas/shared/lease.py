@@ -57,6 +57,13 @@ class Held:
     queue_empty_at: int | None = None
     clean_up: CleanUp | None = None
 
+    @property
+    def run_id(self) -> str | None:
+        """The run that what happens now belongs to: the holder, or the dead run that is cleaned up after."""
+        if self.held_by is not None and "/" in self.held_by:
+            return self.clean_up.after_run if self.clean_up else None
+        return self.held_by
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -92,7 +99,7 @@ class Lease:
         try:
             answer = self._dynamodb.update_item(
                 **self._target,
-                UpdateExpression="SET held_by = :me, held_until = :until",
+                UpdateExpression="SET held_by = :me, held_until = :until REMOVE clean_up",
                 ConditionExpression="attribute_not_exists(held_by) OR held_by = :me OR held_until < :now",
                 ExpressionAttributeValues={
                     ":me": {"S": run_id},
@@ -140,7 +147,10 @@ class Lease:
         return True
 
     def retire(self) -> Held:
-        """Take the lease from whoever holds it, for as long as Terraform takes; return what it said before."""
+        """Take the lease from whoever holds it, for as long as Terraform takes; return what it said before.
+
+        Steps that renew it shorten it to a lease like any other, so that a retirement that dies does not last.
+        """
         answer = self._dynamodb.update_item(
             **self._target,
             UpdateExpression="SET held_by = :me, held_until = :until",
@@ -151,6 +161,11 @@ class Lease:
             ReturnValues="ALL_OLD",
         )
         return _parse(answer.get("Attributes", {}))
+
+    def hand_over(self, owner: str, new_owner: str) -> None:
+        """Give the lease, and what there is to clean up, from one holder to another."""
+        values = {":new": {"S": new_owner}, ":until": {"N": str(int(self._epoch()) + self._seconds)}}
+        self._update_held(owner, "SET held_by = :new, held_until = :until", values)
 
     def renew(self, run_id: str, *, quiet_seconds: int = 0) -> Held:
         """Extend the lease of a living run that will be quiet for a while; LeaseLost when another took it."""

@@ -99,12 +99,13 @@ class Watchdog:
             return _answer(owner, held, runs_without_owner=False)
         logger.warning("cleaning up", after_run=clean_up.after_run, reason=clean_up.reason, since=clean_up.since)
         step = self._step(me, clean_up)
-        if step.settled:
-            self._write_receipt(step, Outcome.ABORTED)
+        waited = int(self._epoch()) - clean_up.since
+        if step.settled and (self._write_receipt(step, Outcome.ABORTED) or waited >= STOP_TIMEOUT_SECONDS):
+            # A receipt that cannot be written must not keep other runs out for ever.
             self._lease.release(me)
         else:
             self._lease.note_clean_up(me, step.clean_up)
-            self._report_if_late(step)
+            self._report_if_late(step, waited)
         return _answer(owner, held, runs_without_owner=runs_without_owner, settled=step.settled)
 
     def retire(self, *, seconds_left: Callable[[], float], pause: Callable[[float], None]) -> dict[str, Any]:
@@ -114,13 +115,22 @@ class Watchdog:
         which makes Terraform stop before it removes anything.
         """
         held = self._lease.retire()
-        run_id = held.clean_up.after_run if held.clean_up else held.held_by
-        if run_id == RETIRED:
-            run_id = None
-        if run_id is not None:
-            self._executions.stop(run_id, "Terraform removes or changes the pipeline that this run belongs to")
         reason = "RunRetired: Terraform removed or changed the pipeline while the run went on"
-        step = self._step(RETIRED, CleanUp(run_id or held.model_started_by, reason, int(self._epoch())))
+        clean_up = CleanUp(held.run_id or held.model_started_by, reason, int(self._epoch()))
+        self._lease.note_clean_up(RETIRED, clean_up)
+        try:
+            if held.run_id is not None:
+                self._executions.stop(held.run_id, "Terraform removes or changes the pipeline of this run")
+            self._settle(clean_up, seconds_left, pause)
+        except Exception:
+            # Terraform removes nothing now, and may never come back: what runs is the watchdog's again.
+            self._lease.hand_over(RETIRED, WATCHDOG + RETIRED)
+            raise
+        self._lease.retire()
+        return {"owner": Owner.TERRAFORM.value, "held_by": held.held_by, "settled": True}
+
+    def _settle(self, clean_up: CleanUp, seconds_left: Callable[[], float], pause: Callable[[float], None]) -> None:
+        step = self._step(RETIRED, clean_up)
         while not step.settled:
             if seconds_left() < RETIRE_MARGIN_SECONDS:
                 raise ModelStopTimedOut(
@@ -131,7 +141,6 @@ class Watchdog:
             pause(POLL_SECONDS)
             step = self._step(RETIRED, step.clean_up)
         self._write_receipt(step, Outcome.ABORTED)
-        return {"owner": Owner.TERRAFORM.value, "held_by": held.held_by, "settled": True}
 
     def resume(self, *, pause: Callable[[float], None]) -> dict[str, Any]:
         """Let runs in again, once Terraform has made what they run on."""
@@ -196,8 +205,7 @@ class Watchdog:
             logger.exception("could not close the trigger; the next look tries again")
             return False
 
-    def _report_if_late(self, step: Step) -> None:
-        waited = int(self._epoch()) - step.clean_up.since
+    def _report_if_late(self, step: Step, waited: int) -> None:
         if waited < STOP_TIMEOUT_SECONDS or step.model_settled:
             return
         logger.error(
@@ -209,13 +217,18 @@ class Watchdog:
         self._write_receipt(step, Outcome.STOP_NOT_CONFIRMED)
         metrics.add_metric(name="ModelStopNotConfirmed", unit=MetricUnit.Count, value=1)
 
-    def _write_receipt(self, step: Step, outcome: Outcome) -> None:
-        """Write what the run did not live to write; does nothing when it did."""
+    def _write_receipt(self, step: Step, outcome: Outcome) -> bool:
+        """Write what the run did not live to write, unless it did; return whether there is nothing left to write."""
         if step.clean_up.after_run is None:
-            return
+            return True
         code, _, reason = step.clean_up.reason.partition(": ")
         message = f"{reason}; the watchdog took over, and the model is {step.model_status}"
-        self._receipts.write_for_dead_run(step.clean_up.after_run, outcome, {"code": code, "message": message})
+        try:
+            self._receipts.write_for_dead_run(step.clean_up.after_run, outcome, {"code": code, "message": message})
+        except (ClientError, BotoCoreError):
+            logger.exception("could not write the receipt of a dead run", after_run=step.clean_up.after_run)
+            return False
+        return True
 
 
 def _answer(owner: Owner, held: Held, *, runs_without_owner: bool, settled: bool | None = None) -> dict[str, Any]:

@@ -25,6 +25,9 @@ from tests.unit.test_analyze_image_kit import (
 )
 from tests.unit.test_analyze_image_kit import pipeline as pipeline
 
+# A killed function has no metrics to tell.
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
+
 ONE_RESULT = ["processed/a.jpg", "processed/a.jpg.json"]
 
 

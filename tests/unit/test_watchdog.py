@@ -331,6 +331,75 @@ def test_terraform_removes_nothing_while_the_model_is_not_seen_stopped(world: Wo
     assert world.receipt()["outcome"] == "aborted"
 
 
+def test_a_retirement_that_gives_up_leaves_the_model_to_the_watchdog(world: World) -> None:
+    world.start_run()
+    world.model.statuses = ["STARTING"]
+    world.model.stop_error = aws_error("ResourceInUseException")
+    with pytest.raises(ModelStopTimedOut):
+        world.watchdog.retire(seconds_left=lambda: 59, pause=lambda _: None)
+    world.model.stop_error, world.model.statuses = None, ["RUNNING"]
+    world.tick()
+    world.model.statuses = ["STOPPED"]
+    world.tick(invocation="2")
+    assert at_rest(world)
+    assert world.receipt()["error"]["code"] == "RunRetired"
+
+
+def test_a_retirement_that_meets_an_error_leaves_the_model_to_the_watchdog(world: World) -> None:
+    world.start_run()
+    world.model.stop_error = aws_error("InternalServerError")
+    with pytest.raises(Exception, match="InternalServerError"):
+        world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
+    world.model.stop_error = None
+    world.tick()
+    assert world.stops() == 2
+
+
+def test_a_retired_pipeline_keeps_runs_out_for_as_long_as_terraform_may_take(world: World) -> None:
+    world.start_run()
+    world.model.statuses = ["RUNNING", "STOPPED"]
+    world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
+    world.clock.now += 3500
+    assert not world.lease.acquire("run-2").acquired
+
+
+def test_images_that_are_done_while_the_watchdog_cleans_up_count_for_the_dead_run(world: World) -> None:
+    world.start_run()
+    assert world.held().run_id == "run-1"
+    world.tick(Ended("run-1", "ABORTED"))
+    assert world.held().run_id == "run-1"
+    world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: setattr(world.model, "statuses", ["STOPPED"]))
+    assert world.held().run_id is None or world.held().held_by == RETIRED
+
+
+def test_a_receipt_that_cannot_be_written_keeps_runs_out_for_half_an_hour_at_the_most(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise aws_error("AccessDenied")
+
+    world.start_run()
+    monkeypatch.setattr(world.receipts, "write_for_dead_run", refuse)
+    world.tick(Ended("run-1", "ABORTED"))
+    world.model.statuses = ["STOPPED"]
+    world.tick(invocation="2")
+    assert world.held().held_by == "watchdog/2", "it is tried again"
+    world.clock.now += STOP_TIMEOUT_SECONDS
+    world.tick(invocation="3")
+    assert at_rest(world)
+
+
+def test_a_run_that_takes_over_from_a_silent_watchdog_has_nothing_to_clean_up_for_another(world: World) -> None:
+    world.start_run()
+    world.tick(Ended("run-1", "ABORTED"))
+    world.clock.now += 901
+    world.lease.acquire("run-2")
+    world.states.executions["run-2"] = "RUNNING"
+    world.model.statuses = ["RUNNING", "STOPPED"]
+    world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
+    assert world.states.stopped == ["run-2"]
+
+
 def test_a_retired_pipeline_is_left_to_terraform_and_comes_back_with_it(world: World) -> None:
     world.model.statuses = ["STOPPED"]
     world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)

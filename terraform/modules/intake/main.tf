@@ -103,8 +103,9 @@ resource "aws_sqs_queue" "image" {
   # A short poll asks some of SQS's servers and may find an almost empty queue empty; a long poll asks all of them.
   receive_wait_time_seconds = 5
 
-  # AWS advises 5 receives or more before a message is given up, for an invocation that Lambda throttles counts as one.
-  # One more, because the workflow may look at a message before it starts the model.
+  # What the function cannot do now it sends again as a copy, whose receives begin anew: what counts here are the deaths
+  # of the function, invocations that Lambda throttles (AWS advises 5 receives or more for them), and one look that the
+  # workflow may take before it starts the model.
   redrive_policy = jsonencode({
     deadLetterTargetArn = local.dead_letter_queue_arn
     maxReceiveCount     = 6
