@@ -30,9 +30,7 @@ def redrive(sqs: Any, deployment: Deployment, *, dry_run: bool) -> tuple[list[De
         for letter in batch:
             if letter.images and not dry_run:
                 # Sent before it is deleted: an image whose event comes twice is labelled once, one without is lost.
-                sqs.send_message(
-                    QueueUrl=deployment.queue_url, MessageBody=letter.body, MessageAttributes=ATTRIBUTES
-                )
+                sqs.send_message(QueueUrl=deployment.queue_url, MessageBody=letter.body, MessageAttributes=ATTRIBUTES)
                 sqs.delete_message(QueueUrl=source, ReceiptHandle=letter.receipt_handle)
             (moved if letter.images else kept).append(letter)
     for letter in kept + (moved if dry_run else []):

@@ -36,7 +36,8 @@ class Executions:
         try:
             self._states.stop_execution(executionArn=self._arn(run_id), error="Retired", cause=cause)
         except ClientError as error:
-            if error_code(error) != "ExecutionDoesNotExist":
+            # Which of them an execution that has ended is answered with is not documented.
+            if error_code(error) not in ("ExecutionDoesNotExist", "ValidationException"):
                 raise
 
     def _arn(self, run_id: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from record_run.run_book import RunBook
+from shared import receipts as receipts_module
 from shared.failures import readable_error
 from shared.lease import Lease
 from shared.receipts import ModelTime, Outcome, Receipts, model_time
@@ -173,3 +174,14 @@ def test_an_error_is_readable_whatever_the_workflow_caught(failure: dict[str, st
 
 def test_no_failure_is_no_error() -> None:
     assert readable_error(None) is None
+
+
+@pytest.mark.parametrize(("outcome", "value"), [(Outcome.COMPLETED, 0), (Outcome.STOP_NOT_CONFIRMED, 1)])
+def test_a_stop_that_was_not_confirmed_is_in_the_metric_of_its_alarm(
+    book: RunBook, outcome: Outcome, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: dict[str, float] = {}
+    monkeypatch.setattr(receipts_module.metrics, "add_metric", lambda name, value, **_: written.update({name: value}))
+    book.open("run-1")
+    book.close("run-1", outcome, None)
+    assert written["ModelStopNotConfirmed"] == value

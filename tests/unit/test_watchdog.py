@@ -28,6 +28,7 @@ class States:
 
     executions: dict[str, str] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
+    stop_error: Exception | None = None
 
     def describe_execution(self, *, executionArn: str) -> dict[str, str]:  # noqa: N803
         prefix, name = executionArn.rsplit(":", 1)
@@ -38,6 +39,8 @@ class States:
 
     def stop_execution(self, *, executionArn: str, error: str, cause: str) -> None:  # noqa: ARG002, N803
         self.stopped.append(executionArn.rsplit(":", 1)[1])
+        if self.stop_error:
+            raise self.stop_error
 
 
 @dataclass
@@ -329,6 +332,14 @@ def test_terraform_removes_nothing_while_the_model_is_not_seen_stopped(world: Wo
     world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
     assert world.held().model_started_by is None
     assert world.receipt()["outcome"] == "aborted"
+
+
+@pytest.mark.parametrize("code", ["ExecutionDoesNotExist", "ValidationException"])
+def test_a_run_that_ended_meanwhile_does_not_keep_terraform(world: World, code: str) -> None:
+    world.start_run()
+    world.states.stop_error = aws_error(code)
+    world.model.statuses = ["RUNNING", "STOPPED"]
+    assert world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)["settled"]
 
 
 def test_a_retirement_that_gives_up_leaves_the_model_to_the_watchdog(world: World) -> None:

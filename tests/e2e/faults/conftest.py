@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -108,14 +108,23 @@ class Scene:
         return self.stack.meter()["status"]
 
     def abort(self, arn: str) -> None:
-        self.stack.client("stepfunctions").stop_execution(executionArn=arn, cause="a test")
+        states = self.stack.client("stepfunctions")
+        # It may have ended meanwhile.
+        with suppress(states.exceptions.ValidationException):
+            states.stop_execution(executionArn=arn, cause="a test")
 
     def break_model(self, **settings: Any) -> None:  # noqa: ANN401
         self.stack.post_emulator("models/settings", project_version_arn=self.stack.model.version_arn, **settings)
 
-    def slow_down(self) -> None:
-        """Let each image take a virtual minute, which is still progress: a run then outlasts what Terraform does."""
-        self.break_call("DetectCustomLabels", delay_wall_seconds=3)
+    @contextmanager
+    def slow_run(self) -> Iterator[str]:
+        """Begin a run that outlasts what Terraform does; a batch, which is its progress, takes 20 wall seconds."""
+        self.break_call("DetectCustomLabels", delay_wall_seconds=2)
+        self.upload(60)
+        with self.stack.set_wait_scale(0.2):
+            arn = self.start()
+            self.until_state(arn, "Watch the queue drain")
+            yield arn
 
     def change_model(self) -> None:
         """Apply the stack for another version of the model, which is the stack's from then on."""

@@ -159,8 +159,11 @@ def test_a_trigger_that_somebody_left_open_is_closed(scene: Scene) -> None:
 def test_the_desk_shows_what_goes_on(scene: Scene) -> None:
     scene.upload(1)
     arn = scene.start()
-    scene.until_state(arn, "Wait for the model to stop")
-    shown = scene.desk("status")
+    scene.until_state(arn, "Watch the queue drain")
+    # Nothing goes on while the desk looks.
+    with scene.stack.set_wait_scale(1):
+        scene.until_state(arn, "Wait while images are labelled")
+        shown = scene.desk("status")
     assert f"lease         held by {arn.rsplit(':', 1)[1]}" in shown
     scene.wait(arn)
     found = json.loads(scene.desk("status", "--json"))
@@ -169,22 +172,16 @@ def test_the_desk_shows_what_goes_on(scene: Scene) -> None:
 
 
 def test_an_apply_in_the_middle_of_a_run_disturbs_nothing(scene: Scene) -> None:
-    scene.slow_down()
-    scene.upload(20)
-    arn = scene.start()
-    scene.until_state(arn, "Watch the queue drain")
-    scene.stack.apply(max_run_minutes=999)
-    execution = scene.wait(arn)
+    with scene.slow_run() as arn:
+        scene.stack.apply(max_run_minutes=999)
+        execution = scene.wait(arn)
     assert execution["status"] == "SUCCEEDED", execution
-    assert scene.receipt(execution)["images"] == {"processed": 20, "failed": 0}
+    assert scene.receipt(execution)["images"] == {"processed": 60, "failed": 0}
 
 
 def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(scene: Scene) -> None:
-    scene.slow_down()
-    scene.upload(40)
-    arn = scene.start()
-    scene.until_state(arn, "Watch the queue drain")
-    scene.change_model()
+    with scene.slow_run() as arn:
+        scene.change_model()
     assert scene.stack.emulator("models")["models"][Model().version_arn]["status"] == "STOPPED"
     assert scene.stack.client("stepfunctions").describe_execution(executionArn=arn)["status"] == "ABORTED"
     assert scene.receipt_of(arn)["error"]["code"] == "RunRetired"
@@ -192,11 +189,8 @@ def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(scene
 
 # The last one: nothing is left after it.
 def test_a_destroy_in_the_middle_of_a_run_stops_the_model(scene: Scene) -> None:
-    scene.slow_down()
-    scene.upload(40)
-    arn = scene.start()
-    scene.until_state(arn, "Watch the queue drain")
-    scene.stack.terraform.destroy()
+    with scene.slow_run():
+        scene.stack.terraform.destroy()
     scene.is_gone = True
     assert scene.model_status() == "STOPPED"
     assert scene.stack.meter()["history"][-1]["cause"] == "stop completed"

@@ -1,0 +1,166 @@
+"""The world itself: what it does is what the deployed system does, and what it knows is what Terraform deploys."""
+
+import re
+
+import boto3
+import pytest
+
+from tests.emulator.model import ModelSettings
+from tests.simulation import deployment
+from tests.simulation.invariants import messages
+from tests.simulation.pictures import BROKEN, PICTURES
+from tests.simulation.states import StateError
+from tests.simulation.world import Fault, World
+
+TERRAFORM = deployment.REPOSITORY / "terraform"
+
+
+def test_images_are_labelled_and_the_model_is_stopped() -> None:
+    with World() as world:
+        good, again, bad = world.upload("a b.png", PICTURES[0]), world.upload("a b.png", PICTURES[1]), BROKEN
+        world.upload("bad+one.jpg", bad)
+        world.announce(good)
+        run = world.start_run()
+        world.advance(3600)
+        assert (run.status, run.output) == ("SUCCEEDED", {"run_id": "run-1", "outcome": "completed"})
+        keys = {item["Key"] for item in world.s3.list_objects_v2(Bucket=deployment.FINAL)["Contents"]}
+        second = f"processed/a b~{again.etag[:8]}.png"
+        assert {"processed/a b.png", second, "failed/bad+one.jpg", "runs/run-1.json"} <= keys
+        assert world.images.waiting() == set()
+        assert world.violations() == []
+        assert world.is_quiet
+
+
+def test_a_message_comes_back_after_the_visibility_timeout_and_ends_in_the_dead_letter_queue() -> None:
+    with World() as world:
+        world.upload("a.png", PICTURES[0])
+        for _ in range(deployment.RECEIVES_AT_MOST):
+            assert world.drop_batch() == 1
+            assert world.drop_batch() == 0
+            world.advance(deployment.VISIBILITY_TIMEOUT_SECONDS + 1)
+        assert world.drop_batch() == 0
+        assert len(messages(deployment.DEAD_LETTERS)) == 1
+        assert world.violations() == []
+
+
+OPEN = {"action": "open", "run_id": "a"}
+
+
+@pytest.mark.parametrize("kind", ["killed before", "killed after"])
+def test_a_function_can_be_killed_before_and_after_a_call(kind: str) -> None:
+    with World() as world:
+        world.disturb("record_run", 1, kind)
+        with pytest.raises(StateError, match=r"Runtime\.ExitError"):
+            world.invoke("record_run", OPEN)
+        opened = boto3.client("dynamodb").scan(TableName=deployment.TABLE)["Count"]
+        assert opened == (1 if kind == "killed after" else 0)
+
+
+def test_an_answer_can_get_lost_and_the_sdk_asks_again() -> None:
+    with World() as world:
+        world.disturb("record_run", 1, "lost")
+        assert world.invoke("record_run", OPEN)["acquired"] is True
+        assert world.disturbances == []
+
+
+def test_a_function_that_is_held_up_too_long_is_cut_off() -> None:
+    with World() as world:
+        world.disturb("record_run", 1, "paused", 3600)
+        with pytest.raises(StateError, match=r"Sandbox\.Timedout"):
+            world.invoke("record_run", OPEN)
+        assert deployment.CONTROL_TIMEOUT_SECONDS <= world.now <= deployment.CONTROL_TIMEOUT_SECONDS + 1
+
+
+def test_a_pause_lets_everything_else_go_on() -> None:
+    with World(watchdog_seconds=None) as world:
+        world.upload("a.png", PICTURES[0])
+        world.disturb("start_model", 2, "paused", 20)
+        first, second = world.start_run(), world.start_run()
+        world.advance(15)
+        assert (first.is_living, second.output["outcome"]) == (True, "another_run_active")
+        assert first.busy is False
+        world.advance(3600)
+        assert first.output["outcome"] == "completed"
+
+
+def test_a_fault_lasts_until_it_is_taken_away() -> None:
+    with World(watchdog_seconds=None) as world:
+        upload = world.upload("a.png", PICTURES[0])
+        world.set_faults(Fault("s3", "CopyObject", "SlowDown", 503))
+        world.start_run()
+        world.advance(3600)
+        assert world.images.waiting() == {upload.identity}
+        world.settle()
+        assert world.images.waiting() == set()
+        assert world.violations() == []
+
+
+def test_lost_images_and_overwritten_results_are_seen() -> None:
+    with World() as world:
+        lost, silent = world.upload("lost.png", PICTURES[0]), world.upload("silent.png", PICTURES[1])
+        world.s3.delete_object(Bucket=deployment.SOURCE, Key="lost.png", VersionId=lost.version_id)
+        world.sqs.purge_queue(QueueUrl=deployment.queue_url(deployment.QUEUE))
+        world.s3.put_object(Bucket=deployment.FINAL, Key="processed/stray.png", Body=b"image")
+        found = world.violations()
+        assert [text.split(":")[0] for text in found] == ["I1", "I1", "I2"]
+        assert str(lost.identity) in found[0]
+        assert str(silent.identity) in found[1]
+
+
+def test_a_model_without_an_owner_is_seen() -> None:
+    with World(orphan_seconds=600, watchdog_seconds=None) as world:
+        world.upload("a.png", PICTURES[0])
+        world.disturb("analyze_image", 1, "killed before")
+        run = world.start_run()
+        world.advance(120)
+        world.abort(run)
+        world.advance(1200)
+        world.start_run()
+        world.step()
+        assert [text[:2] for text in world.violations()] == ["I3"]
+
+
+def test_a_run_that_goes_on_after_another_took_over_is_seen() -> None:
+    with World(watchdog_seconds=None) as world:
+        first, second = world.start_run(), world.start_run()
+        for run in (first, second, first):
+            world.owners._owners[run.name] = run
+            world.owners._signs_of_life[run.name] = -10_000 if run is first else world.now
+            world.owners._switched(run.name, "StopProjectVersion")
+        assert [text[:2] for text in world.violations()] == ["I4"]
+
+
+def test_a_model_can_be_slow_as_terraform_is_real() -> None:
+    settings = ModelSettings(start_seconds=20 * 60, stop_seconds=300)
+    with World(model=settings, versioned=False) as world:
+        world.upload("a.png", PICTURES[0])
+        run = world.start_run()
+        world.advance(2 * 3600)
+        assert run.output["outcome"] == "completed"
+        assert world.violations() == []
+
+
+def test_every_variable_that_terraform_sets_is_known() -> None:
+    texts = [path.read_text() for path in TERRAFORM.glob("function_*.tf")]
+    names = {name for text in texts for name in re.findall(r"^\s+([A-Z][A-Z_]+)\s+=", text, re.MULTILINE)}
+    assert names
+    assert names <= set(deployment.ENVIRONMENT)
+
+
+NUMBERS = {
+    ("locals.tf", r"analyze_image_timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["analyze_image"],
+    ("modules/function/variables.tf", r'"timeout_seconds"[^}]*?default\s+= (\d+)'): deployment.CONTROL_TIMEOUT_SECONDS,
+    ("modules/intake/main.tf", r"visibility_timeout_seconds = (\d+) \*"): deployment.VISIBILITY_TIMEOUT_SECONDS // 120,
+    ("modules/intake/main.tf", r"maxReceiveCount\s+= (\d+)"): deployment.RECEIVES_AT_MOST,
+    ("modules/intake/main.tf", r"receive_wait_time_seconds = (\d+)"): deployment.RECEIVE_WAIT_SECONDS,
+    ("function_analyze_image.tf", r"batch_size\s+= (\d+)"): deployment.BATCH_SIZE,
+    ("function_analyze_image.tf", r"maximum_concurrency = max\((\d+)"): deployment.CONCURRENT_BATCHES,
+    ("variables.tf", r'"lease_seconds"[^}]*?default\s+= (\d+)'): deployment.LEASE_SECONDS,
+}
+
+
+@pytest.mark.parametrize(("file", "pattern"), NUMBERS)
+def test_numbers_are_those_of_terraform(file: str, pattern: str) -> None:
+    found = re.search(pattern, (TERRAFORM / file).read_text(), re.DOTALL)
+    assert found, pattern
+    assert int(found[1]) == NUMBERS[file, pattern]
