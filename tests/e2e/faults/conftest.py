@@ -27,7 +27,7 @@ TIME = VirtualTime(scale=0.05, start_seconds=20, stop_seconds=20)
 
 # Wall seconds. A function that was killed leaves its messages hidden; twelve minutes of that are no test.
 VISIBILITY_SECONDS = 5
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 180
 
 
 @pytest.fixture(scope="session")

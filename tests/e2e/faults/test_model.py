@@ -5,7 +5,8 @@ import pytest
 from tests.e2e.faults.conftest import Scene
 from tests.stack import runs
 
-pytestmark = pytest.mark.timeout(300)
+# The first test of the stack waits for its apply too.
+pytestmark = pytest.mark.timeout(600)
 
 
 def ended(scene: Scene, execution: dict[str, object]) -> tuple[object, object]:

@@ -7,7 +7,8 @@ import pytest
 from tests.e2e.faults.conftest import Scene
 from tests.stack import invariants
 
-pytestmark = pytest.mark.timeout(300)
+# The first test of the stack waits for its apply too.
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize(

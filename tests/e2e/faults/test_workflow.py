@@ -9,7 +9,8 @@ from tests.e2e.faults.conftest import Scene
 from tests.stack import invariants
 from tests.stack.local_stack import Model
 
-pytestmark = pytest.mark.timeout(300)
+# The first test of the stack waits for its apply too.
+pytestmark = pytest.mark.timeout(600)
 
 STATES = [
     "Take the lease",
