@@ -7,7 +7,7 @@ import pytest
 
 from tests.emulator.model import ModelSettings
 from tests.simulation import deployment
-from tests.simulation.invariants import messages
+from tests.simulation.invariants import final_objects, messages
 from tests.simulation.pictures import BROKEN, PICTURES
 from tests.simulation.states import StateError
 from tests.simulation.world import Fault, World
@@ -93,6 +93,21 @@ def test_a_fault_lasts_until_it_is_taken_away() -> None:
         world.settle()
         assert world.images.waiting() == set()
         assert world.violations() == []
+
+
+@pytest.mark.xfail(reason="a redelivery cannot tell a claim that never got its image from one whose image was fetched")
+@pytest.mark.parametrize("versioned", [True, False])
+def test_no_result_stays_of_an_image_that_its_owner_deleted_before_it_was_copied(versioned: bool) -> None:
+    with World(versioned=versioned) as world:
+        upload = world.upload("a.png", PICTURES[0])
+        world.set_faults(Fault("s3", "CopyObject", "InternalError", 500))
+        world.start_run()
+        world.advance(130)
+        assert set(final_objects()) == {"processed/a.png.json"}
+        world.set_faults()
+        world.delete(upload)
+        world.settle()
+        assert set(final_objects()) == set()
 
 
 def test_lost_images_and_overwritten_results_are_seen() -> None:
