@@ -24,12 +24,12 @@ PREFIX ?=
 DRY_RUN ?=
 NAME ?= custom-labels-batch
 
-.PHONY: help setup demo test lint format package lock clean status redrive backfill aws-plan aws-apply aws-destroy
+.PHONY: help setup demo test lint format package release lock clean status redrive backfill aws-plan aws-apply aws-destroy
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok ## The pinned tools, into .venv (the other targets do it)
+setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
 
 $(VENV)/python.ok:
 	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) on PATH; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
@@ -48,6 +48,11 @@ $(VENV)/ministack.ok: $(VENV)/python.ok tests/stack/requirements.txt
 		if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
 	done; set -x; $$candidate -m venv $(VENV)/ministack
 	$(VENV)/ministack/bin/python $(PIP_INSTALL) tests/stack/requirements.txt
+	touch $@
+
+$(VENV)/checkov.ok: $(VENV)/python.ok tests/checkov/requirements.txt
+	$(PYTHON) -m venv $(VENV)/checkov
+	$(VENV)/checkov/bin/python $(PIP_INSTALL) tests/checkov/requirements.txt
 	touch $@
 
 $(VENV)/asl.ok: tests/asl/package.json tests/asl/package-lock.json
@@ -77,11 +82,12 @@ define need_terraform
 @command -v $(TERRAFORM) >/dev/null || { echo "error: no $(TERRAFORM) on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
 endef
 
-lint: $(VENV)/tools.ok ## ruff and terraform fmt
+lint: $(VENV)/tools.ok $(VENV)/checkov.ok ## ruff, terraform fmt and checkov
 	$(need_terraform)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(TERRAFORM) fmt -check -recursive terraform
+	$(VENV)/checkov/bin/checkov --config-file terraform/.checkov.yaml
 
 format: $(VENV)/tools.ok ## Rewrites the sources as lint wants them
 	$(PY) -m ruff check --fix .
@@ -94,11 +100,15 @@ build/packages.ok: $(VENV)/tools.ok $(LAMBDA_SOURCES)
 	$(PY) lambdas/build.py --output build
 	touch $@
 
+release: $(VENV)/tools.ok ## The zips with checksums and provenance, into build/release/: same commit, same bytes
+	$(PY) lambdas/release.py --output build/release
+
 lock: $(VENV)/python.ok ## Writes the requirements.txt files anew from requirements.in, with hashes
 	$(PY) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	cd tests && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
 	cd tests/stack && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
+	cd tests/checkov && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
 	cd lambdas && $(COMPILE) --python-version 3.13 --python-platform aarch64-manylinux2014 $(RUNTIME_HAS:%=--no-emit-package %) \
 		requirements.in --output-file requirements.txt
 

@@ -1,0 +1,75 @@
+"""A release is checked with sha256sum, says what it was built from, and is the same bytes from the same commit."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import release
+from tests.stack.local_stack import REPOSITORY
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("release")
+    (folder / "left over").write_text("from a release before")
+    command = [sys.executable, str(REPOSITORY / "lambdas" / "release.py"), "--output", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+def test_the_checksums_cover_everything_and_sha256sum_accepts_them(released: Path) -> None:
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=released, check=True, capture_output=True, text=True)
+    checked = {line.removesuffix(": OK") for line in done.stdout.splitlines()}
+    assert checked == {path.name for path in released.iterdir()} - {"SHA256SUMS"}
+    assert "left over" not in checked
+
+
+def test_the_zips_are_those_of_make_package(released: Path) -> None:
+    zips = sorted(path.name for path in released.glob("*.zip"))
+    assert len(zips) >= 8
+    for name in zips:
+        assert (released / name).read_bytes() == (REPOSITORY / "build" / name).read_bytes()
+
+
+def test_the_provenance_says_what_the_zips_are_and_what_went_in(released: Path) -> None:
+    told = json.loads((released / "provenance.json").read_text())
+    head, is_clean = release.commit(REPOSITORY)
+    assert (told["commit"], told["tree_clean"]) == (head, is_clean)
+    assert (told["python_version"], told["platform"]) == ("3.13", "manylinux2014_aarch64")
+    assert f'version = "{told["version"]}"' in (REPOSITORY / "pyproject.toml").read_text()
+    assert {name: digest["sha256"] for name, digest in told["zips"].items()} == {
+        path.name: release.digest(path) for path in released.glob("*.zip")
+    }
+    requirements = (REPOSITORY / "lambdas" / "requirements.txt").read_text()
+    assert [f"{each['name']}=={each['version']}" for each in told["dependencies"]] == [
+        line.split()[0] for line in requirements.splitlines() if "==" in line
+    ]
+    assert sum(len(each["hashes"]) for each in told["dependencies"]) == requirements.count("--hash=")
+    assert all(each["hashes"] for each in told["dependencies"])
+
+
+def test_the_same_sources_give_the_same_release(released: Path, tmp_path: Path) -> None:
+    release.release(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        path.name: path.read_bytes() for path in released.iterdir()
+    }
+
+
+def test_a_tree_that_is_no_commits_is_told(tmp_path: Path) -> None:
+    assert release.commit(tmp_path) == (None, None)
+    git(tmp_path, "init")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-m", "a")
+    head, is_clean = release.commit(tmp_path)
+    assert (len(head or ""), is_clean) == (40, True)
+    (tmp_path / "a").write_text("2")
+    assert release.commit(tmp_path) == (head, False)
