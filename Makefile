@@ -24,7 +24,7 @@ PREFIX ?=
 DRY_RUN ?=
 NAME ?= custom-labels-batch
 
-.PHONY: help setup demo test lint format package release lock clean status redrive backfill aws-plan aws-apply aws-destroy
+.PHONY: help setup demo test lint format docs package release lock clean status redrive backfill aws-plan aws-apply aws-destroy
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,17 +82,21 @@ define need_terraform
 @command -v $(TERRAFORM) >/dev/null || { echo "error: no $(TERRAFORM) on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
 endef
 
-lint: $(VENV)/tools.ok $(VENV)/checkov.ok ## ruff, terraform fmt and checkov
+lint: $(VENV)/tools.ok $(VENV)/checkov.ok ## ruff, terraform fmt, checkov, and whether the READMEs' tables are current
 	$(need_terraform)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(TERRAFORM) fmt -check -recursive terraform
+	$(PY) -m tools.docs --check
 	$(VENV)/checkov/bin/checkov --config-file terraform/.checkov.yaml
 
 format: $(VENV)/tools.ok ## Rewrites the sources as lint wants them
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 	$(TERRAFORM) fmt -recursive terraform
+
+docs: $(VENV)/tools.ok ## Writes the tables of inputs and outputs into the READMEs under terraform/
+	$(PY) -m tools.docs
 
 package: build/packages.ok ## The Lambda zips, into build/
 
