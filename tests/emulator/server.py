@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import threading
 import time
@@ -26,6 +27,9 @@ from tests.emulator.service import Service
 LOG = logging.getLogger(__name__)
 
 TARGET_PREFIX = "RekognitionService."
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html
+SIGNER = re.compile(r"Credential=([^/,]+)/")
 
 HOST = "127.0.0.1"
 """The only address served: the control API is for this machine."""
@@ -84,7 +88,9 @@ class Application:
             target = request.headers.get("X-Amz-Target", "")
             if request.method != "POST" or request.path != "/" or not target.startswith(TARGET_PREFIX):
                 raise ServiceError("UnknownOperationException", "Not an operation of Rekognition.")
-            answer = self._service.call(target.removeprefix(TARGET_PREFIX), request.get_data(), wait=time.sleep)
+            signer = SIGNER.search(request.headers.get("Authorization", ""))
+            operation, signed_with = target.removeprefix(TARGET_PREFIX), signer[1] if signer else None
+            answer = self._service.call(operation, request.get_data(), time.sleep, signed_with)
             body = encode_answer(answer)
             status = 200
         except ServiceError as error:

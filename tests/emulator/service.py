@@ -88,7 +88,13 @@ class Service:
                 project_arn, project_version_arn, settings, self.clock, created_at=datetime.now(UTC)
             )
 
-    def call(self, operation: str, body: bytes, wait: Callable[[float], object] | None = None) -> dict[str, Any]:
+    def call(
+        self,
+        operation: str,
+        body: bytes,
+        wait: Callable[[float], object] | None = None,
+        access_key_id: str | None = None,
+    ) -> dict[str, Any]:
         """Answer one request, given its JSON body; ``ServiceError`` as AWS documents, and nothing else.
 
         An answer that the service model forbids is a defect of the emulator: InternalServerError, and a
@@ -97,6 +103,8 @@ class Service:
         A fault's delay is left to ``wait``, which is given its wall seconds after the call took effect and was
         recorded, and before it is answered: over HTTP it sleeps. Without one, as in a simulation in this process, a
         delay is ignored; one that raises its client's time-out instead makes the answer as lost as it would be.
+
+        ``access_key_id`` is who signed the request, for the log: nothing is refused for it.
         """
         parameters: dict[str, Any] = {}
         outcome = "OK"
@@ -114,7 +122,7 @@ class Service:
             LOG.exception("DEFECT OF THE EMULATOR in %s", operation)
             raise ServiceError(outcome, f"The emulator failed: {error}") from error
         finally:
-            self._record(operation, parameters, outcome, fault)
+            self._record(operation, parameters, outcome, fault, access_key_id)
             if fault and fault.fault.delay_wall_seconds and wait:
                 wait(fault.fault.delay_wall_seconds)
 
@@ -206,7 +214,14 @@ class Service:
             arns = [model.project_version_arn for model in self._models_of(operation, parameters)]
             return self._faults.take(operation, arns, key)
 
-    def _record(self, operation: str, parameters: dict[str, Any], outcome: str, fault: AddedFault | None) -> None:
+    def _record(
+        self,
+        operation: str,
+        parameters: dict[str, Any],
+        outcome: str,
+        fault: AddedFault | None,
+        access_key_id: str | None,
+    ) -> None:
         shown = dict(parameters)
         image = shown.get("Image")
         if isinstance(image, dict) and "Bytes" in image:
@@ -219,6 +234,8 @@ class Service:
         }
         if fault is not None:
             entry["fault"] = fault.id
+        if access_key_id is not None:
+            entry["access_key_id"] = access_key_id
         with self._lock:
             self._requests.append(entry)
             for model in self._models_of(operation, parameters):

@@ -70,8 +70,13 @@ class LocalStack:
         model: Model | None = None,
         *,
         enforces_iam: bool = False,
+        records_calls: bool = False,
     ) -> None:
-        """`enforces_iam`: roles and resource policies are checked, over TLS since the policies deny plain HTTP."""
+        """Name the stack; nothing is started yet.
+
+        `enforces_iam`: roles and resource policies are checked, over TLS since the policies deny plain HTTP.
+        `records_calls`: what each apply made is kept for `record`, which takes a second each time.
+        """
         self.name = name
         self.enforces_iam = enforces_iam
         self.time = time or VirtualTime()
@@ -80,6 +85,8 @@ class LocalStack:
         self.endpoint = ""
         self.emulator_url = ""
         self._wait_scale = self.time.scale
+        self._records_calls = records_calls
+        self._applied: list[list[dict[str, Any]]] = []
         self._servers: list[Server] = []
         self._folder = Path()
 
@@ -153,6 +160,20 @@ class LocalStack:
         self.terraform.init()
         self.terraform.apply()
         self.outputs = self.terraform.outputs()
+        if self._records_calls:
+            self._applied.append(self.terraform.resources())
+
+    def record(self) -> dict[str, Any]:
+        """Return every call that a function's role made so far, and the resources of each apply, policies and all."""
+        record = self._tell("GET", f"{self.endpoint}/_calls")
+        roles, calls = record["roles_of_access_keys"], {json.dumps(call): call for call in record["calls"]}
+        for request in self.emulator("requests"):
+            # The test's own requests are root's.
+            if role := roles.get(request.get("access_key_id")):
+                named = {"operation": request["operation"], "parameters": request["parameters"]}
+                call = {"role": role, "service": "rekognition", **named}
+                calls[json.dumps(call)] = call
+        return {"name": self.name, "calls": list(calls.values()), "applied": self._applied}
 
     def sdk_settings(self) -> dict[str, str]:
         """Return the SDK's standard settings for a program that is to work on this stack."""

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 from xml.sax.saxutils import escape
 
+import call_record
 import distributed_map
 import service_faults
 from ministack import app
@@ -219,4 +220,5 @@ if __name__ == "__main__":
     keep_alarm_fields()
     distributed_map.install(stepfunctions, s3, expect)
     inject_faults()
+    call_record.install(app, iam_actions, sts, service_faults.service_and_operation)
     app.main()

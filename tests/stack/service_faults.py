@@ -24,6 +24,7 @@ PATH = "/_faults"
 # A worker names its process in each request, so that a rule can mean, and kill, the very one that called.
 WORKER_HEADER = "X-Stack-Worker"
 ROOT = "root"
+LAMBDA_ROUTES = "lambda's faults"
 KILL_SECONDS = 5
 
 # HTTP statuses of errors that are not 400, which is what JSON services answer by default.
@@ -168,12 +169,33 @@ def s3_operation(method: str, path: str, headers: dict[str, str], query: dict[st
     return f"{method}:{'Object' if is_object else 'Bucket'}:{','.join(sorted(query))}"
 
 
+def service_and_operation(
+    app: ModuleType,
+    iam_actions: ModuleType,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query: dict[str, Any],
+) -> tuple[str, str]:
+    """Return MiniStack's name of the service that a request is for, and the operation's as the SDK has it."""
+    service = app.detect_service(method, path, headers, app._routing_params(method, path, headers, body, query))
+    if service == "s3":
+        return service, s3_operation(method, path, headers, query)
+    operation = (
+        iam_actions._action_from_target(headers)
+        or iam_actions._action_from_query(query, body, headers.get("content-type", ""))
+        or iam_actions._match_rest_action(LAMBDA_ROUTES if service == "lambda" else service, method, path)
+    )
+    return service, operation or ""
+
+
 def install(app: ModuleType, iam_actions: ModuleType, lambda_runtime: ModuleType, sts: ModuleType) -> None:
     """Let rules decide about the requests that pass MiniStack's `app`."""
     rules = Rules()
     carry_out: Callable[..., Awaitable[Answer]] = app._dispatch_service_request
     # A name that no service has: under its own, MiniStack would check permissions by these routes.
-    iam_actions._BOTOCORE_SERVICE_MAP["lambda's faults"] = ["lambda"]
+    iam_actions._BOTOCORE_SERVICE_MAP[LAMBDA_ROUTES] = ["lambda"]
 
     def workers() -> list[tuple[str, Popen[str]]]:
         with lambda_runtime._lock:
@@ -184,22 +206,12 @@ def install(app: ModuleType, iam_actions: ModuleType, lambda_runtime: ModuleType
         return [worker for worker in workers() if str(worker[1].pid) == headers.get(WORKER_HEADER.lower())]
 
     def called(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Call:
-        parameters = app._routing_params(method, path, headers, body, query)
-        service = app.detect_service(method, path, headers, parameters)
-        resource = unquote(path).lstrip("/")
-        if service == "s3":
-            operation = s3_operation(method, path, headers, query)
-            resource += "\n" + unquote(headers.get("x-amz-copy-source", ""))
-        else:
-            operation = (
-                iam_actions._action_from_target(headers)
-                or iam_actions._action_from_query(query, body, headers.get("content-type", ""))
-                or iam_actions._match_rest_action("lambda's faults" if service == "lambda" else service, method, path)
-            )
-            resource += "\n" + body.decode(errors="replace")
+        service, operation = service_and_operation(app, iam_actions, method, path, headers, body, query)
+        resource = unquote(path).lstrip("/") + "\n"
+        resource += unquote(headers.get("x-amz-copy-source", "")) if service == "s3" else body.decode(errors="replace")
         session = sts._sessions.get(app.extract_access_key_id(headers, query), {}).get("Arn", "")
         caller = " ".join([*(name for name, _ in calling_workers(headers)), session]).strip()
-        return Call(service, operation or "", resource, caller or ROOT)
+        return Call(service, operation, resource, caller or ROOT)
 
     def refusal(rule: Rule, headers: dict[str, str], request_id: str) -> Answer:
         code = rule.error or "InternalError"

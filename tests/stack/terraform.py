@@ -62,7 +62,7 @@ class Terraform:
         self, folder: Path, variables: dict[str, str] | None = None, extra: dict[str, str] | None = None
     ) -> None:
         """`extra` is added to the environment."""
-        self._folder = folder
+        self.folder = folder
         self._extra = extra or {}
         self.variables: dict[str, object] = dict(variables or {})
 
@@ -83,14 +83,28 @@ class Terraform:
         """Return the values of the outputs."""
         return {name: output["value"] for name, output in json.loads(self.run("output", "-json")).items()}
 
+    def resources(self) -> list[dict[str, Any]]:
+        """Return what was applied: each resource with its `address`, `type` and `values`."""
+        found: list[dict[str, Any]] = []
+        # There are no values when nothing is there.
+        modules = [json.loads(self.run("show", "-json")).get("values", {}).get("root_module", {})]
+        for module in modules:
+            modules += module.get("child_modules", [])
+            managed = [resource for resource in module.get("resources", []) if resource["mode"] == "managed"]
+            found += [{name: resource[name] for name in ("address", "type", "values")} for resource in managed]
+        return found
+
+    def plan(self) -> dict[str, Any]:
+        """Plan and return the plan."""
+        plan = self.folder / "again.tfplan"
+        self.run("plan", f"-out={plan}", *self._arguments())
+        return json.loads(self.run("show", "-json", str(plan)))
+
     def planned_changes(self) -> list[str]:
         """Return the addresses that a plan would change, with what it would do to them."""
-        plan = self._folder / "again.tfplan"
-        self.run("plan", f"-out={plan}", *self._arguments())
-        shown = json.loads(self.run("show", "-json", str(plan)))
         return [
             f"{change['address']}: {'/'.join(change['change']['actions'])}"
-            for change in shown.get("resource_changes", [])
+            for change in self.plan().get("resource_changes", [])
             if change["change"]["actions"] not in (["no-op"], ["read"])
         ]
 
@@ -101,12 +115,12 @@ class Terraform:
         """Run one command and return what it printed; TerraformError with its errors when it failed."""
         done = subprocess.run(
             [binary(), arguments[0], "-no-color", *arguments[1:]],
-            cwd=self._folder,
+            cwd=self.folder,
             env=environment() | self._extra,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise TerraformError(f"terraform {arguments[0]} failed in {self._folder}:\n{done.stderr or done.stdout}")
+            raise TerraformError(f"terraform {arguments[0]} failed in {self.folder}:\n{done.stderr or done.stdout}")
         return done.stdout
