@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.permissions import record
 from tests.stack import invariants
 from tests.stack.invariants import Uploaded
 from tests.stack.local_stack import LocalStack, VirtualTime
@@ -15,9 +16,10 @@ TIME = VirtualTime(scale=0.05, start_seconds=60, stop_seconds=30)
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack("e2e", TIME, enforces_iam=True) as local:
+    with LocalStack("e2e", TIME, enforces_iam=True, records_calls=True) as local:
         local.apply()
         yield local
+        record.keep(local)
 
 
 class Ledger:

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.conftest import Ledger
+from tests.permissions import record
 from tests.stack import invariants, runs
 from tests.stack.invariants import Uploaded
 from tests.stack.local_stack import REPOSITORY, LocalStack, Model, VirtualTime
@@ -32,12 +33,13 @@ PATIENCE_SECONDS = 180
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack("faults", TIME, enforces_iam=True) as local:
+    with LocalStack("faults", TIME, enforces_iam=True, records_calls=True) as local:
         local.apply()
         local.client("sqs").set_queue_attributes(
             QueueUrl=local.outputs["queue_url"], Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)}
         )
         yield local
+        record.keep(local)
 
 
 @pytest.fixture(scope="session")

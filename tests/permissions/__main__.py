@@ -1,0 +1,38 @@
+"""Checks the records of the end-to-end tests; exit code 1 when a permission is missing or too much."""
+
+import sys
+
+from tests.permissions import check, record, review
+from tests.permissions.definitions import UnknownDefinitionError
+from tests.permissions.needs import UnknownCallError
+
+# A check over half of what the tests do would call the other half's permissions too much.
+STACKS = ("e2e", "faults")
+
+
+def main() -> int:
+    """Print what was found."""
+    evidence = check.Evidence()
+    records = [record.read(path) for path in sorted(record.FOLDER.glob("*.json"))]
+    if missing := [stack for stack in STACKS if stack not in {each["name"] for each in records}]:
+        print(f"error: no record of {', '.join(missing)}: run all of tests/e2e first (make test)", file=sys.stderr)
+        return 1
+    for each in records:
+        try:
+            evidence.add(each)
+        except (UnknownCallError, UnknownDefinitionError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    found = check.findings(evidence, check.EXCUSES, check.match)
+    for subject, document in evidence.documents:
+        found += [*review.lint(subject, document), *review.open_grants(subject, document)]
+    if found:
+        print("Permissions that are missing, too much or unsound:", *found, sep="\n  ", file=sys.stderr)
+        return 1
+    print("Least privilege: every call was allowed, and everything that is allowed was asked for.")
+    print(*check.summary(evidence), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

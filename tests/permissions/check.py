@@ -1,0 +1,174 @@
+"""Every call is allowed, and every action and resource of every statement is there for a call."""
+
+import json
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.permissions import needs, policies
+from tests.permissions.definitions import Applied
+from tests.permissions.needs import Need, Place
+from tests.permissions.policies import Grant
+from tests.stack.local_stack import ACCOUNT, MINISTACK_PYTHON, REGION
+
+Json = Any
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Excuse:
+    """An action that is allowed and that no test can show to be asked for."""
+
+    subject: str
+    sid: str
+    actions: tuple[str, ...]
+    why: str
+    page: str
+
+
+# Only what the local stack cannot show and no definition implies. An entry that is no longer in a policy, or whose
+# action was asked for after all, fails the check.
+EXCUSES = (
+    Excuse(
+        "analyze-image",
+        "TellMissingFromForbidden",
+        ("s3:ListBucket",),
+        "without it AWS answers 403 instead of 404 for an object that is not there; the local stack answers 404",
+        "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html",
+    ),
+    Excuse(
+        "analyze-image",
+        "TellMissingVersionsFromForbidden",
+        ("s3:ListBucketVersions",),
+        "the same for a version that is not there",
+        "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html",
+    ),
+    Excuse(
+        "analyze-image",
+        "TakeImages",
+        ("s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging"),
+        "an event names no version when its bucket has no versioning; that of the end-to-end tests has it",
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html",
+    ),
+    Excuse(
+        "analyze-image",
+        "KeepResults",
+        ("s3:AbortMultipartUpload",),
+        "ends a copy in parts that failed; only an object of more than 5 GB is copied so",
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html",
+    ),
+)
+
+
+def place_of(record: Json) -> Place:
+    """Return where the stack of a record lies."""
+    return Place(record["name"], REGION, ACCOUNT)
+
+
+@dataclass
+class Evidence:
+    """What was asked for and what is allowed, of all stacks; subjects of the same name are the same role."""
+
+    # Each stack's own, for names and ARNs differ.
+    needs: list[list[Need]] = field(default_factory=list)
+    grants: list[list[Grant]] = field(default_factory=list)
+    # Every policy with its subject.
+    documents: list[tuple[str, Json]] = field(default_factory=list)
+
+    def add(self, record: Json) -> None:
+        """Add a stack's record. UnknownCallError, UnknownDefinitionError."""
+        place = place_of(record)
+        asked: dict[Need, None] = {}
+        allowed: dict[Grant, None] = {}
+        applies = [Applied(resources, place) for resources in record["applied"]]
+        hash_keys = {name: key for applied in applies for name, key in applied.hash_keys().items()}
+        asked.update(dict.fromkeys(needs.of_calls(record["calls"], place, hash_keys)))
+        # A later apply may name another model: what was allowed by one of the applies was allowed.
+        for applied in applies:
+            asked.update(dict.fromkeys(applied.needs()))
+            for subject, document in policies.documents(applied):
+                self.documents.append((subject, document))
+                allowed.update(dict.fromkeys(policies.grants(subject, document)))
+        self.needs.append(list(asked))
+        self.grants.append(list(allowed))
+
+
+def findings(
+    evidence: Evidence, excuses: Iterable[Excuse], match: Callable[[list[Grant], list[Need]], set[Pair]]
+) -> list[str]:
+    """Return what is missing and what is too much, each named; `match` pairs grants with the needs they are about."""
+    found: dict[str, None] = {}
+    used_actions: set[tuple[str, str, str]] = set()
+    used_resources: set[tuple[str, str, int]] = set()
+    for asked, allowed in zip(evidence.needs, evidence.grants, strict=True):
+        about: dict[int, list[Grant]] = defaultdict(list)
+        for grant, need in match(allowed, asked):
+            about[need].append(allowed[grant])
+        for number, need in enumerate(asked):
+            denied = [grant for grant in about[number] if grant.effect == "Deny"]
+            allowing = [grant for grant in about[number] if grant.effect == "Allow"]
+            if denied or not allowing:
+                reason = f"statement {denied[0].sid} denies it" if denied else "no statement allows it"
+                found[f"{need.subject}: {need.because} asks for {need.action} on {_pattern(need)}, and {reason}"] = None
+            # What two statements allow is neither's reason to be there, unless it is one action twice in one statement.
+            if len({(grant.sid, grant.action) for grant in allowing}) == 1:
+                used_actions.add((need.subject, allowing[0].sid, allowing[0].action))
+                used_resources |= {(need.subject, grant.sid, grant.number) for grant in allowing}
+    excused = {(excuse.subject, excuse.sid, action) for excuse in excuses for action in excuse.actions}
+    every = {grant: None for allowed in evidence.grants for grant in allowed if grant.effect == "Allow"}
+    for grant in every:
+        action = (grant.subject, grant.sid, grant.action)
+        if action not in used_actions | excused:
+            found[f"{grant.subject}: statement {grant.sid} allows {grant.action}, which nothing asked for"] = None
+        of_statement = {one[2] for one in _actions(every) if one[:2] == action[:2]}
+        all_excused = all((grant.subject, grant.sid, name) in excused for name in of_statement)
+        if (grant.subject, grant.sid, grant.number) not in used_resources and not all_excused:
+            found[f"{grant.subject}: statement {grant.sid} names {grant.resource}, which nothing touched"] = None
+    for subject, sid, action in sorted(excused):
+        if (subject, sid, action) not in _actions(every):
+            found[f"the excuse for {action} in {sid} of {subject} is stale: no policy has it"] = None
+        elif (subject, sid, action) in used_actions:
+            found[f"the excuse for {action} in {sid} of {subject} is stale: it was asked for"] = None
+    return list(found)
+
+
+def _actions(grants: Iterable[Grant]) -> set[tuple[str, str, str]]:
+    return {(grant.subject, grant.sid, grant.action) for grant in grants}
+
+
+def _pattern(need: Need) -> str:
+    """One line for all objects of a folder."""
+    if need.action.startswith("s3:") and "/" in need.resource:
+        bucket, key = need.resource.split("/", 1)
+        return f"{bucket}/{key.split('/')[0]}/…" if "/" in key else f"{bucket}/{key}"
+    return need.resource
+
+
+def match(allowed: list[Grant], asked: list[Need]) -> set[Pair]:
+    """Pair grants with needs by MiniStack's evaluator, in one call of its interpreter."""
+    by_subject: dict[str, list[int]] = defaultdict(list)
+    for number, need in enumerate(asked):
+        by_subject[need.subject].append(number)
+    pairs = [(one, other) for one, grant in enumerate(allowed) for other in by_subject[grant.subject]]
+    where = {"account": ACCOUNT, "region": REGION}
+    question = {
+        "statements": [json.loads(grant.statement) for grant in allowed],
+        "needs": [asdict(need) | where for need in asked],
+        "pairs": pairs,
+    }
+    command = [str(MINISTACK_PYTHON), str(Path(__file__).with_name("evaluate_main.py"))]
+    done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=True)
+    return {pair for pair, is_match in zip(pairs, json.loads(done.stdout), strict=True) if is_match}
+
+
+def summary(evidence: Evidence) -> Iterator[str]:
+    """Yield a line for each subject: what was seen, and how much it has."""
+    for subject in sorted({grant.subject for stack in evidence.grants for grant in stack if grant.effect == "Allow"}):
+        asked = {need for stack in evidence.needs for need in stack if need.subject == subject}
+        grants = {grant for stack in evidence.grants for grant in stack if grant.subject == subject}
+        allowed = {grant.action for grant in grants if grant.effect == "Allow"}
+        actions = {need.action for need in asked}
+        yield f"  {subject:40} {len(actions):2} of {len(allowed):2} actions asked for, in {len(asked)} ways"

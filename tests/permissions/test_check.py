@@ -1,0 +1,143 @@
+"""The check finds each permission that is missing, and each that is too much: on a sample of a real record."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.permissions import check
+from tests.permissions.check import EXCUSES, Evidence, Excuse, findings
+from tests.permissions.needs import Need
+from tests.permissions.policies import Grant
+
+SAMPLE = json.loads(Path(__file__).with_name("sample.json").read_text())
+
+
+def evidence() -> Evidence:
+    found = Evidence()
+    for record in SAMPLE:
+        found.add(record)
+    return found
+
+
+def allowed() -> list[tuple[str, str, str]]:
+    """Every action of every statement: subject, Sid, action."""
+    grants = [grant for stack in evidence().grants for grant in stack if grant.effect == "Allow"]
+    return sorted({(grant.subject, grant.sid, grant.action) for grant in grants})
+
+
+# Of an excuse for a newer policy than the sample's nothing can be said here.
+SAMPLED = tuple(excuse for excuse in EXCUSES if (excuse.subject, excuse.sid, excuse.actions[0]) in allowed())
+
+
+@pytest.fixture(scope="session")
+def judged() -> Callable[[list[Grant], list[Need]], set[tuple[int, int]]]:
+    """The evaluator, asked once about all of the sample; what is not in the sample is about nothing in it."""
+    about: set[tuple[Grant, Need]] = set()
+    for stack, grants in zip(evidence().needs, evidence().grants, strict=True):
+        about |= {(grants[one], stack[other]) for one, other in check.match(grants, stack)}
+
+    def lookup(grants: list[Grant], needs: list[Need]) -> set[tuple[int, int]]:
+        numbers: dict[Need, int] = {need: number for number, need in enumerate(needs)}
+        ordered = {grant: number for number, grant in enumerate(grants)}
+        return {(ordered[grant], numbers[need]) for grant, need in about if grant in ordered and need in numbers}
+
+    return lookup
+
+
+def test_the_sample_has_every_role_and_nothing_missing_or_too_much(judged: Any) -> None:  # noqa: ANN401
+    assert findings(evidence(), SAMPLED, judged) == []
+    functions = {"analyze-image", "check-queue", "reconcile", "record-run", "start-model", "stop-model"}
+    machines = {"label-batch-states", "label-batch-schedule", "reconcile-states", "watchdog-schedule"}
+    assert functions | machines | {"toggle-trigger", "watchdog"} <= {subject for subject, _, _ in allowed()}
+
+
+@pytest.mark.parametrize(("subject", "sid", "action"), allowed(), ids=map("/".join, allowed()))
+def test_an_action_that_is_taken_away_is_missed_by_name(subject: str, sid: str, action: str, judged: Any) -> None:  # noqa: ANN401
+    lesser = evidence()
+    lesser.grants = [
+        [grant for grant in stack if (grant.subject, grant.sid, grant.action) != (subject, sid, action)]
+        for stack in lesser.grants
+    ]
+    found = findings(lesser, SAMPLED, judged)
+    assert [line for line in found if subject in line and action in line], found
+
+
+@pytest.mark.parametrize(("subject", "sid"), sorted({each[:2] for each in allowed()}))
+def test_an_action_and_a_resource_that_are_added_are_too_much_by_name(subject: str, sid: str, judged: Any) -> None:  # noqa: ANN401
+    for change in ({"action": "s3:DeleteBucket"}, {"resource": "arn:aws:s3:::someone-elses", "number": 99}):
+        greater = evidence()
+        for stack in greater.grants:
+            stack += [replace(grant, **change) for grant in stack if (grant.subject, grant.sid) == (subject, sid)][:1]
+        found = findings(greater, SAMPLED, judged)
+        if any((excuse.subject, excuse.sid) == (subject, sid) for excuse in SAMPLED) and "resource" in change:
+            continue
+        changed = change.get("action") or change["resource"]
+        assert [line for line in found if line.startswith(f"{subject}: statement {sid} ") and changed in line], found
+
+
+@pytest.mark.parametrize(
+    ("action", "context"),
+    [
+        ("dynamodb:UpdateItem", (("dynamodb:leadingkeys", ("another model",)),)),
+        (
+            "sqs:SendMessage",
+            (("aws:sourcearn", ("arn:aws:s3:::others",)), ("aws:sourceaccount", ("000000000000",))),
+        ),
+        ("sts:AssumeRole", (("aws:sourcearn", ("arn:aws:states:us-east-1:1:stateMachine:other",)),)),
+    ],
+)
+def test_conditions_are_judged(action: str, context: tuple[tuple[str, tuple[str, ...]], ...]) -> None:
+    """By the evaluator itself: the same call about another item, or for another source, is not allowed."""
+    mistaken = evidence()
+    mistaken.needs = [
+        [replace(need, context=context) if need.action == action and need.context else need for need in stack]
+        for stack in mistaken.needs
+    ]
+    found = findings(mistaken, SAMPLED, check.match)
+    assert [line for line in found if f"asks for {action}" in line and "no statement allows it" in line], found
+
+
+def test_what_a_statement_denies_is_not_allowed(judged: Any) -> None:  # noqa: ANN401
+    denying = evidence()
+    grant = next(grant for grant in denying.grants[0] if grant.action == "s3:PutObject" and grant.effect == "Allow")
+    denying.grants[0].append(replace(grant, effect="Deny", sid="Never"))
+    need = next(n for n in denying.needs[0] if (n.subject, n.action) == (grant.subject, grant.action))
+
+    def match(grants: list[Grant], needs: list[Need]) -> set[tuple[int, int]]:
+        denied = {(len(grants) - 1, needs.index(need))} if need in needs and grants[-1].sid == "Never" else set()
+        return judged(grants, needs) | denied
+
+    assert any(line.endswith("statement Never denies it") for line in findings(denying, SAMPLED, match))
+
+
+def test_two_statements_that_allow_the_same_are_one_too_many(judged: Any) -> None:  # noqa: ANN401
+    doubled = evidence()
+    grant = next(grant for grant in doubled.grants[0] if grant.action == "rekognition:StartProjectVersion")
+    again = replace(grant, sid="Again")
+    doubled.grants[0].append(again)
+
+    def match(grants: list[Grant], needs: list[Need]) -> set[tuple[int, int]]:
+        known = judged(grants, needs)
+        if again not in grants:
+            return known
+        return known | {(grants.index(again), need) for one, need in known if grants[one] == grant}
+
+    found = findings(doubled, SAMPLED, match)
+    assert "start-model: statement Again allows rekognition:StartProjectVersion, which nothing asked for" in found
+
+
+@pytest.mark.parametrize(
+    ("excuse", "reason"),
+    [
+        (Excuse("analyze-image", "KeepResults", ("s3:RestoreObject",), "", ""), "no policy has it"),
+        (Excuse("analyze-image", "KeepResults", ("s3:PutObject",), "", ""), "it was asked for"),
+    ],
+)
+def test_an_excuse_that_is_stale_is_named(excuse: Excuse, reason: str, judged: Any) -> None:  # noqa: ANN401
+    [found] = findings(evidence(), (*SAMPLED, excuse), judged)
+    assert found.startswith(f"the excuse for {excuse.actions[0]} in KeepResults of analyze-image is stale")
+    assert found.endswith(reason)
