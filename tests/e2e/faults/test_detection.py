@@ -125,6 +125,25 @@ def test_an_image_deleted_between_event_and_run_is_nobodys(scene: Scene) -> None
     assert scene.dead_letters() == []
 
 
+@pytest.mark.parametrize("place", ["processed", "failed"])
+def test_an_image_deleted_between_its_json_and_its_copy_leaves_no_json(scene: Scene, place: str) -> None:
+    gone = scene.upload(1, "gone")[0] if place == "processed" else scene.upload_bytes("gone.png", b"no picture")
+    scene.stack.add_fault(
+        service="s3", operation="PutObject", resource=f"/{place}/", caller="analyze-image", hang_seconds=4
+    )
+    arn = scene.start()
+    s3, outputs = scene.stack.client("s3"), scene.stack.outputs
+    written = {"Bucket": outputs["final_bucket_name"], "Prefix": f"{place}/{scene.name}/"}
+    scene.until(lambda: "Contents" in s3.list_objects_v2(**written), "no JSON was written")
+    s3.delete_object(Bucket=outputs["source_bucket_name"], Key=gone.key, VersionId=gone.version_id)
+    scene.ledger.uploads.remove(gone)
+    execution = scene.wait(arn)
+    assert execution["status"] == "SUCCEEDED"
+    assert scene.receipt(execution)["images"] == {"processed": 0, "failed": 0}
+    assert "Contents" not in s3.list_objects_v2(**written)
+    assert scene.dead_letters() == []
+
+
 def test_an_image_overwritten_between_event_and_run_gives_two_results(scene: Scene) -> None:
     uploads = [*scene.upload(1), *scene.upload(1)]
     assert uploads[0].key == uploads[1].key
