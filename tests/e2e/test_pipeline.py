@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.conftest import Ledger
-from tests.stack import invariants, pictures, runs
+from tests.stack import invariants, logs, pictures, runs
 from tests.stack.local_stack import LocalStack
 
 pytestmark = pytest.mark.timeout(300)
@@ -235,3 +235,15 @@ def test_an_analysis_that_gets_nothing_done_stops_the_model_before_the_run_fails
     assert states.index("Close the trigger") < states.index("Stop the model") < states.index("Run failed")
     assert runs.receipt(stack, execution)["error"]["code"] == "NoProgress"
     ledger.assert_invariants()
+
+
+def test_the_functions_logs_hold_no_image_and_no_secret(stack: LocalStack) -> None:
+    """Of everything that the tests before this one did."""
+    s3, bucket = stack.client("s3"), stack.outputs["final_bucket_name"]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [entry["Key"] for page in pages for entry in page["Contents"] if not entry["Key"].endswith(".json")]
+    images = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
+    lines = logs.lines_of_functions(stack.log("MiniStack"))
+    assert len(images) > 40
+    assert len(lines) > 100
+    assert logs.leaks(lines, images) == []
