@@ -24,10 +24,10 @@ PREFIX ?=
 DRY_RUN ?=
 NAME ?= custom-labels-batch
 
-.PHONY: help setup demo test lint format docs package release lock clean status redrive backfill aws-plan aws-apply aws-destroy
+.PHONY: help setup demo test lint format docs package release lock clean status redrive backfill aws-plan aws-apply aws-destroy aws-permissions
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
 
@@ -75,8 +75,10 @@ redrive: $(VENV)/tools.ok ## Puts the dead-letter queue's images of NAME=… bac
 backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message, below PREFIX=…, after a dry run and a question
 	PYTHONPATH=lambdas $(PY) -m tools.backfill --name '$(NAME)' --prefix '$(PREFIX)'
 
-test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end
+test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end, and each role's permissions over all of it
+	rm -rf build/permissions
 	$(PY) -m pytest -n 2 --dist loadgroup
+	$(PY) -m tests.permissions
 
 define need_terraform
 @command -v $(TERRAFORM) >/dev/null || { echo "error: no $(TERRAFORM) on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
@@ -126,6 +128,14 @@ aws-plan aws-apply aws-destroy: package
 	$(need_terraform)
 	$(TERRAFORM) -chdir=$(EXAMPLE) init -input=false
 	$(TERRAFORM) -chdir=$(EXAMPLE) $(@:aws-%=%) -input=$(if $(filter aws-plan,$@),false,true) -var 'project_arn=$(PROJECT_ARN)' -var 'project_version_arn=$(PROJECT_VERSION_ARN)' -var 'name=$(NAME)'
+
+aws-permissions: package $(VENV)/tools.ok ## The IAM policy for whoever applies and destroys, from a plan: build/aws-permissions.json
+	@test -n "$(PROJECT_ARN)" -a -n "$(PROJECT_VERSION_ARN)" || { echo "error: name the model: make $@ PROJECT_ARN=arn:aws:rekognition:… PROJECT_VERSION_ARN=arn:aws:rekognition:…" >&2; exit 1; }
+	$(need_terraform)
+	$(TERRAFORM) -chdir=$(EXAMPLE) init -input=false
+	$(TERRAFORM) -chdir=$(EXAMPLE) plan -input=false -out=permissions.tfplan -var 'project_arn=$(PROJECT_ARN)' -var 'project_version_arn=$(PROJECT_VERSION_ARN)' -var 'name=$(NAME)'
+	$(TERRAFORM) -chdir=$(EXAMPLE) show -json permissions.tfplan | $(PY) -m tools.aws_permissions > build/aws-permissions.json
+	@echo "The policy is in build/aws-permissions.json."
 
 aws-plan: ## What an apply to your AWS account would do (PROJECT_ARN=… PROJECT_VERSION_ARN=… [NAME=…])
 aws-apply: ## Applies to your AWS account, after asking

@@ -1,0 +1,297 @@
+"""Prints the IAM policy that a role needs to apply and destroy a plan, from `terraform show -json` of that plan.
+
+Usage: terraform show -json PLAN | python -m tools.aws_permissions [--name NAME]
+
+Each action is on the resources whose names begin with NAME, where AWS has a resource level. What the provider calls:
+its sources at 5.100, and https://docs.aws.amazon.com/service-authorization/latest/reference/.
+"""
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Json = Any
+
+# IAM's limit for a managed policy, white space not counted.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+MANAGED_POLICY_CHARACTERS_AT_MOST = 6144
+
+TAGS = ("ListTagsForResource", "TagResource", "UntagResource")
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Actions of one service on one kind of resource."""
+
+    service: str
+    # The resource's part of the ARN, {name} being the prefix; ANY where AWS has no resource level.
+    resource: str
+    names: tuple[str, ...]
+    # A condition's test, key and resource.
+    condition: tuple[str, str, str] | None = None
+
+
+def s3(*names: str) -> tuple[Actions, ...]:
+    """Actions on the buckets."""
+    return (Actions("s3", "{name}-*", names),)
+
+
+def on_functions(*names: str) -> tuple[Actions, ...]:
+    """Actions on the functions."""
+    return (Actions("lambda", "function:{name}-*", names),)
+
+
+def alarm(put: str) -> tuple[Actions, ...]:
+    """Actions of one kind of alarm; a description is of all."""
+    names = (put, "DeleteAlarms", *TAGS)
+    return (Actions("cloudwatch", "alarm:{name}-*", names), Actions("cloudwatch", ANY, ("DescribeAlarms",)))
+
+
+# A type that is here with nothing needs no permission.
+OF_TYPE: dict[str, tuple[Actions, ...]] = {
+    "aws_cloudwatch_composite_alarm": alarm("PutCompositeAlarm"),
+    "aws_cloudwatch_event_rule": (
+        Actions("events", "rule/{name}-*", ("DeleteRule", "DescribeRule", "PutRule", *TAGS)),
+    ),
+    "aws_cloudwatch_event_target": (
+        Actions("events", "rule/{name}-*", ("ListTargetsByRule", "PutTargets", "RemoveTargets")),
+    ),
+    "aws_cloudwatch_log_group": (
+        Actions(
+            "logs",
+            "log-group:/aws/*/{name}-*",
+            ("CreateLogGroup", "DeleteLogGroup", "DeleteRetentionPolicy", "PutRetentionPolicy", *TAGS),
+        ),
+        Actions("logs", ANY, ("DescribeLogGroups",)),
+    ),
+    "aws_cloudwatch_metric_alarm": alarm("PutMetricAlarm"),
+    "aws_dynamodb_table": (
+        Actions(
+            "dynamodb",
+            "table/{name}-*",
+            (
+                "CreateTable",
+                "DeleteTable",
+                "DescribeContinuousBackups",
+                "DescribeTable",
+                "DescribeTimeToLive",
+                "ListTagsOfResource",
+                "TagResource",
+                "UntagResource",
+                "UpdateTable",
+                "UpdateTimeToLive",
+            ),
+        ),
+    ),
+    "aws_iam_role": (
+        Actions(
+            "iam",
+            "role/{name}-*",
+            (
+                "CreateRole",
+                "DeleteRole",
+                "GetRole",
+                "ListAttachedRolePolicies",
+                "ListInstanceProfilesForRole",
+                "ListRolePolicies",
+                "TagRole",
+                "UntagRole",
+                "UpdateAssumeRolePolicy",
+                "UpdateRole",
+                "UpdateRoleDescription",
+            ),
+        ),
+    ),
+    "aws_iam_role_policy": (Actions("iam", "role/{name}-*", ("DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")),),
+    "aws_lambda_event_source_mapping": (
+        Actions("lambda", ANY, ("CreateEventSourceMapping",), ("ArnLike", "lambda:FunctionArn", "function:{name}-*")),
+        Actions(
+            "lambda",
+            "event-source-mapping:*",
+            (
+                "DeleteEventSourceMapping",
+                "GetEventSourceMapping",
+                "ListTags",
+                "TagResource",
+                "UntagResource",
+                "UpdateEventSourceMapping",
+            ),
+        ),
+    ),
+    "aws_lambda_function": (
+        *on_functions(
+            "CreateFunction",
+            "DeleteFunction",
+            "GetFunction",
+            "GetFunctionCodeSigningConfig",
+            "ListTags",
+            "ListVersionsByFunction",
+            "TagResource",
+            "UntagResource",
+            "UpdateFunctionCode",
+            "UpdateFunctionConfiguration",
+        ),
+        Actions("iam", "role/{name}-*", ("PassRole",)),
+    ),
+    "aws_lambda_function_event_invoke_config": on_functions(
+        "DeleteFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig", "PutFunctionEventInvokeConfig"
+    ),
+    "aws_lambda_invocation": on_functions("InvokeFunction"),
+    "aws_lambda_permission": on_functions("AddPermission", "GetPolicy", "RemovePermission"),
+    "aws_s3_bucket": s3(
+        "CreateBucket",
+        "DeleteBucket",
+        "GetAccelerateConfiguration",
+        "GetBucketAcl",
+        "GetBucketCORS",
+        "GetBucketLocation",
+        "GetBucketLogging",
+        "GetBucketObjectLockConfiguration",
+        "GetBucketPolicy",
+        "GetBucketRequestPayment",
+        "GetBucketTagging",
+        "GetBucketVersioning",
+        "GetBucketWebsite",
+        "GetEncryptionConfiguration",
+        "GetLifecycleConfiguration",
+        "GetReplicationConfiguration",
+        "ListBucket",
+        "PutBucketTagging",
+    ),
+    "aws_s3_bucket_notification": s3("GetBucketNotification", "PutBucketNotification"),
+    "aws_s3_bucket_ownership_controls": s3("GetBucketOwnershipControls", "PutBucketOwnershipControls"),
+    "aws_s3_bucket_policy": s3("DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy"),
+    "aws_s3_bucket_public_access_block": s3("GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock"),
+    "aws_s3_bucket_server_side_encryption_configuration": s3(
+        "GetEncryptionConfiguration", "PutEncryptionConfiguration"
+    ),
+    "aws_s3_bucket_versioning": s3("GetBucketVersioning", "PutBucketVersioning"),
+    "aws_scheduler_schedule": (
+        Actions(
+            "scheduler", "schedule/{name}-*", ("CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule")
+        ),
+        Actions("iam", "role/{name}-*", ("PassRole",)),
+    ),
+    "aws_scheduler_schedule_group": (
+        Actions(
+            "scheduler",
+            "schedule-group/{name}-*",
+            ("CreateScheduleGroup", "DeleteScheduleGroup", "GetScheduleGroup", *TAGS),
+        ),
+    ),
+    "aws_sfn_state_machine": (
+        Actions(
+            "states",
+            "stateMachine:{name}-*",
+            (
+                "CreateStateMachine",
+                "DeleteStateMachine",
+                "DescribeStateMachine",
+                "ListStateMachineVersions",
+                "UpdateStateMachine",
+                *TAGS,
+            ),
+        ),
+        Actions("states", ANY, ("ValidateStateMachineDefinition",)),
+        Actions("iam", "role/{name}-*", ("PassRole",)),
+    ),
+    "aws_sns_topic": (
+        Actions("sns", "{name}-*", ("CreateTopic", "DeleteTopic", "GetTopicAttributes", "SetTopicAttributes", *TAGS)),
+    ),
+    "aws_sqs_queue": (
+        Actions(
+            "sqs",
+            "{name}-*",
+            (
+                "CreateQueue",
+                "DeleteQueue",
+                "GetQueueAttributes",
+                "GetQueueUrl",
+                "ListQueueTags",
+                "SetQueueAttributes",
+                "TagQueue",
+                "UntagQueue",
+            ),
+        ),
+    ),
+    "terraform_data": (),
+}
+
+# Only when the bucket may be deleted with what is in it.
+FORCE_DESTROY = (
+    *s3("ListBucketVersions"),
+    Actions("s3", "{name}-*/*", ("DeleteObject", "DeleteObjectVersion")),
+)
+
+
+class UnknownTypeError(Exception):
+    """A plan has resources of which this tool does not know what they need; the message names their types."""
+
+
+def policy(resources: Iterable[Json], name: str, partition: str, region: str, account: str) -> Json:
+    """Return the policy for planned resources: each with its `type` and `values`. UnknownTypeError."""
+    resources = list(resources)
+    if unknown := {each["type"] for each in resources} - OF_TYPE.keys():
+        raise UnknownTypeError(f"tools/aws_permissions.py does not know {', '.join(sorted(unknown))}")
+    needed = [actions for each in resources for actions in OF_TYPE[each["type"]]]
+    if any(each["values"].get("force_destroy") for each in resources):
+        needed += FORCE_DESTROY
+
+    def arn(service: str, resource: str) -> str:
+        place = {"s3": ":", "iam": f":{account}"}.get(service, f"{region}:{account}")
+        return f"arn:{partition}:{service}:{place}:{resource.format(name=name)}"
+
+    grouped: dict[tuple[str, str, Any], set[str]] = defaultdict(set)
+    for actions in needed:
+        resource = ANY if actions.resource == ANY else arn(actions.service, actions.resource)
+        condition = actions.condition and (*actions.condition[:2], arn(actions.service, actions.condition[2]))
+        grouped[actions.service, resource, condition] |= {f"{actions.service}:{action}" for action in actions.names}
+    statements = []
+    for (_, resource, condition), names in sorted(grouped.items(), key=lambda group: (group[0][0], group[0][1])):
+        statement: Json = {"Effect": "Allow", "Action": sorted(names), "Resource": resource}
+        if condition:
+            statement["Condition"] = {condition[0]: {condition[1]: condition[2]}}
+        statements.append(statement)
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def planned(plan: Json) -> list[Json]:
+    """Return the resources of a plan, those that it would destroy too."""
+    return [
+        {"type": change["type"], "values": change["change"]["after"] or change["change"]["before"] or {}}
+        for change in plan.get("resource_changes", [])
+        if change["mode"] == "managed"
+    ]
+
+
+def main() -> int:
+    """Read a plan and print the policy."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--name", help="the prefix of all names; by default the plan's variable `name`")
+    arguments = parser.parse_args()
+    plan = json.load(sys.stdin)
+    variables = {name: variable.get("value") for name, variable in plan.get("variables", {}).items()}
+    name, model = arguments.name or variables.get("name"), variables.get("project_version_arn")
+    if not name or not model:
+        print("error: the plan has no variables `name` and `project_version_arn`: plan the example", file=sys.stderr)
+        return 1
+    _, partition, _, region, account, _ = model.split(":", 5)
+    try:
+        made = policy(planned(plan), name, partition, region, account)
+    except UnknownTypeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(made, indent=2))
+    size = len("".join(json.dumps(made).split()))
+    if size > MANAGED_POLICY_CHARACTERS_AT_MOST:
+        print(f"warning: {size} characters, where a managed policy may have 6144: split it in two", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
