@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+from check_queue.daily_cap import DailyCap
 from check_queue.logic import Backlog, Progress, Sample, is_blocked, is_drained, sample_closed, sample_draining
 from check_queue.queue import ImageQueue, kind_of
 from check_queue.queue_watch import QueueWatch
+from check_queue.start_gate import Gate
 from shared.dead_letters import DeadLetters
 from shared.errors import AnalysisBlocked, LeaseLost, NoProgress
 from shared.lease import Lease
+from shared.model_hours import ModelHours
 from shared.run_record import BatchCounts, RunRecords
-from tests.unit.conftest import Clock
+from tests.unit.conftest import MODEL_ARN, TABLE, Clock
 
 IMAGE = json.dumps({"Records": [{"eventSource": "aws:s3", "s3": {}}]})
 TEST_EVENT = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})
@@ -34,11 +37,37 @@ def queue(sqs: Any, queue_url: str, dead_letter_url: str) -> ImageQueue:  # noqa
     return ImageQueue(sqs, queue_url, DeadLetters(sqs, dead_letter_url))
 
 
+def make_watch(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    *,
+    longest_run: timedelta = timedelta(hours=24),
+    gate: Gate | None = None,
+    cap_hours: float | None = None,
+) -> QueueWatch:
+    return QueueWatch(
+        queue,
+        lease,
+        records,
+        longest_run=longest_run,
+        gate=gate or Gate(min_batch_size=1, max_wait_seconds=0),
+        cap=DailyCap(cap_hours, ModelHours(dynamodb, TABLE, MODEL_ARN)),
+        epoch=clock,
+    )
+
+
 @pytest.fixture
-def watch(queue: ImageQueue, lease: Lease, records: RunRecords) -> QueueWatch:
+def watch(queue: ImageQueue, lease: Lease, records: RunRecords, dynamodb: Any, clock: Clock) -> QueueWatch:  # noqa: ANN401
     lease.acquire("run-1")
     records.open("run-1")
-    return QueueWatch(queue, lease, records, longest_run=timedelta(hours=24))
+    return make_watch(queue, lease, records, dynamodb, clock)
+
+
+def draining(backlog: Backlog, progress: Progress, before: Sample | None, left: int = 3600, at: float = 0) -> Sample:
+    return sample_draining(backlog, progress, before, seconds_left=left, now_ms=int(at * 1000))
 
 
 def fill(sqs: Any, queue_url: str, *bodies: str) -> None:  # noqa: ANN401
@@ -232,7 +261,7 @@ def test_every_look_needs_the_lease(watch: QueueWatch) -> None:
 def test_a_queue_is_drained_when_seen_empty_over_a_minute() -> None:
     sample, waited = None, 0
     for _ in range(20):
-        sample = sample_draining(Backlog(0, 0, 0), Progress(5, 0), sample, 3600)
+        sample = draining(Backlog(0, 0, 0), Progress(5, 0), sample)
         if is_drained(sample):
             break
         waited += sample.wait_seconds
@@ -242,33 +271,33 @@ def test_a_queue_is_drained_when_seen_empty_over_a_minute() -> None:
 @pytest.mark.parametrize("backlog", [Backlog(1, 0, 0), Backlog(0, 1, 0), Backlog(0, 0, 1)])
 def test_any_message_begins_the_minute_again(backlog: Backlog) -> None:
     almost = Sample(total=0, images_done=5, empty_samples=3, wait_seconds=20)
-    assert sample_draining(backlog, Progress(5, 0), almost, 3600).empty_samples == 0
+    assert draining(backlog, Progress(5, 0), almost).empty_samples == 0
 
 
 @pytest.mark.parametrize(
     ("total", "watched", "left", "wait"),
     [
-        (1, 0, 9999, 15),
+        (1, 0, 9999, 5),
         (2_000, 0, 9999, 40),
         (1_000_000, 0, 9999, 60),
         (1_000_000, 12_000, 9999, 600),
         (1_000, 12_000, 9999, 20),
         (1_000_000, 864_000, 9999, 1800),
         (1_000_000, 864_000, 100, 100),
-        (1_000_000, 864_000, -5, 15),
+        (1_000_000, 864_000, -5, 5),
     ],
 )
 def test_the_wait_grows_with_the_work_left_and_the_time_watched(total: int, watched: int, left: int, wait: int) -> None:
     before = Sample(total=total, images_done=1, watched_seconds=watched)
-    assert sample_draining(Backlog(total, 0, 0), Progress(2, 0), before, left).wait_seconds == wait
+    assert draining(Backlog(total, 0, 0), Progress(2, 0), before, left).wait_seconds == wait
 
 
 def test_progress_is_an_image_that_ended_and_not_a_lower_count() -> None:
     before = Sample(total=10, images_done=5, idle_seconds=100, wait_seconds=15)
-    assert sample_draining(Backlog(10, 0, 0), Progress(6, 0), before, 3600).idle_seconds == 0
-    assert sample_draining(Backlog(9, 0, 0), Progress(5, 0), before, 3600).idle_seconds == 115
-    assert sample_draining(Backlog(10, 0, 0), Progress(5, 0), before, 3600).idle_seconds == 115
-    assert sample_closed(Backlog(0, 10, 0), Progress(5, 0), before).idle_seconds == 115
+    assert draining(Backlog(10, 0, 0), Progress(6, 0), before).idle_seconds == 0
+    assert draining(Backlog(9, 0, 0), Progress(5, 0), before).idle_seconds == 115
+    assert draining(Backlog(10, 0, 0), Progress(5, 0), before).idle_seconds == 115
+    assert sample_closed(Backlog(0, 10, 0), Progress(5, 0), before, now_ms=0).idle_seconds == 115
 
 
 def test_a_queue_that_does_not_move_ends_the_run_within_minutes(
@@ -304,14 +333,17 @@ def test_a_run_that_has_lasted_long_enough_is_out_of_time(
     queue: ImageQueue,
     lease: Lease,
     records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
     sqs: Any,  # noqa: ANN401
     queue_url: str,
 ) -> None:
     fill(sqs, queue_url, IMAGE)
     lease.acquire("run-1")
     records.open("run-1")
-    assert QueueWatch(queue, lease, records, timedelta(0)).draining("run-1", None)["verdict"] == "out_of_time"
-    assert QueueWatch(queue, lease, records, timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
+    parts = (queue, lease, records, dynamodb, clock)
+    assert make_watch(*parts, longest_run=timedelta(0)).draining("run-1", None)["verdict"] == "time_limit_reached"
+    assert make_watch(*parts, longest_run=timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
 
 
 def test_the_lease_lasts_through_the_wait_that_is_asked_for(
@@ -337,7 +369,8 @@ def test_refusals_of_the_whole_analysis_end_the_run_before_the_long_wait_for_pro
     fill(sqs, queue_url, IMAGE)
     before = Sample.from_workflow(watch.draining("run-1", None)["sample"])
     records.add_batch("run-1", BatchCounts(refused=3, refusal="ResourceNotReadyException: the model is STOPPED"))
-    before = Sample.from_workflow(watch.draining("run-1", before)["sample"])
+    for _ in range(5):
+        before = Sample.from_workflow(watch.draining("run-1", before)["sample"])
     with pytest.raises(AnalysisBlocked, match="for 30 s, and the analysis sends them back: ResourceNotReadyException"):
         watch.draining("run-1", before)
 
@@ -345,8 +378,8 @@ def test_refusals_of_the_whole_analysis_end_the_run_before_the_long_wait_for_pro
 def test_refusals_that_an_image_overcame_do_not_end_the_run() -> None:
     before = Sample(total=5, images_done=1, refused_before=0, idle_seconds=15, wait_seconds=15)
     progress = Progress(images_done=2, refused=3)
-    assert not is_blocked(sample_draining(Backlog(4, 0, 0), progress, before, 3600), progress)
-    still = sample_draining(Backlog(4, 0, 0), Progress(2, 3), Sample(total=4, images_done=2, refused_before=3), 3600)
+    assert not is_blocked(draining(Backlog(4, 0, 0), progress, before), progress)
+    still = draining(Backlog(4, 0, 0), Progress(2, 3), Sample(total=4, images_done=2, refused_before=3))
     assert not is_blocked(still, Progress(2, 3))
 
 

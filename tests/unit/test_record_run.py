@@ -12,14 +12,20 @@ from shared.failures import readable_error
 from shared.lease import Lease
 from shared.receipts import ModelTime, Outcome, Receipts, model_time
 from shared.run_record import BatchCounts, RunRecord, RunRecords
-from tests.unit.conftest import FINAL, MODEL_ARN, Clock
+from shared.throughput import ThroughputBook
+from tests.unit.conftest import FINAL, MODEL_ARN, TABLE, Clock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def book(lease: Lease, records: RunRecords, receipts: Receipts) -> RunBook:
-    return RunBook(lease, records, receipts)
+def throughput(dynamodb: Any) -> ThroughputBook:  # noqa: ANN401
+    return ThroughputBook(dynamodb, TABLE, MODEL_ARN, estimate=3)
+
+
+@pytest.fixture
+def book(lease: Lease, records: RunRecords, receipts: Receipts, throughput: ThroughputBook) -> RunBook:
+    return RunBook(lease, records, receipts, throughput)
 
 
 def stored_receipt(s3: Any, run_id: str) -> dict[str, Any]:  # noqa: ANN401
@@ -107,6 +113,10 @@ def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords,
         "images",
         "images_set_aside",
         "model",
+        "phases",
+        "calls_throttled",
+        "sizing",
+        "reason",
         "error",
     ]
     assert (receipt["schema"], receipt["run_id"], receipt["outcome"]) == ("1", "run-1", "completed")
