@@ -119,14 +119,14 @@ resource "aws_lambda_event_source_mapping" "analyze_image" {
 
   enabled = false
 
-  # Two batches at a time for each unit that the model may run: Lambda allows 2 at the least. Not reserved concurrency,
-  # for each invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
+  # Until the first run: each sets it to what its inference units are good for. Not reserved concurrency, for each
+  # invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
   scaling_config {
-    maximum_concurrency = max(2, 2 * (var.autoscaling_enabled ? var.max_inference_units : var.min_inference_units))
+    maximum_concurrency = 2
   }
 
   lifecycle {
-    # The workflow switches the trigger; an apply in the middle of a run must not.
-    ignore_changes = [enabled]
+    # The workflow switches the trigger and says how many batches it hands out; an apply in mid-run must not.
+    ignore_changes = [enabled, scaling_config]
   }
 }

@@ -50,6 +50,11 @@ module "check_queue" {
     LEASE_SECONDS         = tostring(var.lease_seconds)
     MAX_RUN_MINUTES       = tostring(var.max_run_minutes)
     QUEUE_URL             = module.intake.queue_url
+
+    MAX_MODEL_HOURS_PER_DAY = var.max_model_hours_per_day == null ? "" : tostring(var.max_model_hours_per_day)
+    MAX_WAIT_MINUTES        = tostring(var.max_wait_minutes)
+    MIN_BATCH_SIZE          = tostring(var.min_batch_size)
+    SCHEDULE_MINUTES        = local.schedule_minutes == null ? "" : tostring(local.schedule_minutes)
   })
 
   log_retention_days = var.log_retention_days

@@ -34,9 +34,10 @@ module "record_run" {
   policy_json  = data.aws_iam_policy_document.record_run.json
 
   environment = merge(local.environments["record_run"], {
-    FINAL_BUCKET_NAME       = module.final_bucket.name
-    INFERENCE_UNIT_HOUR_USD = tostring(var.inference_unit_hour_usd)
-    LEASE_SECONDS           = tostring(var.lease_seconds)
+    FINAL_BUCKET_NAME          = module.final_bucket.name
+    IMAGES_PER_SECOND_PER_UNIT = tostring(var.images_per_second_per_unit)
+    INFERENCE_UNIT_HOUR_USD    = tostring(var.inference_unit_hour_usd)
+    LEASE_SECONDS              = tostring(var.lease_seconds)
   })
 
   log_retention_days = var.log_retention_days

@@ -14,8 +14,8 @@ data "aws_iam_policy_document" "start_model" {
   }
 
   statement {
-    sid       = "ExtendLease"
-    actions   = ["dynamodb:UpdateItem"]
+    sid       = "ExtendLeaseAndReadThroughput"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     resources = [local.runs_table_arn]
 
     condition {
@@ -40,11 +40,13 @@ module "start_model" {
   policy_json  = data.aws_iam_policy_document.start_model.json
 
   environment = merge(local.environments["start_model"], {
-    AUTOSCALING_ENABLED = tostring(var.autoscaling_enabled)
-    LEASE_SECONDS       = tostring(var.lease_seconds)
-    MAX_INFERENCE_UNITS = tostring(var.max_inference_units)
-    MIN_INFERENCE_UNITS = tostring(var.min_inference_units)
-    PROJECT_ARN         = var.project_arn
+    AUTOSCALING_ENABLED        = tostring(var.autoscaling_enabled)
+    IMAGES_PER_SECOND_PER_UNIT = tostring(var.images_per_second_per_unit)
+    LEASE_SECONDS              = tostring(var.lease_seconds)
+    MAX_INFERENCE_UNITS        = tostring(var.max_inference_units)
+    MIN_INFERENCE_UNITS        = tostring(var.min_inference_units)
+    PROJECT_ARN                = var.project_arn
+    TARGET_DRAIN_MINUTES       = tostring(var.target_drain_minutes)
   })
 
   log_retention_days = var.log_retention_days

@@ -37,6 +37,10 @@ locals {
   package_files  = { for package in local.packages : package => "${local.package_dir}/${package}.zip" }
   function_names = { for package in local.packages : package => "${var.name}-${replace(package, "_", "-")}" }
 
+  # From one look of the schedule to the next; null where the expression does not tell, and where nothing is scheduled.
+  schedule_rate    = try(regex("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", var.schedule_expression), null)
+  schedule_minutes = var.schedule_enabled && local.schedule_rate != null ? tonumber(local.schedule_rate[0]) * { minute = 1, hour = 60, day = 1440 }[local.schedule_rate[1]] : null
+
   # Longer than the slowest batch: ten images, each with a few retries.
   analyze_image_timeout_seconds = 120
 

@@ -70,6 +70,30 @@ variable "max_inference_units" {
   }
 }
 
+variable "images_per_second_per_unit" {
+  description = "Images that one inference unit labels in a second. AWS publishes no figure, for it depends on the model: an estimate, until runs that were long enough have shown it."
+  type        = number
+  default     = 3
+  nullable    = false
+
+  validation {
+    condition     = var.images_per_second_per_unit >= 0.05 && var.images_per_second_per_unit <= 1000
+    error_message = "images_per_second_per_unit must be a number from 0.05 to 1000."
+  }
+}
+
+variable "target_drain_minutes" {
+  description = "Minutes in which a run should label what waits when it starts: it rents the fewest units that will do, from min_inference_units to max_inference_units."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.target_drain_minutes >= 1 && var.target_drain_minutes <= 20160
+    error_message = "target_drain_minutes must be a number from 1 to 20160, which is 14 days."
+  }
+}
+
 variable "autoscaling_enabled" {
   description = "true: Rekognition itself may scale up to max_inference_units while the model runs."
   type        = bool
@@ -126,6 +150,52 @@ variable "schedule_enabled" {
   type        = bool
   default     = true
   nullable    = false
+}
+
+variable "min_batch_size" {
+  description = "Images that are worth a start of the model at once; fewer wait for company, for max_wait_minutes at the most. 1: every image is."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.min_batch_size >= 1 && var.min_batch_size <= 1000000 && floor(var.min_batch_size) == var.min_batch_size
+    error_message = "min_batch_size must be a whole number from 1 to 1000000."
+  }
+}
+
+variable "max_wait_minutes" {
+  description = "Longest time in minutes that an image waits for company before a run starts the model for it, if min_batch_size is more than 1. Kept exactly with rate(...); with cron(...) and at(...) the time since the look before stands for the time to the next."
+  type        = number
+  default     = 240
+  nullable    = false
+
+  validation {
+    condition     = var.max_wait_minutes >= 1 && var.max_wait_minutes <= 10080
+    error_message = "max_wait_minutes must be a number from 1 to 10080, which is 7 days."
+  }
+
+  validation {
+    # An image may have come right after the last look, and the next one has to be in time.
+    condition     = var.min_batch_size == 1 || local.schedule_minutes == null ? true : var.max_wait_minutes >= 2 * local.schedule_minutes + 2
+    error_message = "max_wait_minutes must be at least twice the time between two looks of schedule_expression and 2 minutes more, or no image could wait for company: look more often, or set min_batch_size to 1."
+  }
+
+  validation {
+    condition     = var.min_batch_size == 1 || var.max_wait_minutes < var.image_age_alarm_hours * 60
+    error_message = "max_wait_minutes must be shorter than image_age_alarm_hours, or the alarm would go off for images that wait as they should."
+  }
+}
+
+variable "max_model_hours_per_day" {
+  description = "Hours that the model may run on a day (UTC), which cost at most that times max_inference_units times inference_unit_hour_usd; at the cap no run starts it, one that goes on ends in order, an alarm says so, and the images wait. null: no cap."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_model_hours_per_day == null ? true : var.max_model_hours_per_day >= 0.1 && var.max_model_hours_per_day <= 24
+    error_message = "max_model_hours_per_day must be null or a number from 0.1 to 24."
+  }
 }
 
 variable "max_run_minutes" {

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -137,7 +137,7 @@ class _Processor(BatchProcessor):
         """Process all messages; those that could not be kept are reported by the base class."""
         if self.at_once == 1:
             return super().process()
-        with ThreadPoolExecutor(self.at_once) as pool:
+        with futures.ThreadPoolExecutor(self.at_once) as pool:
             return list(pool.map(self._process_record, self.records))
 
 

@@ -1,9 +1,9 @@
 """Asks the model as fast as it can label, and hardly faster.
 
 Rekognition refuses what comes too fast, and a refused call is made in vain; what comes too slowly is paid for too.
-Nobody tells how fast a model is, so each execution environment begins with its share of the run's pace and finds out: it
-speeds up until a call is refused, falls back below that, and from then on creeps up again, for the service tolerates what
-is a little too fast for a while.
+Nobody tells how fast a model is, so each execution environment begins with its share of the run's pace and finds out:
+it speeds up until a call is refused, falls back below that, and from then on creeps up again, for the service tolerates
+what is a little too fast for a while.
 
 botocore's adaptive retry mode hooks into the same events with the same aim. It only begins after a first refusal, and
 then swings by a third every few seconds, which is more refusals and less work than a model that costs by the second is

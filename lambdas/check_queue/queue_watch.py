@@ -113,7 +113,7 @@ class QueueWatch:
         return peek.images > 0
 
     def draining(self, run_id: str, before: Sample | None) -> dict[str, Any]:
-        """Say whether the queue is `busy` or `drained` while the trigger is open, or with what outcome the run must end.
+        """Say whether the queue is `busy` or `drained` while the trigger is open, or how the run must end.
 
         That is `time_limit_reached` after `longest_run` or as many looks as a history holds, or `daily_cap_reached`.
         Errors: LeaseLost; AnalysisBlocked and NoProgress when the model runs and nothing gets done.

@@ -36,7 +36,7 @@ class Throughput:
 
 
 def measured(images: int, seconds: float, inference_units: int) -> float | None:
-    """Return the images a second and unit of a time in which images always waited; None when it is too short to tell."""
+    """Return the images a second and unit of a time in which images always waited; None: it is too short to tell."""
     if images < LEAST_IMAGES or seconds < LEAST_SECONDS or inference_units < 1:
         return None
     return round(images / seconds / inference_units, 3)

@@ -50,9 +50,12 @@ run "each_function_may_do_what_it_needs_and_no_more" {
     condition = { for s in jsondecode(data.aws_iam_policy_document.start_model.json).Statement : s.Sid => [s.Action, s.Resource] } == {
       SeeModelStatus = ["rekognition:DescribeProjectVersions", var.project_arn]
       StartModel     = ["rekognition:StartProjectVersion", var.project_version_arn]
-      ExtendLease    = ["dynamodb:UpdateItem", "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      ExtendLeaseAndReadThroughput = [
+        ["dynamodb:UpdateItem", "dynamodb:GetItem"],
+        "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs",
+      ]
     }
-    error_message = "start_model must describe the project's versions, start this one and extend the lease."
+    error_message = "start_model must describe the project's versions, start this one, extend the lease and read the throughput."
   }
 
   assert {

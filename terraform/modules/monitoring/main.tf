@@ -9,14 +9,14 @@ locals {
   dead_letter_queue_name = split(":", var.dead_letter_queue_arn)[5]
 
   alarm_names = {
-    for alarm in [
+    for alarm in concat([
       "dead-letter-queue-not-empty",
       "run-failed",
       "model-running-without-run",
       "stop-not-confirmed",
       "image-waiting-too-long",
       "watchdog-failing",
-    ] : alarm => "${var.name}-${alarm}"
+    ], var.max_model_hours_per_day == null ? [] : ["daily-cap-reached"]) : alarm => "${var.name}-${alarm}"
   }
 
   actions = [var.alarm_topic_arn == null ? one(aws_sns_topic.this[*].arn) : var.alarm_topic_arn]
@@ -286,6 +286,27 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
+  count = var.max_model_hours_per_day == null ? 0 : 1
+
+  alarm_name        = local.alarm_names["daily-cap-reached"]
+  alarm_description = format("The model has run for the %s hours of max_model_hours_per_day today (UTC), which is US$%s at the most. No run starts it before tomorrow; the images wait, and nothing is lost for 14 days after the upload. To have them labelled today raise max_model_hours_per_day. %s shows the last runs.", var.max_model_hours_per_day, var.max_model_hours_per_day * var.model_hour_usd, local.status)
+
+  namespace           = var.metrics_namespace
+  metric_name         = "DailyCapReached"
+  dimensions          = { deployment = var.name, service = var.check_queue_service }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # reported only when the cap keeps images waiting
 
   alarm_actions = local.actions
   ok_actions    = local.actions

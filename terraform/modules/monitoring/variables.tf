@@ -94,6 +94,17 @@ variable "model_hour_usd" {
   nullable    = false
 }
 
+variable "max_model_hours_per_day" {
+  description = "Hours that the model may run on a day before no run starts it, which an alarm then says; null: no cap and no such alarm."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_model_hours_per_day == null ? true : var.max_model_hours_per_day > 0 && var.max_model_hours_per_day <= 24
+    error_message = "max_model_hours_per_day must be null or a number above 0, up to 24."
+  }
+}
+
 variable "image_age_alarm_hours" {
   description = "Hours that an image may wait before an alarm says so."
   type        = number
@@ -120,6 +131,12 @@ variable "watchdog_schedule_group_name" {
 
 variable "metrics_namespace" {
   description = "Namespace of the functions' own metrics, which have the dimensions `deployment` and `service`."
+  type        = string
+  nullable    = false
+}
+
+variable "check_queue_service" {
+  description = "Value of the dimension `service` in the metrics of the function that counts the queue."
   type        = string
   nullable    = false
 }
