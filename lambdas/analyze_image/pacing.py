@@ -25,12 +25,16 @@ THROTTLES = frozenset(
 )
 
 # An estimate may be far off: until the first refusal the pace grows by a twelfth each second. A learnt one, or one that
-# has met a refusal, grows by a fifth of a per cent: a refusal every minute or two.
+# has met a refusal, grows by a fifth of a per cent: a refusal every minute or so.
 GROWTH_A_SECOND_UNKNOWN = 0.08
-GROWTH_A_SECOND_KNOWN = 0.002
-# What is left of the pace after a refusal. The first one comes late, when the pace is far above what the model can do.
-LEFT_AFTER_FIRST_REFUSAL = 0.7
+GROWTH_A_SECOND_KNOWN = 0.0022
+# What is left of the pace after a refusal. The first one after fast growth comes late, when the pace is far above what
+# the model can do; but what it began with was not refused. One that follows soon says that the last cut was too small.
+LEFT_AFTER_FAST_GROWTH = 0.77
+LEFT_OF_THE_BEGINNING = 0.95
 LEFT_AFTER_REFUSAL = 0.9
+LEFT_AFTER_ANOTHER_SOON = 0.85
+SOON_SECONDS = 3.0
 # Calls that were under way when the pace was cut are refused as well, and say nothing new.
 CUT_SECONDS = 1.0
 
@@ -53,8 +57,8 @@ class Pacing:
         self._run_id: str | None = None
         # Images a second; None: as fast as they come.
         self.rate: float | None = None
-        self._growth = GROWTH_A_SECOND_UNKNOWN
-        self._left_after_refusal = LEFT_AFTER_FIRST_REFUSAL
+        self._began_with = 0.0
+        self._is_known = False
         self._grown_at = self._next_at = self._cut_at = 0.0
         self._start_batch()
 
@@ -77,8 +81,7 @@ class Pacing:
         elif self.rate is None or run_id != self._run_id:
             self._run_id = run_id
             self.rate = max(SLOWEST_IMAGES_PER_SECOND, pace.images_per_second_a_batch)
-            self._growth = GROWTH_A_SECOND_KNOWN if pace.is_learnt else GROWTH_A_SECOND_UNKNOWN
-            self._left_after_refusal = LEFT_AFTER_REFUSAL if pace.is_learnt else LEFT_AFTER_FIRST_REFUSAL
+            self._began_with, self._is_known = self.rate, pace.is_learnt
             self._grown_at = self._next_at = self._epoch()
 
     def wait(self) -> None:
@@ -107,7 +110,8 @@ class Pacing:
             seconds = min(max(0.0, instant - self._grown_at), CREDIT_SECONDS)
             self._grown_at = instant
             if instant - self._cut_at >= CUT_SECONDS:
-                self.rate *= (1 + self._growth) ** seconds
+                growth = GROWTH_A_SECOND_KNOWN if self._is_known else GROWTH_A_SECOND_UNKNOWN
+                self.rate *= (1 + growth) ** seconds
 
     def refused(self) -> None:
         """Note that a call came too fast."""
@@ -117,11 +121,14 @@ class Pacing:
                 return
             instant = self._epoch()
             self._grown_at = instant
-            if instant - self._cut_at < CUT_SECONDS:
+            since_cut = instant - self._cut_at
+            if since_cut < CUT_SECONDS:
                 return
-            self._cut_at = instant
-            self.rate = max(SLOWEST_IMAGES_PER_SECOND, self.rate * self._left_after_refusal)
-            self._growth, self._left_after_refusal = GROWTH_A_SECOND_KNOWN, LEFT_AFTER_REFUSAL
+            if not self._is_known:
+                left = max(self.rate * LEFT_AFTER_FAST_GROWTH, self._began_with * LEFT_OF_THE_BEGINNING)
+            else:
+                left = self.rate * (LEFT_AFTER_ANOTHER_SOON if since_cut < SOON_SECONDS else LEFT_AFTER_REFUSAL)
+            self.rate, self._is_known, self._cut_at = max(SLOWEST_IMAGES_PER_SECOND, left), True, instant
             # No credit: whatever was saved up is what was too fast.
             self._next_at = max(self._next_at, instant + 1 / self.rate)
 

@@ -14,9 +14,9 @@ from typing import Any, Self
 FEWEST_BATCHES_AT_ONCE = 2
 MOST_BATCHES_AT_ONCE = 1000
 
-# What one image takes from its call of the model to the end of its way, at the most that is usual. More images at once
-# than come in this time would only queue up inside the function.
-IMAGE_SECONDS = 2.0
+# What one image takes from its call of the model to the end of its way, with room for a model that is twice as fast as
+# its estimate. More images at once than come in this time would only queue up inside the function.
+IMAGE_SECONDS = 4.0
 MOST_IMAGES_AT_ONCE = 10
 
 

@@ -5,12 +5,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from shared.errors import LeaseLost, ModelNotStartable, ModelStartFailed, ModelStartRefused, ModelStartTimedOut
+from shared.errors import (
+    LeaseLost,
+    ModelNotStartable,
+    ModelQuotaReached,
+    ModelStartFailed,
+    ModelStartRefused,
+    ModelStartTimedOut,
+)
 from shared.lease import Lease
+from shared.pace import Pace
 from shared.project_version import PHASES, Phase, connect
 from shared.run_record import RunRecords
 from shared.throughput import ThroughputBook
-from start_model.logic import START_TIMEOUT_SECONDS
+from start_model.logic import START_TIMEOUT_SECONDS, poll_seconds
 from start_model.model_start import Begun, ModelStart, Units
 from start_model.sizing import Limits
 from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, TABLE, ScriptedModel, aws_error
@@ -100,6 +108,71 @@ def test_a_refused_start_ends_the_run_and_leaves_nothing_to_stop(code: str, held
     with pytest.raises(ModelStartRefused, match=f"{code}: no"):
         step(starter(model, held, records))
     assert held.renew("run-1").model_started_by is None
+
+
+def quota(model_error: str = "two models run already") -> ScriptedModel:
+    return ScriptedModel(["STOPPED"], start_error=aws_error("LimitExceededException", model_error))
+
+
+def test_a_start_that_the_quota_refuses_is_asked_for_again_in_a_minute(held: Lease, records: RunRecords) -> None:
+    answer = step(starter(quota(), held, records))
+    assert (answer["ready"], answer["quota_seconds"], answer["wait_seconds"]) == (False, 60, 60)
+    assert not answer["start_accepted"]
+    assert held.renew("run-1").model_started_by is None
+
+
+def test_every_second_start_after_a_quota_asks_for_the_fewest_units(held: Lease, records: RunRecords) -> None:
+    model = quota()
+    start = starter(model, held, records, most=5)
+    for quota_seconds in (0, 60, 120):
+        step(start, backlog=40_000, waited_seconds=quota_seconds, quota_seconds=quota_seconds)
+    assert [call["MinInferenceUnits"] for _, call in model.calls] == [4, 2, 4]
+
+
+def test_half_an_hour_of_the_quota_leaves_the_images_to_the_next_run(held: Lease, records: RunRecords) -> None:
+    with pytest.raises(ModelQuotaReached, match=r"for 30 minutes \(two models run already\)"):
+        step(starter(quota(), held, records), waited_seconds=1800, quota_seconds=1800)
+    assert held.renew("run-1").model_started_by is None
+    assert "wait for the next run" in str(records.read("run-1").reason)
+
+
+def test_the_wait_for_the_quota_is_none_for_the_model(held: Lease, records: RunRecords) -> None:
+    start = starter(ScriptedModel(["STARTING"]), held, records)
+    seconds = START_TIMEOUT_SECONDS + 600
+    assert not step(start, waited_seconds=seconds, quota_seconds=660, accepted=True)["ready"]
+
+
+def test_a_start_rents_what_the_backlog_needs_and_says_why(held: Lease, records: RunRecords) -> None:
+    model = ScriptedModel(["STOPPED"])
+    answer = step(starter(model, held, records, most=5), backlog=40_000)
+    assert model.calls[0][1]["MinInferenceUnits"] == 4
+    assert answer["wait_seconds"] == poll_seconds(4) < poll_seconds(1) == 9
+    record = records.read("run-1")
+    assert (record.backlog, record.units_are_fixed) == (40_000, True)
+    assert record.sizing_reason == (
+        "40000 images at 3 images a second and unit (an estimate) take 55.6 minutes with 4 inference units, "
+        "the fewest for target_drain_minutes (60)"
+    )
+    assert record.start_accepted_at is not None
+
+
+@pytest.mark.parametrize(("scales", "images_per_second"), [(False, 6.0), (True, 15.0)])
+def test_the_pace_is_what_the_units_are_good_for(
+    scales: bool, images_per_second: float, held: Lease, records: RunRecords
+) -> None:
+    answer = step(starter(ScriptedModel(["RUNNING"], units=2), held, records, most=5, scales=scales), accepted=True)
+    pace = Pace.from_workflow(answer["pace"])
+    assert (pace.images_per_second, pace.is_learnt) == (images_per_second, False)
+
+
+def test_what_runs_have_shown_takes_the_place_of_the_estimate(held: Lease, records: RunRecords) -> None:
+    ThroughputBook(records._dynamodb, TABLE, MODEL_ARN, estimate=3).learn(10)
+    model = ScriptedModel(["STOPPED"])
+    step(starter(model, held, records, most=5), backlog=100_000)
+    assert model.calls[0][1]["MinInferenceUnits"] == 3
+    assert "learnt from 1 runs" in str(records.read("run-1").sizing_reason)
+    pace = step(starter(ScriptedModel(["RUNNING"], units=3), held, records), accepted=True)["pace"]
+    assert pace == {"images_per_second": 30.0, "batches_at_once": 3, "is_learnt": True}
 
 
 def test_a_start_that_someone_else_won_is_waited_for_and_not_ours(held: Lease, records: RunRecords) -> None:
