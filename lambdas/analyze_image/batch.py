@@ -16,7 +16,7 @@ from analyze_image.comeback import History, ImageQueue
 from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, reason_of
 from analyze_image.labelling import Ending, Labelling
 from analyze_image.suspects import Suspects
-from analyze_image.upload import uploads_in
+from analyze_image.upload import Source, uploads_in
 from shared.dead_letters import DeadLetters
 from shared.run_record import BatchCounts
 from shared.telemetry import logger
@@ -46,7 +46,7 @@ class Batch:
         queue: ImageQueue,
         dead_letters: DeadLetters,
         suspects: Suspects,
-        source_bucket: str,
+        source: Source,
         run_id: str | None,
         seconds_left: Callable[[], float],
     ) -> None:
@@ -54,7 +54,7 @@ class Batch:
         self._queue = queue
         self._dead_letters = dead_letters
         self._suspects = suspects
-        self._source_bucket = source_bucket
+        self._source = source
         self._run_id = run_id
         self._seconds_left = seconds_left
         # The fault that speaks for the whole batch.
@@ -77,7 +77,7 @@ class Batch:
             "waited_seconds": history.waited_seconds(time.time()),
         }
         try:
-            for upload in uploads_in(record.body, self._source_bucket):
+            for upload in uploads_in(record.body, self._source):
                 details["image"] = str(upload)
                 self._raise_if_not_to_begin()
                 ending = self._labelling.label(upload, redelivered=history.redelivered)

@@ -19,6 +19,7 @@ from analyze_image.documents import ModelUse
 from analyze_image.labelling import Labelling
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
+from analyze_image.upload import Source
 from shared import environment, lease
 from shared.clients import client, error_code
 from shared.dead_letters import DeadLetters
@@ -37,7 +38,7 @@ class Analysis:
     queue: ImageQueue
     dead_letters: DeadLetters
     suspects: Suspects
-    source_bucket: str
+    source: Source
     records: RunRecords
     # Returns the run that holds the lease, or is being cleaned up after; None when the trigger is open without one.
     current_run: Callable[[], str | None]
@@ -50,9 +51,7 @@ class Analysis:
             logger.exception("could not read whose run this is; the batch is labelled and not counted")
             run_id = None
         self.suspects.begin(run_id)
-        batch = Batch(
-            self.labelling, self.queue, self.dead_letters, self.suspects, self.source_bucket, run_id, seconds_left
-        )
+        batch = Batch(self.labelling, self.queue, self.dead_letters, self.suspects, self.source, run_id, seconds_left)
         return batch, run_id
 
     def count(self, run_id: str, counts: BatchCounts) -> None:
@@ -82,7 +81,8 @@ def _has_labelled(records: RunRecords, run_id: str) -> bool:
 
 @cache
 def _analysis() -> Analysis:
-    source, final = environment.text("SOURCE_BUCKET_NAME"), environment.text("FINAL_BUCKET_NAME")
+    source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
+    final, final_prefix = environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
     # What each client may take at the worst is added up in batch.py.
     rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, mode="adaptive")
@@ -91,11 +91,11 @@ def _analysis() -> Analysis:
     records = RunRecords(dynamodb, table, model_arn)
     use = ModelUse(model_arn, environment.optional_number("MIN_CONFIDENCE"))
     return Analysis(
-        labelling=Labelling(Detector(rekognition, use), Store(client("s3"), source, final)),
+        labelling=Labelling(Detector(rekognition, use), Store(client("s3"), source.bucket, final, final_prefix)),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
         dead_letters=DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
         suspects=Suspects(lambda run_id: _has_labelled(records, run_id)),
-        source_bucket=source,
+        source=source,
         records=records,
         current_run=lambda: lease.current(dynamodb, table, model_arn).run_id,
     )

@@ -18,7 +18,7 @@ from analyze_image.handler import Analysis
 from analyze_image.labelling import Labelling
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
-from analyze_image.upload import Upload
+from analyze_image.upload import Source, Upload
 from shared.dead_letters import DeadLetters
 from shared.run_record import RunRecord, RunRecords
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
@@ -175,7 +175,7 @@ class Pipeline:
             queue=ImageQueue(self.faulty_sqs, self.url),
             dead_letters=DeadLetters(self.faulty_sqs, self.dead_letter_url),
             suspects=Suspects(lambda run_id: handler_module._has_labelled(self.records, run_id)),
-            source_bucket=SOURCE,
+            source=Source(SOURCE),
             records=self.records,
             current_run=lambda: self.run_id,
         )

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from analyze_image.upload import uploads_in
+from analyze_image.upload import Source, uploads_in
 from reconcile import handler
 from reconcile.batches import Batch, Batches
 from reconcile.dead_letter_queue import DeadLetterQueue
@@ -133,7 +133,7 @@ class World:
         return bodies
 
     def queued_keys(self) -> list[str]:
-        return sorted(upload.key for body in self.messages() for upload in uploads_in(body, SOURCE))
+        return sorted(upload.key for body in self.messages() for upload in uploads_in(body, Source(SOURCE)))
 
     def count_dead_letters(self) -> tuple[int, int]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -368,7 +368,7 @@ def test_a_message_names_size_etag_and_where_it_came_from(world: World) -> None:
     assert record["s3"]["bucket"] == {"name": SOURCE, "arn": f"arn:aws:s3:::{SOURCE}"}
     etag = world.s3.head_object(Bucket=SOURCE, Key="folder/a b.jpg")["ETag"].strip('"')
     assert record["s3"]["object"] == {"key": "folder/a+b.jpg", "size": 5, "eTag": etag}
-    (upload,) = uploads_in(body, SOURCE)
+    (upload,) = uploads_in(body, Source(SOURCE))
     assert (upload.etag, upload.size, upload.version_id) == (etag, 5, None)
 
 
@@ -377,7 +377,7 @@ def test_a_message_names_the_current_version_of_a_versioned_bucket(world: World)
     world.upload("versions.jpg", body=b"older")
     world.upload("versions.jpg", body=b"newer")
     world.reconcile(uploaded_before="now")
-    (upload,) = (upload for body in world.messages() for upload in uploads_in(body, SOURCE))
+    (upload,) = (upload for body in world.messages() for upload in uploads_in(body, Source(SOURCE)))
     assert upload.version_id == world.s3.head_object(Bucket=SOURCE, Key="versions.jpg")["VersionId"]
 
 
@@ -755,8 +755,9 @@ def test_a_dead_letter_that_is_no_event_sets_no_image_aside(body: str) -> None:
 
 
 def test_a_dead_letter_about_another_bucket_sets_no_image_aside() -> None:
-    entity = {"key": "a+b.jpg", "eTag": "e"}
-    records = [{"s3": {"bucket": {"name": name}, "object": entity}} for name in ("another", SOURCE)]
+    entity = {"key": "a+b.jpg", "eTag": "e", "size": 1}
+    origin = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
+    records = [{**origin, "s3": {"bucket": {"name": name}, "object": entity}} for name in ("another", SOURCE)]
     assert list(images_in(json.dumps({"Records": records}), SOURCE)) == [ImageId("a b.jpg", "e")]
 
 
