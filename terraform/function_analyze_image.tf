@@ -33,7 +33,7 @@ data "aws_iam_policy_document" "analyze_image" {
       "s3:GetObjectVersion",
       "s3:GetObjectVersionTagging",
     ]
-    resources = ["${module.source_bucket.arn}/*"]
+    resources = [local.source_objects_arn]
   }
 
   # Without them S3 answers 403 instead of 404 for an object that is not there. For a version that is not there no
@@ -41,13 +41,13 @@ data "aws_iam_policy_document" "analyze_image" {
   statement {
     sid       = "TellMissingFromForbidden"
     actions   = ["s3:ListBucket"]
-    resources = [module.source_bucket.arn, module.final_bucket.arn]
+    resources = [local.source_bucket_arn, local.final_bucket_arn]
   }
 
   statement {
     sid       = "TellMissingVersionsFromForbidden"
     actions   = ["s3:ListBucketVersions"]
-    resources = [module.source_bucket.arn]
+    resources = [local.source_bucket_arn]
   }
 
   # Abort, because an upload too large for one copy goes over in parts.
@@ -55,8 +55,8 @@ data "aws_iam_policy_document" "analyze_image" {
     sid     = "KeepResults"
     actions = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]
     resources = [
-      "${module.final_bucket.arn}/failed/*",
-      "${module.final_bucket.arn}/processed/*",
+      "${local.final_folder_arns["failed"]}/*",
+      "${local.final_folder_arns["processed"]}/*",
     ]
   }
 
@@ -65,8 +65,8 @@ data "aws_iam_policy_document" "analyze_image" {
     sid     = "WithdrawClaims"
     actions = ["s3:DeleteObject"]
     resources = [
-      "${module.final_bucket.arn}/failed/*.json",
-      "${module.final_bucket.arn}/processed/*.json",
+      "${local.final_folder_arns["failed"]}/*.json",
+      "${local.final_folder_arns["processed"]}/*.json",
     ]
   }
 
@@ -100,10 +100,12 @@ module "analyze_image" {
 
   environment = merge(local.environments["analyze_image"], {
     DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
-    FINAL_BUCKET_NAME     = module.final_bucket.name
+    FINAL_BUCKET_NAME     = local.final_bucket_name
+    FINAL_PREFIX          = var.final_prefix
     MIN_CONFIDENCE        = var.min_confidence == null ? "" : tostring(var.min_confidence)
     QUEUE_URL             = module.intake.queue_url
-    SOURCE_BUCKET_NAME    = module.source_bucket.name
+    SOURCE_BUCKET_NAME    = local.source_bucket_name
+    SOURCE_PREFIX         = var.source_prefix
   })
 
   log_retention_days = var.log_retention_days

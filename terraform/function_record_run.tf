@@ -16,7 +16,7 @@ data "aws_iam_policy_document" "record_run" {
   statement {
     sid       = "WriteReceipts"
     actions   = ["s3:PutObject"]
-    resources = ["${module.final_bucket.arn}/runs/*"]
+    resources = ["${local.final_folder_arns["runs"]}/*"]
   }
 }
 
@@ -34,7 +34,8 @@ module "record_run" {
   policy_json  = data.aws_iam_policy_document.record_run.json
 
   environment = merge(local.environments["record_run"], {
-    FINAL_BUCKET_NAME       = module.final_bucket.name
+    FINAL_BUCKET_NAME       = local.final_bucket_name
+    FINAL_PREFIX            = var.final_prefix
     INFERENCE_UNIT_HOUR_USD = tostring(var.inference_unit_hour_usd)
     LEASE_SECONDS           = tostring(var.lease_seconds)
   })

@@ -41,7 +41,7 @@ data "aws_iam_policy_document" "watchdog" {
   statement {
     sid       = "WriteReceipts"
     actions   = ["s3:PutObject"]
-    resources = ["${module.final_bucket.arn}/runs/*"]
+    resources = ["${local.final_folder_arns["runs"]}/*"]
   }
 }
 
@@ -61,7 +61,8 @@ module "watchdog_function" {
 
   environment = merge(local.environments["watchdog"], {
     EVENT_SOURCE_MAPPING_UUID = aws_lambda_event_source_mapping.analyze_image.uuid
-    FINAL_BUCKET_NAME         = module.final_bucket.name
+    FINAL_BUCKET_NAME         = local.final_bucket_name
+    FINAL_PREFIX              = var.final_prefix
     INFERENCE_UNIT_HOUR_USD   = tostring(var.inference_unit_hour_usd)
     LEASE_SECONDS             = tostring(var.lease_seconds)
     MAX_RUN_MINUTES           = tostring(var.max_run_minutes)

@@ -8,10 +8,6 @@ locals {
   model_account = local.model_arn[4]
   account_id    = data.aws_caller_identity.current.account_id
 
-  # At most 27 + 8 + 12 + 1 + 14 = 62 of the 63 characters that S3 allows.
-  source_bucket_name = "${var.name}-source-${local.model_account}-${local.region}"
-  final_bucket_name  = "${var.name}-final-${local.model_account}-${local.region}"
-
   runs_table_name = "${var.name}-runs"
   runs_table_arn  = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.runs_table_name}"
 

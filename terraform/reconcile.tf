@@ -8,7 +8,19 @@ data "aws_iam_policy_document" "reconcile_workflow" {
   statement {
     sid       = "ListSourceBucket"
     actions   = ["s3:ListBucket"]
-    resources = [module.source_bucket.arn]
+    resources = [local.source_bucket_arn]
+
+    # It lists by prefix and does nothing else. The functions' own statements have no such condition: they are there
+    # for S3 to answer 404 for an object that is gone, and those requests have no prefix.
+    dynamic "condition" {
+      for_each = var.source_prefix == "" ? [] : [1]
+
+      content {
+        test     = "StringLike"
+        variable = "s3:prefix"
+        values   = ["${var.source_prefix}*"]
+      }
+    }
   }
 
   # https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies
@@ -20,7 +32,7 @@ data "aws_iam_policy_document" "reconcile_workflow" {
       "s3:ListMultipartUploadParts",
       "s3:PutObject",
     ]
-    resources = ["${module.final_bucket.arn}/reconcile/*"]
+    resources = ["${local.final_folder_arns["reconcile"]}/*"]
   }
 }
 
@@ -35,8 +47,9 @@ module "reconcile" {
   definition = templatefile("${path.module}/statemachines/reconcile.asl.json", {
     partition              = local.partition
     reconcile_function_arn = module.reconcile_function.arn
-    source_bucket_name     = module.source_bucket.name
-    final_bucket_name      = module.final_bucket.name
+    source_bucket_name     = local.source_bucket_name
+    final_bucket_name      = local.final_bucket_name
+    final_prefix           = var.final_prefix
   })
 
   function_arns           = [module.reconcile_function.arn]

@@ -200,6 +200,81 @@ variable "lease_seconds" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Where images come from and results go to
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "source_bucket_name" {
+  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of it is changed unless source_events is \"notification\". Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_bucket_name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.source_bucket_name))
+    error_message = "source_bucket_name must be null or the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+}
+
+variable "source_events" {
+  description = "How the source bucket's events come to the queue. \"eventbridge\": by a rule of the module's own, while you have EventBridge switched on for the bucket. \"notification\": the module owns the bucket's notification configuration and REPLACES whatever is in it. \"external\": you add to it what the output source_notification says. null: \"notification\" for a bucket that the module makes; one of yours needs a choice."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_events == null ? true : contains(["eventbridge", "notification", "external"], var.source_events)
+    error_message = "source_events must be null, \"eventbridge\", \"notification\" or \"external\"."
+  }
+
+  validation {
+    condition     = var.source_bucket_name == null || var.source_events != null
+    error_message = "source_events must be chosen for a bucket of yours: \"eventbridge\" (safe beside others; EventBridge must be switched on for the bucket), \"external\" (you add the notification yourself), or \"notification\" (REPLACES the bucket's notification configuration)."
+  }
+}
+
+variable "source_prefix" {
+  description = "Beginning of the keys that this deployment looks after, such as logos/incoming/; \"\": the whole source bucket. Objects outside of it are never read. Change it when no images wait."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && length(var.source_prefix) <= 200
+    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+  }
+}
+
+variable "final_bucket_name" {
+  description = "Bucket of yours that results go to, in the model's region; null: one that the module makes. Only objects below final_prefix are written, and nothing else of it is changed. Of a bucket that the same apply makes, give the attribute `bucket`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.final_bucket_name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.final_bucket_name))
+    error_message = "final_bucket_name must be null or the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+}
+
+variable "final_prefix" {
+  description = "What stands before processed/, failed/, runs/ and reconcile/ in the final bucket, such as logos/; \"\": nothing."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.final_prefix)) && length(var.final_prefix) <= 200
+    error_message = "final_prefix must be empty, or folders that end with a slash, such as logos/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+  }
+
+  validation {
+    # In either direction: what is written must not look like an upload, and an upload not like what was written.
+    condition = var.source_bucket_name == null || var.source_bucket_name != var.final_bucket_name ? true : alltrue([
+      for folder in ["failed/", "processed/", "reconcile/", "runs/"] :
+      !startswith("${var.final_prefix}${folder}", var.source_prefix) && !startswith(var.source_prefix, "${var.final_prefix}${folder}")
+    ])
+    error_message = "final_prefix and source_prefix must keep results and uploads apart, as both are in one bucket, or results would be labelled again: source_prefix must not be empty, nor the beginning of what is written (final_prefix with failed/, processed/, reconcile/ or runs/), nor lie below it."
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Alarms
 # ---------------------------------------------------------------------------------------------------------------------
 
