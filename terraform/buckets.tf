@@ -1,4 +1,8 @@
 locals {
+  # At most 27 + 8 + 12 + 1 + 14 = 62 of the 63 characters that S3 allows.
+  own_source_bucket_name = "${var.name}-source-${local.model_account}-${local.region}"
+  own_final_bucket_name  = "${var.name}-final-${local.model_account}-${local.region}"
+
   # By name and so known at plan, whoever made the bucket: policies that name it can be read in the plan.
   source_bucket_name = coalesce(var.source_bucket_name, one(module.source_bucket[*].name))
   final_bucket_name  = coalesce(var.final_bucket_name, one(module.final_bucket[*].name))
@@ -16,14 +20,14 @@ module "source_bucket" {
   source = "./modules/bucket"
   count  = var.source_bucket_name == null ? 1 : 0
 
-  # At most 27 + 8 + 12 + 1 + 14 = 62 of the 63 characters that S3 allows.
-  name      = "${var.name}-source-${local.model_account}-${local.region}"
+  name      = local.own_source_bucket_name
   partition = local.partition
 
   # An upload that waits is not lost when another one overwrites it: each message names its version, and the analysis
   # deletes that version and no other.
   versioning_enabled = true
 
+  kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
   tags          = var.tags
 }
@@ -32,12 +36,13 @@ module "final_bucket" {
   source = "./modules/bucket"
   count  = var.final_bucket_name == null ? 1 : 0
 
-  name      = "${var.name}-final-${local.model_account}-${local.region}"
+  name      = local.own_final_bucket_name
   partition = local.partition
 
   # Each name in here is claimed once and never overwritten.
   versioning_enabled = false
 
+  kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
   tags          = var.tags
 }

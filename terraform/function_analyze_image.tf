@@ -1,6 +1,8 @@
 # Labels images from the queue while the model runs.
 
 data "aws_iam_policy_document" "analyze_image" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["analyze_image"].json]
+
   statement {
     sid       = "LabelImages"
     actions   = ["rekognition:DetectCustomLabels"]
@@ -110,6 +112,18 @@ module "analyze_image" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["analyze_image"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "analyze_image", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }
 
 resource "aws_lambda_event_source_mapping" "analyze_image" {

@@ -1,6 +1,8 @@
 # Finds the images that no message speaks for, and queues them again.
 
 data "aws_iam_policy_document" "reconcile" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile"].json]
+
   # The first page of the listing; and without it S3 answers 403 instead of 404 for an object that is gone.
   statement {
     sid       = "LookIntoSourceBucket"
@@ -83,4 +85,16 @@ module "reconcile_function" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["reconcile"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "reconcile", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }

@@ -1,6 +1,8 @@
 # Opens a run and takes the lease on the model; closes it and writes the receipt.
 
 data "aws_iam_policy_document" "record_run" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["record_run"].json]
+
   statement {
     sid       = "KeepRuns"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
@@ -42,4 +44,16 @@ module "record_run" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["record_run"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "record_run", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }

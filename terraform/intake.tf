@@ -12,6 +12,7 @@ module "intake" {
   source_prefix            = var.source_prefix
   image_suffixes           = var.image_suffixes
   consumer_timeout_seconds = local.analyze_image_timeout_seconds
+  kms_key_arn              = var.kms_key_arn
   tags                     = var.tags
 }
 

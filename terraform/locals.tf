@@ -29,8 +29,11 @@ locals {
     "reconcile",
   ])
 
-  package_dir    = coalesce(var.package_dir, "${path.module}/../build")
-  package_files  = { for package in local.packages : package => "${local.package_dir}/${package}.zip" }
+  package_dir   = coalesce(var.package_dir, "${path.module}/../build")
+  package_files = { for package in local.packages : package => var.package_s3_bucket == null ? "${local.package_dir}/${package}.zip" : null }
+  package_s3_keys = {
+    for package in local.packages : package => var.package_s3_bucket == null ? null : "${var.package_s3_key_prefix}${package}.zip"
+  }
   function_names = { for package in local.packages : package => "${var.name}-${replace(package, "_", "-")}" }
 
   # Longer than the slowest batch: ten images, each with a few retries.

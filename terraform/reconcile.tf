@@ -5,6 +5,8 @@ locals {
 
 # What Step Functions itself does for the Distributed Map: it lists the bucket, and writes what the batches return.
 data "aws_iam_policy_document" "reconcile_workflow" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile_workflow"].json]
+
   statement {
     sid       = "ListSourceBucket"
     actions   = ["s3:ListBucket"]
@@ -63,6 +65,10 @@ module "reconcile" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
 }
 
 output "reconcile_state_machine_arn" {

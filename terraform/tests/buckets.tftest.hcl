@@ -174,15 +174,24 @@ run "refuses_another_way_and_a_prefix_that_is_no_folder" {
   expect_failures = [var.source_events, var.final_prefix]
 }
 
-run "refuses_prefixes_that_are_too_long" {
+run "refuses_a_source_prefix_that_is_too_long" {
   command = plan
 
   variables {
     source_prefix = "${join("", [for i in range(200) : "x"])}/"
-    final_prefix  = "${join("", [for i in range(200) : "x"])}/"
   }
 
-  expect_failures = [var.source_prefix, var.final_prefix]
+  expect_failures = [var.source_prefix]
+}
+
+run "refuses_a_final_prefix_that_is_too_long" {
+  command = plan
+
+  variables {
+    final_prefix = "${join("", [for i in range(200) : "x"])}/"
+  }
+
+  expect_failures = [var.final_prefix]
 }
 
 run "refuses_to_read_all_of_a_bucket_that_it_writes_to" {

@@ -50,7 +50,8 @@ data "aws_iam_policy_document" "dead_letter" {
 resource "aws_sqs_queue" "dead_letter" {
   name                      = local.dead_letter_queue_name
   message_retention_seconds = local.fourteen_days_in_seconds
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
   policy                    = data.aws_iam_policy_document.dead_letter.json
   tags                      = var.tags
 
@@ -133,7 +134,8 @@ data "aws_iam_policy_document" "image" {
 resource "aws_sqs_queue" "image" {
   name                      = local.queue_name
   message_retention_seconds = local.fourteen_days_in_seconds
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
   policy                    = data.aws_iam_policy_document.image.json
   tags                      = var.tags
 

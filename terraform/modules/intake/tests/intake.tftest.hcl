@@ -226,6 +226,19 @@ run "an_owner_is_told_what_to_add" {
   }
 }
 
+run "both_queues_are_encrypted_with_the_key_that_is_given" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+  }
+
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.image, aws_sqs_queue.dead_letter] : queue.kms_master_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"])
+    error_message = "Both queues must be encrypted with the key."
+  }
+}
+
 run "refuses_a_pattern_that_eventbridge_refuses" {
   command = plan
 
@@ -244,6 +257,7 @@ run "refuses_what_sqs_and_s3_refuse" {
   variables {
     name                     = "labels.images"
     source_events            = "sns"
+    kms_key_arn              = "alias/house"
     source_prefix            = "incoming"
     partition                = "azure"
     region                   = "Virginia"
@@ -255,6 +269,7 @@ run "refuses_what_sqs_and_s3_refuse" {
   expect_failures = [
     var.name,
     var.source_events,
+    var.kms_key_arn,
     var.source_prefix,
     var.partition,
     var.region,
