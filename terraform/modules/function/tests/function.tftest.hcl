@@ -100,20 +100,25 @@ run "a_function_in_a_vpc_lets_lambda_attach_it_and_its_own_code_not" {
   }
 
   assert {
-    condition = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : [s.Effect, sort(s.Action), s.Resource, try(s.Condition, null)] if strcontains(jsonencode(s.Action), "ec2:")] == [
-      for effect, condition in {
-        Allow = null
-        Deny  = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue" } }
-        } : [effect, [
-          "ec2:AssignPrivateIpAddresses",
-          "ec2:CreateNetworkInterface",
-          "ec2:DeleteNetworkInterface",
-          "ec2:DescribeNetworkInterfaces",
-          "ec2:DescribeSubnets",
-          "ec2:UnassignPrivateIpAddresses",
-      ], "*", condition]
-    ]
+    condition = {
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid => [s.Effect, s.Resource, join(",", sort(s.Action)), lookup(s, "Condition", {})] if strcontains(jsonencode(s.Action), "ec2:")
+      } == {
+      LetLambdaAttachTheFunction       = ["Allow", "*", join(",", local.network_interface_actions), {}]
+      KeepNetworkInterfacesFromTheCode = ["Deny", "*", join(",", local.network_interface_actions), { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue" } }]
+    }
     error_message = "Lambda must be able to attach the function, and the function's code must get nothing of it."
+  }
+
+  assert {
+    condition = toset(local.network_interface_actions) == toset([
+      "ec2:AssignPrivateIpAddresses",
+      "ec2:CreateNetworkInterface",
+      "ec2:DeleteNetworkInterface",
+      "ec2:DescribeNetworkInterfaces",
+      "ec2:DescribeSubnets",
+      "ec2:UnassignPrivateIpAddresses",
+    ])
+    error_message = "These must be the actions that AWS lists for a function in a VPC."
   }
 }
 
@@ -157,7 +162,6 @@ run "refuses_keys_roles_and_networks_that_cannot_be" {
     permissions_boundary_arn = "boundary"
     iam_path                 = "vision"
     vpc_subnet_ids           = ["10.0.0.0/28"]
-    vpc_security_group_ids   = ["group"]
   }
 
   expect_failures = [
@@ -165,8 +169,18 @@ run "refuses_keys_roles_and_networks_that_cannot_be" {
     var.permissions_boundary_arn,
     var.iam_path,
     var.vpc_subnet_ids,
-    var.vpc_security_group_ids,
   ]
+}
+
+run "refuses_a_security_group_by_its_name" {
+  command = plan
+
+  variables {
+    vpc_subnet_ids         = ["subnet-0a1b2c3d"]
+    vpc_security_group_ids = ["functions"]
+  }
+
+  expect_failures = [var.vpc_security_group_ids]
 }
 
 run "a_missing_zip_is_said_in_words" {
