@@ -186,9 +186,17 @@ def servers() -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="module")
-def lives(servers: LocalStack) -> Iterator[dict[str, Future[Life]]]:
+def stack(servers: LocalStack) -> LocalStack:
+    """Take the place of the other end-to-end tests' stack, which would be applied for nothing."""
+    return servers
+
+
+@pytest.fixture(scope="module")
+def lives(servers: LocalStack, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Life]]]:
+    specs = [getattr(item, "callspec", None) for item in request.session.items]
+    chosen = {spec.params["life"] for spec in specs if spec and "life" in spec.params}
     with ThreadPoolExecutor(len(EXAMPLES)) as pool:
-        yield {example: pool.submit(live, servers, example, deployments) for example, deployments in EXAMPLES.items()}
+        yield {example: pool.submit(live, servers, example, EXAMPLES[example]) for example in chosen}
 
 
 @pytest.fixture

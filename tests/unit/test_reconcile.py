@@ -37,14 +37,22 @@ MINUTE = timedelta(minutes=1)
 class World:
     """A pipeline's buckets, queues and table, and a reconcile that is run as the state machine runs it."""
 
-    def __init__(self, s3: Any, sqs: Any, dynamodb: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        s3: Any,  # noqa: ANN401
+        sqs: Any,  # noqa: ANN401
+        dynamodb: Any,  # noqa: ANN401
+        source_prefix: str = "",
+        final_prefix: str = "",
+    ) -> None:
+        self.final_prefix = final_prefix
         self.s3, self.sqs, self.dynamodb = s3, sqs, dynamodb
         self.now = datetime.now(UTC)
         self.queue_url = sqs.create_queue(QueueName="images")["QueueUrl"]
         self.dead_letter_url = sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
         self.records = Records(dynamodb, TABLE, MODEL_ARN, pause=lambda _: None)
-        self.files = Files(s3, FINAL)
-        self.source = SourceBucket(s3, SOURCE)
+        self.files = Files(s3, FINAL, final_prefix)
+        self.source = SourceBucket(s3, SOURCE, source_prefix)
         self.dead_letters = DeadLetterQueue(sqs, self.dead_letter_url, SOURCE)
         self.look = Look(
             self.source,
@@ -121,7 +129,9 @@ class World:
         return self.stored_report(run_id)
 
     def stored_report(self, run_id: str) -> dict[str, Any]:
-        return json.loads(self.s3.get_object(Bucket=FINAL, Key=f"reconcile/{run_id}.json")["Body"].read())
+        return json.loads(
+            self.s3.get_object(Bucket=FINAL, Key=f"{self.final_prefix}reconcile/{run_id}.json")["Body"].read()
+        )
 
     def messages(self) -> list[str]:
         """Take all messages out of the image queue."""
@@ -177,6 +187,29 @@ def test_an_image_whose_message_expired_is_queued_again(world: World) -> None:
     world.queue_was_empty(ago=MINUTE)
     world.reconcile()
     assert world.queued_keys() == ["expired.jpg"]
+
+
+def test_a_reconcile_keeps_to_its_prefixes_in_both_buckets(
+    s3: Any,  # noqa: ANN401
+    sqs: Any,  # noqa: ANN401
+    dynamodb: Any,  # noqa: ANN401
+    world: World,
+) -> None:
+    del world  # only for what it sets up
+    ours = World(s3, sqs, dynamodb, "logos/incoming/", "logos/")
+    for key in ("logos/incoming/a.jpg", "logos/incoming/2019/b.jpg", "logos/c.jpg", "plants/incoming/d.jpg", "e.jpg"):
+        ours.upload(key)
+    ours.set_aside("logos/incoming/a.jpg")
+    report = ours.reconcile(uploaded_before="now")
+    assert (report["prefix"], report["objects_seen"], report["in_dead_letter_queue"]) == ("logos/incoming/", 2, 1)
+    assert ours.queued_keys() == ["logos/incoming/2019/b.jpg"]
+    written = [content["Key"] for content in s3.list_objects_v2(Bucket=FINAL)["Contents"]]
+    assert written == ["logos/reconcile/reconcile-1.json", "logos/reconcile/reconcile-1/set_aside.json"]
+    assert ours.reconcile(uploaded_before="now", prefix="logos/incoming/2018/")["objects_seen"] == 0
+    with pytest.raises(InputInvalid, match="prefix must begin with logos/incoming/"):
+        ours.look.look("r", {"prefix": "plants/"})
+    with pytest.raises(InputInvalid, match="prefix must begin with logos/incoming/"):
+        ours.look.look("r", {"prefix": "logos/"})
 
 
 def test_images_from_before_the_bucket_was_ours_are_queued_by_a_backfill_of_their_prefix(world: World) -> None:
