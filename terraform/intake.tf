@@ -15,11 +15,3 @@ module "intake" {
   kms_key_arn              = var.kms_key_arn
   tags                     = var.tags
 }
-
-# Said in every plan, for what is replaced cannot be seen there: the provider does not read what the bucket had.
-check "notification_is_ours" {
-  assert {
-    condition     = var.source_bucket_name == null || var.source_events != "notification"
-    error_message = "The notification configuration of bucket ${coalesce(var.source_bucket_name, "null")} is REPLACED as a whole, with whatever notifies others of it today, because source_events is \"notification\". Take \"eventbridge\" or \"external\" if anything else listens to this bucket."
-  }
-}

@@ -125,7 +125,7 @@ run "the_estate_is_told_what_to_add" {
   }
 }
 
-run "a_notification_that_replaces_the_estates_is_warned_of" {
+run "a_bucket_of_the_estate_may_notify_by_itself" {
   command = plan
 
   variables {
@@ -133,7 +133,10 @@ run "a_notification_that_replaces_the_estates_is_warned_of" {
     source_events      = "notification"
   }
 
-  expect_failures = [check.notification_is_ours]
+  assert {
+    condition     = jsondecode(output.queue_policy_json).Statement[0].Condition.ArnEquals["aws:SourceArn"] == "arn:aws:s3:::photos" && output.source_notification == null
+    error_message = "The estate's bucket alone must notify, and there is nothing to add."
+  }
 }
 
 run "refuses_a_bucket_of_the_estate_without_a_choice" {

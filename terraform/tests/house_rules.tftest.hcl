@@ -37,11 +37,6 @@ run "without_keys_of_the_estate_no_role_uses_any" {
     condition     = alltrue([for document in values(data.aws_iam_policy_document.key_use) : try(length(jsondecode(document.json).Statement), 0) == 0])
     error_message = "Without a key there must be no statement about one."
   }
-
-  assert {
-    condition     = length(aws_dynamodb_table.run.server_side_encryption) == 0
-    error_message = "Without a key the table must have the service's own."
-  }
 }
 
 run "each_role_uses_the_key_for_what_it_does_and_through_the_service_alone" {

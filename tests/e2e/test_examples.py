@@ -70,6 +70,7 @@ class Life:
     waiting: int = 0
     planned: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
+    rules_broken: list[str] = field(default_factory=list)
 
 
 def picture(shade: int) -> bytes:
@@ -105,6 +106,8 @@ def live(servers: LocalStack, example: str, deployments: list[Deployment]) -> Li
     life = Life(stack)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda deployment: label(life, deployment), deployments))
+    if example == "house-rules":
+        life.rules_broken = rules_broken(stack)
     life.planned = stack.terraform.planned_changes()
     empty_buckets(stack)
     stack.terraform.destroy()
@@ -158,6 +161,44 @@ def empty_buckets(stack: LocalStack) -> None:
                 s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
 
 
+def names(stack: LocalStack, service: str, operation: str, member: str, name: str) -> list[str]:
+    """Return what the pages of a listing hold of the example, by the member that is the name."""
+    pages = stack.client(service).get_paginator(operation).paginate()
+    return [entry[name] for page in pages for entry in page[member] if is_of(stack, entry[name])]
+
+
+def rules_broken(stack: LocalStack) -> list[str]:
+    """Return what follows the house's rules in examples/house-rules not at all or in part, and what was looked at."""
+    iam, functions, s3, sqs = (stack.client(service) for service in ("iam", "lambda", "s3", "sqs"))
+    pipeline = stack.outputs["pipeline"]
+    [key] = [key["KeyArn"] for key in stack.client("kms").list_keys()["Keys"]]
+    follows: dict[str, bool] = {}
+    for role in names(stack, "iam", "list_roles", "Roles", "RoleName"):
+        found = iam.get_role(RoleName=role)["Role"]
+        boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+        follows[role] = found["Path"] == "/vision/labels/" and boundary.endswith("policy/house/e2e-house-boundary")
+    for name in names(stack, "lambda", "list_functions", "Functions", "FunctionName"):
+        network = functions.get_function_configuration(FunctionName=name).get("VpcConfig", {})
+        follows[name] = bool(network.get("SubnetIds") and network.get("SecurityGroupIds"))
+    for page in stack.client("logs").get_paginator("describe_log_groups").paginate():
+        groups = [group for group in page["logGroups"] if f"/{stack.name}-" in group["logGroupName"]]
+        follows |= {group["logGroupName"]: group.get("kmsKeyId") == key for group in groups}
+    for bucket in buckets_of(stack):
+        [rule] = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        follows[bucket] = rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID") == key
+    for url in (pipeline["queue_url"], pipeline["dead_letter_queue_url"]):
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        follows[url] = attributes.get("KmsMasterKeyId") == key
+    table = stack.client("dynamodb").describe_table(TableName=pipeline["runs_table_name"])["Table"]
+    follows["table"] = table.get("SSEDescription", {}).get("KMSMasterKeyArn") == key
+    topic = stack.client("sns").get_topic_attributes(TopicArn=pipeline["alarm_topic_arn"])["Attributes"]
+    follows["topic"] = topic.get("KmsMasterKeyId") == key
+    # Eight functions, each with a role and a log group; two machines with two roles and a log group each; the
+    # watchdog's schedule with a role; two buckets, two queues, a table and a topic.
+    counted = [] if len(follows) == 8 + 8 + 8 + 4 + 2 + 1 + 2 + 2 + 1 + 1 else [f"{len(follows)} things were looked at"]
+    return counted + [name for name, is_followed in follows.items() if not is_followed]
+
+
 def left_over(stack: LocalStack) -> list[str]:
     """Return the names of what still bears the example's name."""
     listings = {
@@ -169,11 +210,11 @@ def left_over(stack: LocalStack) -> list[str]:
         ("sqs", "list_queues"): lambda answer: [url.rsplit("/", 1)[1] for url in answer.get("QueueUrls", [])],
         ("stepfunctions", "list_state_machines"): lambda answer: [one["name"] for one in answer["stateMachines"]],
     }
-    names = buckets_of(stack)
+    left = buckets_of(stack)
     for (service, operation), names_in in listings.items():
         for page in stack.client(service).get_paginator(operation).paginate():
-            names += [name for name in names_in(page) if is_of(stack, name)]
-    return names
+            left += [name for name in names_in(page) if is_of(stack, name)]
+    return left
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +276,11 @@ def test_a_second_plan_is_empty(life: Life) -> None:
 @each_example
 def test_a_destroy_leaves_nothing(life: Life) -> None:
     assert life.left_over == []
+
+
+@pytest.mark.parametrize("life", ["house-rules"], indirect=True)
+def test_everything_follows_the_houses_rules(life: Life) -> None:
+    assert life.rules_broken == []
 
 
 @pytest.mark.parametrize("life", ["existing-bucket-eventbridge", "one-bucket"], indirect=True)

@@ -67,14 +67,15 @@ resource "aws_security_group" "functions" {
   name        = "${var.name}-functions"
   description = "Lets the functions out over HTTPS."
   vpc_id      = aws_vpc.house.id
+}
 
-  egress {
-    description = "AWS services"
-    from_port   = 443
-    to_port     = 443
-    protocol    = "tcp"
-    cidr_blocks = ["0.0.0.0/0"]
-  }
+resource "aws_vpc_security_group_egress_rule" "functions" {
+  security_group_id = aws_security_group.functions.id
+  description       = "AWS services"
+  from_port         = 443
+  to_port           = 443
+  ip_protocol       = "tcp"
+  cidr_ipv4         = "0.0.0.0/0"
 }
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -161,6 +161,14 @@ resource "aws_sqs_queue" "image" {
 # How the bucket's events come to the queue
 # ---------------------------------------------------------------------------------------------------------------------
 
+# Stands in the plan beside the notification: what it replaces cannot be seen there, for the provider does not read what
+# the bucket had. No check, which would warn for ever and fail the tests of everything that this module is part of.
+resource "terraform_data" "notification_configuration_is_replaced" {
+  count = var.source_events == "notification" && !var.bucket_is_own ? 1 : 0
+
+  input = "REPLACES the whole notification configuration of bucket ${var.bucket_name}: whoever else it notifies today hears no more. Take source_events \"eventbridge\" or \"external\" if anything else listens to this bucket."
+}
+
 # A bucket has one notification configuration: this one takes over whatever the bucket had. One resource for both ways
 # in which it is ours, so that a change between them is one put and no moment without any.
 resource "aws_s3_bucket_notification" "this" {
@@ -180,6 +188,8 @@ resource "aws_s3_bucket_notification" "this" {
       filter_suffix = queue.value.suffix
     }
   }
+
+  depends_on = [terraform_data.notification_configuration_is_replaced]
 }
 
 moved {

@@ -20,7 +20,7 @@ variables {
   project_version_arn = "arn:aws:rekognition:us-east-1:000000000000:project/logos/version/logos.1/1700000000001"
 }
 
-run "hands_its_inputs_on_and_warns" {
+run "hands_its_inputs_on" {
   command = plan
 
   assert {

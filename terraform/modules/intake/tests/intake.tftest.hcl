@@ -108,6 +108,28 @@ run "only_this_bucket_may_send_and_only_over_tls" {
   }
 }
 
+run "a_plan_says_aloud_that_it_replaces_the_notifications_of_a_bucket_of_others" {
+  command = plan
+
+  assert {
+    condition     = startswith(one(terraform_data.notification_configuration_is_replaced[*].input), "REPLACES the whole notification configuration of bucket labels-source")
+    error_message = "The plan must say what is replaced."
+  }
+}
+
+run "a_bucket_that_nobody_else_configures_has_nothing_to_replace" {
+  command = plan
+
+  variables {
+    bucket_is_own = true
+  }
+
+  assert {
+    condition     = length(terraform_data.notification_configuration_is_replaced) == 0 && length(aws_s3_bucket_notification.this[0].queue) == 2
+    error_message = "The bucket must notify, and nothing be said of others."
+  }
+}
+
 run "a_notification_is_filtered_by_prefix_and_suffix" {
   command = plan
 
