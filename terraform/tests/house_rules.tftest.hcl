@@ -145,8 +145,8 @@ run "the_estate_is_told_what_the_services_need_of_its_key" {
       }]
       KeepLogs = ["logs.us-east-1.amazonaws.com", {
         ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [
-          "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/states/custom-labels-batch-*",
           "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/custom-labels-batch-*",
+          "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/states/custom-labels-batch-*",
         ] }
       }]
     }
@@ -162,7 +162,7 @@ run "the_code_comes_from_the_estates_bucket" {
     package_s3_bucket          = "releases"
     package_s3_key_prefix      = "labels/v1/"
     package_s3_object_versions = { watchdog = "v1" }
-    lambda_runtime             = "python3.14"
+    lambda_runtime             = "python3.12"
     lambda_architecture        = "x86_64"
   }
 
@@ -218,26 +218,24 @@ run "refuses_what_does_not_go_together" {
   ]
 }
 
-run "refuses_two_places_for_the_code_and_a_package_that_is_none" {
+run "refuses_two_places_for_the_code_and_a_path_that_is_too_long" {
   command = plan
 
   variables {
-    package_s3_bucket          = "releases"
-    package_s3_object_versions = { analyse_image = "v1" }
-    vpc_subnet_ids             = []
-    vpc_security_group_ids     = ["group"]
-    iam_path                   = "/${join("", [for i in range(512) : "x"])}/"
+    package_s3_bucket      = "releases"
+    vpc_subnet_ids         = []
+    vpc_security_group_ids = ["group"]
+    iam_path               = "/${join("", [for i in range(512) : "x"])}/"
   }
 
   expect_failures = [
     var.package_s3_bucket,
-    var.package_s3_object_versions,
     var.vpc_security_group_ids,
     var.iam_path,
   ]
 }
 
-run "refuses_aliases_of_keys_of_given_buckets" {
+run "refuses_aliases_of_given_buckets_keys_and_a_package_that_is_none" {
   command = plan
 
   variables {
@@ -246,10 +244,15 @@ run "refuses_aliases_of_keys_of_given_buckets" {
     source_bucket_kms_key_arn = "alias/photos"
     final_bucket_name         = "labels"
     final_bucket_kms_key_arn  = "alias/labels"
+
+    package_dir                = null
+    package_s3_bucket          = "releases"
+    package_s3_object_versions = { analyse_image = "v1" }
   }
 
   expect_failures = [
     var.source_bucket_kms_key_arn,
     var.final_bucket_kms_key_arn,
+    var.package_s3_object_versions,
   ]
 }
