@@ -1,6 +1,8 @@
 # Starts the model and says how far it has come.
 
 data "aws_iam_policy_document" "start_model" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["start_model"].json]
+
   statement {
     sid       = "SeeModelStatus"
     actions   = ["rekognition:DescribeProjectVersions"]
@@ -51,4 +53,16 @@ module "start_model" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["start_model"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "start_model", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }

@@ -29,5 +29,6 @@ module "monitoring" {
   record_run_service  = local.environments["record_run"].POWERTOOLS_SERVICE_NAME
   watchdog_service    = local.environments["watchdog"].POWERTOOLS_SERVICE_NAME
 
-  tags = var.tags
+  kms_key_arn = var.kms_key_arn
+  tags        = var.tags
 }

@@ -18,7 +18,7 @@ from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, r
 from analyze_image.labelling import Ending, Labelling
 from analyze_image.pacing import LONGEST_WAIT_SECONDS, Pacing
 from analyze_image.suspects import Suspects
-from analyze_image.upload import uploads_in
+from analyze_image.upload import Source, uploads_in
 from shared.dead_letters import DeadLetters
 from shared.run_record import BatchCounts
 from shared.telemetry import logger
@@ -48,7 +48,7 @@ class Batch:
         queue: ImageQueue,
         dead_letters: DeadLetters,
         suspects: Suspects,
-        source_bucket: str,
+        source: Source,
         run_id: str | None,
         seconds_left: Callable[[], float],
     ) -> None:
@@ -57,7 +57,7 @@ class Batch:
         self._queue = queue
         self._dead_letters = dead_letters
         self._suspects = suspects
-        self._source_bucket = source_bucket
+        self._source = source
         self._run_id = run_id
         self._seconds_left = seconds_left
         # The fault that speaks for the whole batch.
@@ -80,7 +80,7 @@ class Batch:
             "waited_seconds": history.waited_seconds(time.time()),
         }
         try:
-            for upload in uploads_in(record.body, self._source_bucket):
+            for upload in uploads_in(record.body, self._source):
                 details["image"] = str(upload)
                 self._raise_if_not_to_begin()
                 ending = self._labelling.label(upload, redelivered=history.redelivered)

@@ -21,6 +21,7 @@ from analyze_image.labelling import Labelling
 from analyze_image.pacing import Pacing
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
+from analyze_image.upload import Source
 from shared import environment, lease
 from shared.clients import client, error_code
 from shared.dead_letters import DeadLetters
@@ -42,7 +43,7 @@ class Analysis:
     dead_letters: DeadLetters
     suspects: Suspects
     pacing: Pacing
-    source_bucket: str
+    source: Source
     records: RunRecords
     # Returns who holds the lease, and how fast the model may be asked.
     look_at_lease: Callable[[], Held]
@@ -67,7 +68,7 @@ class Analysis:
             self.queue,
             self.dead_letters,
             self.suspects,
-            self.source_bucket,
+            self.source,
             run_id,
             seconds_left,
         )
@@ -100,7 +101,8 @@ def _has_labelled(records: RunRecords, run_id: str) -> bool:
 
 @cache
 def _analysis() -> Analysis:
-    source, final = environment.text("SOURCE_BUCKET_NAME"), environment.text("FINAL_BUCKET_NAME")
+    source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
+    final, final_prefix = environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
     # What each client may take at the worst is added up in batch.py.
     rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, connections=MOST_IMAGES_AT_ONCE)
@@ -112,13 +114,14 @@ def _analysis() -> Analysis:
     use = ModelUse(model_arn, environment.optional_number("MIN_CONFIDENCE"))
     return Analysis(
         labelling=Labelling(
-            Detector(rekognition, use), Store(client("s3", connections=MOST_IMAGES_AT_ONCE), source, final)
+            Detector(rekognition, use),
+            Store(client("s3", connections=MOST_IMAGES_AT_ONCE), source.bucket, final, final_prefix),
         ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
         dead_letters=DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
         suspects=Suspects(lambda run_id: _has_labelled(records, run_id)),
         pacing=pacing,
-        source_bucket=source,
+        source=source,
         records=records,
         look_at_lease=lambda: lease.current(dynamodb, table, model_arn),
     )

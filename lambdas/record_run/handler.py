@@ -26,7 +26,14 @@ def _run_book() -> RunBook:
     return RunBook(
         Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
         records,
-        Receipts(records, client("s3"), environment.text("FINAL_BUCKET_NAME"), model_arn, unit_hour_usd),
+        Receipts(
+            records,
+            client("s3"),
+            environment.text("FINAL_BUCKET_NAME"),
+            model_arn,
+            unit_hour_usd,
+            environment.optional_text("FINAL_PREFIX"),
+        ),
         ThroughputBook(dynamodb, table, model_arn, environment.number("IMAGES_PER_SECOND_PER_UNIT")),
     )
 

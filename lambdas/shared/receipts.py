@@ -47,10 +47,19 @@ class ModelTime:
 class Receipts:
     """Writes the receipts of the runs of one model into the final bucket."""
 
-    def __init__(self, records: RunRecords, s3: Any, final_bucket: str, model_arn: str, unit_hour_usd: float) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        records: RunRecords,
+        s3: Any,  # noqa: ANN401
+        final_bucket: str,
+        model_arn: str,
+        unit_hour_usd: float,
+        final_prefix: str = "",
+    ) -> None:
         self._records = records
         self._s3 = s3
         self._final_bucket = final_bucket
+        self._final_prefix = final_prefix
         self._model_arn = model_arn
         self._unit_hour_usd = unit_hour_usd
 
@@ -70,7 +79,7 @@ class Receipts:
         )
         self._s3.put_object(
             Bucket=self._final_bucket,
-            Key=f"runs/{run_id}.json",
+            Key=f"{self._final_prefix}runs/{run_id}.json",
             Body=json.dumps(document, ensure_ascii=False, indent=2).encode(),
             ContentType="application/json",
         )

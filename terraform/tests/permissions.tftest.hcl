@@ -1,5 +1,5 @@
 # What each function may do. The real provider puts the policy documents together without a network; the account is
-# overridden, and so is the state machine, whose definition the provider would send to AWS.
+# overridden, and so are the state machines, whose definitions the provider would send to AWS.
 
 provider "aws" {
   region                      = "us-east-1"
@@ -18,6 +18,10 @@ override_data {
 
 override_resource {
   target = module.workflow.aws_sfn_state_machine.this
+}
+
+override_resource {
+  target = module.reconcile.aws_sfn_state_machine.this
 }
 
 variables {

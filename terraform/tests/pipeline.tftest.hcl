@@ -123,6 +123,8 @@ run "a_whole_apply_wires_the_parts_together" {
   }
 
   variables {
+    source_prefix           = "in/"
+    final_prefix            = "out/"
     min_confidence          = 55.5
     min_inference_units     = 2
     max_inference_units     = 3
@@ -159,7 +161,7 @@ run "a_whole_apply_wires_the_parts_together" {
       CloseTrigger   = [toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]), toset([aws_lambda_event_source_mapping.analyze_image.arn])]
       SeeAndEndRuns  = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
       KeepRuns       = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
-      WriteReceipts  = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/runs/*"])]
+      WriteReceipts  = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/out/runs/*"])]
     }
     error_message = "The watchdog must stop this model, close this trigger, end this workflow's runs and keep their records."
   }
@@ -186,6 +188,7 @@ run "a_whole_apply_wires_the_parts_together" {
       } == {
       record_run = {
         FINAL_BUCKET_NAME          = output.final_bucket_name
+        FINAL_PREFIX               = "out/"
         IMAGES_PER_SECOND_PER_UNIT = "2.5"
         INFERENCE_UNIT_HOUR_USD    = "4.5"
         LEASE_SECONDS              = "60"
@@ -220,13 +223,16 @@ run "a_whole_apply_wires_the_parts_together" {
       analyze_image = {
         DEAD_LETTER_QUEUE_URL = output.dead_letter_queue_url
         FINAL_BUCKET_NAME     = output.final_bucket_name
+        FINAL_PREFIX          = "out/"
         MIN_CONFIDENCE        = "55.5"
         QUEUE_URL             = output.queue_url
         SOURCE_BUCKET_NAME    = output.source_bucket_name
+        SOURCE_PREFIX         = "in/"
       }
       watchdog = {
         EVENT_SOURCE_MAPPING_UUID = output.event_source_mapping_uuid
         FINAL_BUCKET_NAME         = output.final_bucket_name
+        FINAL_PREFIX              = "out/"
         INFERENCE_UNIT_HOUR_USD   = "4.5"
         LEASE_SECONDS             = "60"
         MAX_RUN_MINUTES           = "90"

@@ -19,7 +19,7 @@ from analyze_image.labelling import Labelling
 from analyze_image.pacing import THROTTLES, Pacing
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
-from analyze_image.upload import Upload
+from analyze_image.upload import Source, Upload
 from shared.clients import error_code
 from shared.dead_letters import DeadLetters
 from shared.lease import Held
@@ -193,7 +193,7 @@ class Pipeline:
             dead_letters=DeadLetters(self.faulty_sqs, self.dead_letter_url),
             suspects=Suspects(lambda run_id: handler_module._has_labelled(self.records, run_id)),
             pacing=self.rekognition.pacing,
-            source_bucket=SOURCE,
+            source=Source(SOURCE),
             records=self.records,
             look_at_lease=lambda: Held(self.run_id, 0, None, images_waiting=True, pace=self.pace),
         )

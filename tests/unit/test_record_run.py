@@ -98,6 +98,12 @@ def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunBook, lease: Lease) 
     assert book.open("run-2") == {"acquired": True, "other_run": None, "clean_up": True}
 
 
+def test_a_receipt_is_written_below_the_final_prefix(records: RunRecords, s3: Any) -> None:  # noqa: ANN401
+    records.open("run-1")
+    Receipts(records, s3, FINAL, MODEL_ARN, 4, "logos/").write("run-1", Outcome.NOTHING_TO_DO, None)
+    assert [content["Key"] for content in s3.list_objects_v2(Bucket=FINAL)["Contents"]] == ["logos/runs/run-1.json"]
+
+
 def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords, s3: Any) -> None:  # noqa: ANN401
     book.open("run-1")
     records.note_model_running("run-1", inference_units=2, ours=True)

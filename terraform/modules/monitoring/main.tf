@@ -76,15 +76,16 @@ data "aws_iam_policy_document" "topic" {
   }
 }
 
-# Without a KMS key: CloudWatch may not use the one that AWS manages for SNS (alias/aws/sns), and the alarm would reach
+# Without a KMS key, unless one is given: CloudWatch may not use the one that AWS manages for SNS (alias/aws/sns), and the alarm would reach
 # nobody. What goes through here is names and ARNs, no image and no label.
 # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
 resource "aws_sns_topic" "this" {
   count = var.alarm_topic_arn == null ? 1 : 0
 
-  name   = local.topic_name
-  policy = data.aws_iam_policy_document.topic.json
-  tags   = var.tags
+  name              = local.topic_name
+  policy            = data.aws_iam_policy_document.topic.json
+  kms_master_key_id = var.kms_key_arn
+  tags              = var.tags
 }
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -244,6 +244,30 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
   }
 }
 
+run "the_topic_is_encrypted_with_the_key_that_is_given" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = null
+    kms_key_arn     = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+  }
+
+  assert {
+    condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    error_message = "The topic must be encrypted with the key."
+  }
+}
+
+run "refuses_an_alias_of_a_key" {
+  command = plan
+
+  variables {
+    kms_key_arn = "alias/house"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}
+
 run "refuses_what_cannot_be" {
   command = plan
 
