@@ -1,6 +1,8 @@
 # Labels images from the queue while the model runs.
 
 data "aws_iam_policy_document" "analyze_image" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["analyze_image"].json]
+
   statement {
     sid       = "LabelImages"
     actions   = ["rekognition:DetectCustomLabels"]
@@ -33,7 +35,7 @@ data "aws_iam_policy_document" "analyze_image" {
       "s3:GetObjectVersion",
       "s3:GetObjectVersionTagging",
     ]
-    resources = ["${module.source_bucket.arn}/*"]
+    resources = [local.source_objects_arn]
   }
 
   # Without them S3 answers 403 instead of 404 for an object that is not there. For a version that is not there no
@@ -41,13 +43,13 @@ data "aws_iam_policy_document" "analyze_image" {
   statement {
     sid       = "TellMissingFromForbidden"
     actions   = ["s3:ListBucket"]
-    resources = [module.source_bucket.arn, module.final_bucket.arn]
+    resources = [local.source_bucket_arn, local.final_bucket_arn]
   }
 
   statement {
     sid       = "TellMissingVersionsFromForbidden"
     actions   = ["s3:ListBucketVersions"]
-    resources = [module.source_bucket.arn]
+    resources = [local.source_bucket_arn]
   }
 
   # Abort, because an upload too large for one copy goes over in parts.
@@ -55,8 +57,8 @@ data "aws_iam_policy_document" "analyze_image" {
     sid     = "KeepResults"
     actions = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]
     resources = [
-      "${module.final_bucket.arn}/failed/*",
-      "${module.final_bucket.arn}/processed/*",
+      "${local.final_folder_arns["failed"]}/*",
+      "${local.final_folder_arns["processed"]}/*",
     ]
   }
 
@@ -65,8 +67,8 @@ data "aws_iam_policy_document" "analyze_image" {
     sid     = "WithdrawClaims"
     actions = ["s3:DeleteObject"]
     resources = [
-      "${module.final_bucket.arn}/failed/*.json",
-      "${module.final_bucket.arn}/processed/*.json",
+      "${local.final_folder_arns["failed"]}/*.json",
+      "${local.final_folder_arns["processed"]}/*.json",
     ]
   }
 
@@ -100,14 +102,28 @@ module "analyze_image" {
 
   environment = merge(local.environments["analyze_image"], {
     DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
-    FINAL_BUCKET_NAME     = module.final_bucket.name
+    FINAL_BUCKET_NAME     = local.final_bucket_name
+    FINAL_PREFIX          = var.final_prefix
     MIN_CONFIDENCE        = var.min_confidence == null ? "" : tostring(var.min_confidence)
     QUEUE_URL             = module.intake.queue_url
-    SOURCE_BUCKET_NAME    = module.source_bucket.name
+    SOURCE_BUCKET_NAME    = local.source_bucket_name
+    SOURCE_PREFIX         = var.source_prefix
   })
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["analyze_image"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "analyze_image", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }
 
 resource "aws_lambda_event_source_mapping" "analyze_image" {
@@ -119,14 +135,14 @@ resource "aws_lambda_event_source_mapping" "analyze_image" {
 
   enabled = false
 
-  # Two batches at a time for each unit that the model may run: Lambda allows 2 at the least. Not reserved concurrency,
-  # for each invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
+  # Until the first run: each sets it to what its inference units are good for. Not reserved concurrency, for each
+  # invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
   scaling_config {
-    maximum_concurrency = max(2, 2 * (var.autoscaling_enabled ? var.max_inference_units : var.min_inference_units))
+    maximum_concurrency = 2
   }
 
   lifecycle {
-    # The workflow switches the trigger; an apply in the middle of a run must not.
-    ignore_changes = [enabled]
+    # The workflow switches the trigger and says how many batches it hands out; an apply in mid-run must not.
+    ignore_changes = [enabled, scaling_config]
   }
 }

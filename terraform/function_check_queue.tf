@@ -1,6 +1,8 @@
 # Counts what waits in the queue, before the model is started and while it runs.
 
 data "aws_iam_policy_document" "check_queue" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["check_queue"].json]
+
   statement {
     sid = "LookIntoQueue"
     actions = [
@@ -50,8 +52,25 @@ module "check_queue" {
     LEASE_SECONDS         = tostring(var.lease_seconds)
     MAX_RUN_MINUTES       = tostring(var.max_run_minutes)
     QUEUE_URL             = module.intake.queue_url
+
+    MAX_MODEL_HOURS_PER_DAY = var.max_model_hours_per_day == null ? "" : tostring(var.max_model_hours_per_day)
+    MAX_WAIT_MINUTES        = tostring(var.max_wait_minutes)
+    MIN_BATCH_SIZE          = tostring(var.min_batch_size)
+    SCHEDULE_MINUTES        = local.schedule_minutes == null ? "" : tostring(local.schedule_minutes)
   })
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["check_queue"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "check_queue", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }

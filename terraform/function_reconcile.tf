@@ -1,18 +1,20 @@
 # Finds the images that no message speaks for, and queues them again.
 
 data "aws_iam_policy_document" "reconcile" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile"].json]
+
   # The first page of the listing; and without it S3 answers 403 instead of 404 for an object that is gone.
   statement {
     sid       = "LookIntoSourceBucket"
     actions   = ["s3:ListBucket"]
-    resources = [module.source_bucket.arn]
+    resources = [local.source_bucket_arn]
   }
 
   # HeadObject, for the version that a message has to name.
   statement {
     sid       = "SeeVersions"
     actions   = ["s3:GetObject"]
-    resources = ["${module.source_bucket.arn}/*"]
+    resources = [local.source_objects_arn]
   }
 
   statement {
@@ -31,14 +33,14 @@ data "aws_iam_policy_document" "reconcile" {
   statement {
     sid       = "WriteReports"
     actions   = ["s3:PutObject"]
-    resources = ["${module.final_bucket.arn}/reconcile/*"]
+    resources = ["${local.final_folder_arns["reconcile"]}/*"]
   }
 
   # What the first step wrote for the others.
   statement {
     sid       = "ReadImagesSetAside"
     actions   = ["s3:GetObject"]
-    resources = ["${module.final_bucket.arn}/reconcile/*/set_aside.json"]
+    resources = ["${local.final_folder_arns["reconcile"]}/*/set_aside.json"]
   }
 
   statement {
@@ -73,12 +75,26 @@ module "reconcile_function" {
     # The SDK of X-Ray would log an error for each request that a thread of ours makes.
     AWS_XRAY_CONTEXT_MISSING = "IGNORE_ERROR"
     DEAD_LETTER_QUEUE_URL    = module.intake.dead_letter_queue_url
-    FINAL_BUCKET_NAME        = module.final_bucket.name
+    FINAL_BUCKET_NAME        = local.final_bucket_name
+    FINAL_PREFIX             = var.final_prefix
     IMAGE_SUFFIXES           = jsonencode(var.image_suffixes)
     QUEUE_URL                = module.intake.queue_url
-    SOURCE_BUCKET_NAME       = module.source_bucket.name
+    SOURCE_BUCKET_NAME       = local.source_bucket_name
+    SOURCE_PREFIX            = var.source_prefix
   })
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["reconcile"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "reconcile", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }

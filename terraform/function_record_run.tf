@@ -1,6 +1,8 @@
 # Opens a run and takes the lease on the model; closes it and writes the receipt.
 
 data "aws_iam_policy_document" "record_run" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["record_run"].json]
+
   statement {
     sid       = "KeepRuns"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
@@ -16,7 +18,7 @@ data "aws_iam_policy_document" "record_run" {
   statement {
     sid       = "WriteReceipts"
     actions   = ["s3:PutObject"]
-    resources = ["${module.final_bucket.arn}/runs/*"]
+    resources = ["${local.final_folder_arns["runs"]}/*"]
   }
 }
 
@@ -34,11 +36,25 @@ module "record_run" {
   policy_json  = data.aws_iam_policy_document.record_run.json
 
   environment = merge(local.environments["record_run"], {
-    FINAL_BUCKET_NAME       = module.final_bucket.name
-    INFERENCE_UNIT_HOUR_USD = tostring(var.inference_unit_hour_usd)
-    LEASE_SECONDS           = tostring(var.lease_seconds)
+    FINAL_BUCKET_NAME          = local.final_bucket_name
+    FINAL_PREFIX               = var.final_prefix
+    IMAGES_PER_SECOND_PER_UNIT = tostring(var.images_per_second_per_unit)
+    INFERENCE_UNIT_HOUR_USD    = tostring(var.inference_unit_hour_usd)
+    LEASE_SECONDS              = tostring(var.lease_seconds)
   })
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["record_run"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "record_run", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }

@@ -1,6 +1,8 @@
 # Stops the model and says whether it is seen STOPPED.
 
 data "aws_iam_policy_document" "stop_model" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["stop_model"].json]
+
   statement {
     sid       = "SeeModelStatus"
     actions   = ["rekognition:DescribeProjectVersions"]
@@ -46,4 +48,16 @@ module "stop_model" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["stop_model"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "stop_model", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }

@@ -1,6 +1,8 @@
 # Switches the queue's trigger of analyze_image on and off.
 
 data "aws_iam_policy_document" "toggle_trigger" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["toggle_trigger"].json]
+
   statement {
     sid       = "ToggleTrigger"
     actions   = ["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]
@@ -40,4 +42,16 @@ module "toggle_trigger" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["toggle_trigger"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "toggle_trigger", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }

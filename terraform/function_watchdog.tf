@@ -1,6 +1,8 @@
 # Stands outside the workflow: stops the model, closes the trigger and frees the lease of a run that is gone.
 
 data "aws_iam_policy_document" "watchdog" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["watchdog"].json]
+
   statement {
     sid       = "SeeModelStatus"
     actions   = ["rekognition:DescribeProjectVersions"]
@@ -41,7 +43,7 @@ data "aws_iam_policy_document" "watchdog" {
   statement {
     sid       = "WriteReceipts"
     actions   = ["s3:PutObject"]
-    resources = ["${module.final_bucket.arn}/runs/*"]
+    resources = ["${local.final_folder_arns["runs"]}/*"]
   }
 }
 
@@ -61,7 +63,8 @@ module "watchdog_function" {
 
   environment = merge(local.environments["watchdog"], {
     EVENT_SOURCE_MAPPING_UUID = aws_lambda_event_source_mapping.analyze_image.uuid
-    FINAL_BUCKET_NAME         = module.final_bucket.name
+    FINAL_BUCKET_NAME         = local.final_bucket_name
+    FINAL_PREFIX              = var.final_prefix
     INFERENCE_UNIT_HOUR_USD   = tostring(var.inference_unit_hour_usd)
     LEASE_SECONDS             = tostring(var.lease_seconds)
     MAX_RUN_MINUTES           = tostring(var.max_run_minutes)
@@ -71,6 +74,18 @@ module "watchdog_function" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  package_s3_bucket         = var.package_s3_bucket
+  package_s3_key            = local.package_s3_keys["watchdog"]
+  package_s3_object_version = lookup(var.package_s3_object_versions, "watchdog", null)
+  runtime                   = var.lambda_runtime
+  architecture              = var.lambda_architecture
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
+  vpc_subnet_ids           = var.vpc_subnet_ids
+  vpc_security_group_ids   = var.vpc_security_group_ids
 }
 
 # Stands for everything that Terraform may destroy only after the watchdog has brought it to rest: if that fails, the
@@ -117,4 +132,7 @@ module "watchdog" {
   retire_before = [terraform_data.pipeline.id]
 
   tags = var.tags
+
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
 }

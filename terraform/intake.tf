@@ -6,8 +6,12 @@ module "intake" {
   region     = local.region
   account_id = local.account_id
 
-  bucket_name              = module.source_bucket.name
+  bucket_name              = local.source_bucket_name
+  bucket_is_own            = var.source_bucket_name == null
+  source_events            = coalesce(var.source_events, "notification")
+  source_prefix            = var.source_prefix
   image_suffixes           = var.image_suffixes
   consumer_timeout_seconds = local.analyze_image_timeout_seconds
+  kms_key_arn              = var.kms_key_arn
   tags                     = var.tags
 }

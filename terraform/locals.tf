@@ -8,10 +8,6 @@ locals {
   model_account = local.model_arn[4]
   account_id    = data.aws_caller_identity.current.account_id
 
-  # At most 27 + 8 + 12 + 1 + 14 = 62 of the 63 characters that S3 allows.
-  source_bucket_name = "${var.name}-source-${local.model_account}-${local.region}"
-  final_bucket_name  = "${var.name}-final-${local.model_account}-${local.region}"
-
   runs_table_name = "${var.name}-runs"
   runs_table_arn  = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.runs_table_name}"
 
@@ -33,9 +29,16 @@ locals {
     "reconcile",
   ])
 
-  package_dir    = coalesce(var.package_dir, "${path.module}/../build")
-  package_files  = { for package in local.packages : package => "${local.package_dir}/${package}.zip" }
+  package_dir   = coalesce(var.package_dir, "${path.module}/../build")
+  package_files = { for package in local.packages : package => var.package_s3_bucket == null ? "${local.package_dir}/${package}.zip" : null }
+  package_s3_keys = {
+    for package in local.packages : package => var.package_s3_bucket == null ? null : "${var.package_s3_key_prefix}${package}.zip"
+  }
   function_names = { for package in local.packages : package => "${var.name}-${replace(package, "_", "-")}" }
+
+  # From one look of the schedule to the next; null where the expression does not tell, and where nothing is scheduled.
+  schedule_rate    = try(regex("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", var.schedule_expression), null)
+  schedule_minutes = var.schedule_enabled && local.schedule_rate != null ? tonumber(local.schedule_rate[0]) * { minute = 1, hour = 60, day = 1440 }[local.schedule_rate[1]] : null
 
   # Longer than the slowest batch: ten images, each with a few retries.
   analyze_image_timeout_seconds = 120

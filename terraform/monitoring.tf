@@ -1,6 +1,6 @@
 locals {
   # As much as a run may rent: what an alarm says that a forgotten model costs.
-  model_hour_usd = var.inference_unit_hour_usd * (var.autoscaling_enabled ? var.max_inference_units : var.min_inference_units)
+  model_hour_usd = var.inference_unit_hour_usd * var.max_inference_units
 }
 
 module "monitoring" {
@@ -16,15 +16,19 @@ module "monitoring" {
   project_version_arn   = var.project_version_arn
   model_hour_usd        = local.model_hour_usd
 
+  max_model_hours_per_day = var.max_model_hours_per_day
+
   queue_arn                    = module.intake.queue_arn
   dead_letter_queue_arn        = module.intake.dead_letter_queue_arn
   state_machine_arn            = module.workflow.state_machine_arn
   watchdog_function_name       = module.watchdog_function.function_name
   watchdog_schedule_group_name = module.watchdog.schedule_group_name
 
-  metrics_namespace  = local.metrics_namespace
-  record_run_service = local.environments["record_run"].POWERTOOLS_SERVICE_NAME
-  watchdog_service   = local.environments["watchdog"].POWERTOOLS_SERVICE_NAME
+  metrics_namespace   = local.metrics_namespace
+  check_queue_service = local.environments["check_queue"].POWERTOOLS_SERVICE_NAME
+  record_run_service  = local.environments["record_run"].POWERTOOLS_SERVICE_NAME
+  watchdog_service    = local.environments["watchdog"].POWERTOOLS_SERVICE_NAME
 
-  tags = var.tags
+  kms_key_arn = var.kms_key_arn
+  tags        = var.tags
 }

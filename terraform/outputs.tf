@@ -1,11 +1,21 @@
 output "source_bucket_name" {
-  description = "Bucket to upload images to."
-  value       = module.source_bucket.name
+  description = "Bucket to upload images to, below source_prefix."
+  value       = local.source_bucket_name
 }
 
 output "final_bucket_name" {
   description = "Bucket with the labelled images, their results, the failures and the receipts."
-  value       = module.final_bucket.name
+  value       = local.final_bucket_name
+}
+
+output "source_notification" {
+  description = "With source_events \"external\": what the bucket's owner adds to its notification configuration, as JSON in the words of S3's API; null otherwise."
+  value       = module.intake.source_notification
+}
+
+output "queue_policy_json" {
+  description = "Policy of the queue: exactly the bucket, or the EventBridge rule, may send to it."
+  value       = module.intake.queue_policy_json
 }
 
 output "queue_url" {
@@ -46,6 +56,11 @@ output "watchdog_function_name" {
 output "alarm_topic_arn" {
   description = "ARN of the SNS topic that the alarms go to; subscribe to it to hear of them."
   value       = module.monitoring.alarm_topic_arn
+}
+
+output "max_model_usd_per_day" {
+  description = "What the model may cost on a day at the most, in US dollars; null without max_model_hours_per_day."
+  value       = var.max_model_hours_per_day == null ? null : var.max_model_hours_per_day * local.model_hour_usd
 }
 
 output "runs_table_name" {

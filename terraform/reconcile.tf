@@ -5,10 +5,24 @@ locals {
 
 # What Step Functions itself does for the Distributed Map: it lists the bucket, and writes what the batches return.
 data "aws_iam_policy_document" "reconcile_workflow" {
+  source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile_workflow"].json]
+
   statement {
     sid       = "ListSourceBucket"
     actions   = ["s3:ListBucket"]
-    resources = [module.source_bucket.arn]
+    resources = [local.source_bucket_arn]
+
+    # It lists by prefix and does nothing else. The functions' own statements have no such condition: they are there
+    # for S3 to answer 404 for an object that is gone, and those requests have no prefix.
+    dynamic "condition" {
+      for_each = var.source_prefix == "" ? [] : [1]
+
+      content {
+        test     = "StringLike"
+        variable = "s3:prefix"
+        values   = ["${var.source_prefix}*"]
+      }
+    }
   }
 
   # https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies
@@ -20,7 +34,7 @@ data "aws_iam_policy_document" "reconcile_workflow" {
       "s3:ListMultipartUploadParts",
       "s3:PutObject",
     ]
-    resources = ["${module.final_bucket.arn}/reconcile/*"]
+    resources = ["${local.final_folder_arns["reconcile"]}/*"]
   }
 }
 
@@ -35,8 +49,9 @@ module "reconcile" {
   definition = templatefile("${path.module}/statemachines/reconcile.asl.json", {
     partition              = local.partition
     reconcile_function_arn = module.reconcile_function.arn
-    source_bucket_name     = module.source_bucket.name
-    final_bucket_name      = module.final_bucket.name
+    source_bucket_name     = local.source_bucket_name
+    final_bucket_name      = local.final_bucket_name
+    final_prefix           = var.final_prefix
   })
 
   function_arns           = [module.reconcile_function.arn]
@@ -50,6 +65,10 @@ module "reconcile" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
 }
 
 output "reconcile_state_machine_arn" {

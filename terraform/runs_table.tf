@@ -19,6 +19,16 @@ resource "aws_dynamodb_table" "run" {
     type = "S"
   }
 
+  # Without a key of the estate's: one that DynamoDB owns, for which there is no setting.
+  dynamic "server_side_encryption" {
+    for_each = var.kms_key_arn == null ? [] : [1]
+
+    content {
+      enabled     = true
+      kms_key_arn = var.kms_key_arn
+    }
+  }
+
   # Only tidies up, days late at times: who needs an expiry compares it in the condition of the write.
   ttl {
     attribute_name = "delete_after"

@@ -70,6 +70,30 @@ variable "max_inference_units" {
   }
 }
 
+variable "images_per_second_per_unit" {
+  description = "Images that one inference unit labels in a second. AWS publishes no figure, for it depends on the model: an estimate, until runs that were long enough have shown it."
+  type        = number
+  default     = 3
+  nullable    = false
+
+  validation {
+    condition     = var.images_per_second_per_unit >= 0.05 && var.images_per_second_per_unit <= 1000
+    error_message = "images_per_second_per_unit must be a number from 0.05 to 1000."
+  }
+}
+
+variable "target_drain_minutes" {
+  description = "Minutes in which a run should label what waits when it starts: it rents the fewest units that will do, from min_inference_units to max_inference_units."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.target_drain_minutes >= 1 && var.target_drain_minutes <= 20160
+    error_message = "target_drain_minutes must be a number from 1 to 20160, which is 14 days."
+  }
+}
+
 variable "autoscaling_enabled" {
   description = "true: Rekognition itself may scale up to max_inference_units while the model runs."
   type        = bool
@@ -126,6 +150,52 @@ variable "schedule_enabled" {
   type        = bool
   default     = true
   nullable    = false
+}
+
+variable "min_batch_size" {
+  description = "Images that are worth a start of the model at once; fewer wait for company, for max_wait_minutes at the most. 1: every image is."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.min_batch_size >= 1 && var.min_batch_size <= 1000000 && floor(var.min_batch_size) == var.min_batch_size
+    error_message = "min_batch_size must be a whole number from 1 to 1000000."
+  }
+}
+
+variable "max_wait_minutes" {
+  description = "Longest time in minutes that an image waits for company before a run starts the model for it, if min_batch_size is more than 1. Kept exactly with rate(...); with cron(...) and at(...) the time since the look before stands for the time to the next."
+  type        = number
+  default     = 240
+  nullable    = false
+
+  validation {
+    condition     = var.max_wait_minutes >= 1 && var.max_wait_minutes <= 10080
+    error_message = "max_wait_minutes must be a number from 1 to 10080, which is 7 days."
+  }
+
+  validation {
+    # An image may have come right after the last look, and the next one has to be in time.
+    condition     = var.min_batch_size == 1 || local.schedule_minutes == null ? true : var.max_wait_minutes >= 2 * local.schedule_minutes + 2
+    error_message = "max_wait_minutes must be at least twice the time between two looks of schedule_expression and 2 minutes more, or no image could wait for company: look more often, or set min_batch_size to 1."
+  }
+
+  validation {
+    condition     = var.min_batch_size == 1 || var.max_wait_minutes < var.image_age_alarm_hours * 60
+    error_message = "max_wait_minutes must be shorter than image_age_alarm_hours, or the alarm would go off for images that wait as they should."
+  }
+}
+
+variable "max_model_hours_per_day" {
+  description = "Hours that the model may run on a day (UTC), which cost at most that times max_inference_units times inference_unit_hour_usd; at the cap no run starts it, one that goes on ends in order, an alarm says so, and the images wait. null: no cap."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_model_hours_per_day == null ? true : var.max_model_hours_per_day >= 0.1 && var.max_model_hours_per_day <= 24
+    error_message = "max_model_hours_per_day must be null or a number from 0.1 to 24."
+  }
 }
 
 variable "max_run_minutes" {
@@ -200,6 +270,81 @@ variable "lease_seconds" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Where images come from and results go to
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "source_bucket_name" {
+  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of it is changed unless source_events is \"notification\". Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_bucket_name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.source_bucket_name))
+    error_message = "source_bucket_name must be null or the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+}
+
+variable "source_events" {
+  description = "How the source bucket's events come to the queue. \"eventbridge\": by a rule of the module's own, while you have EventBridge switched on for the bucket. \"notification\": the module owns the bucket's notification configuration and REPLACES whatever is in it. \"external\": you add to it what the output source_notification says. null: \"notification\" for a bucket that the module makes; one of yours needs a choice."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_events == null ? true : contains(["eventbridge", "notification", "external"], var.source_events)
+    error_message = "source_events must be null, \"eventbridge\", \"notification\" or \"external\"."
+  }
+
+  validation {
+    condition     = var.source_bucket_name == null || var.source_events != null
+    error_message = "source_events must be chosen for a bucket of yours: \"eventbridge\" (safe beside others; EventBridge must be switched on for the bucket), \"external\" (you add the notification yourself), or \"notification\" (REPLACES the bucket's notification configuration)."
+  }
+}
+
+variable "source_prefix" {
+  description = "Beginning of the keys that this deployment looks after, such as logos/incoming/; \"\": the whole source bucket. Objects outside of it are never read. Change it when no images wait."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && length(var.source_prefix) <= 200
+    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+  }
+}
+
+variable "final_bucket_name" {
+  description = "Bucket of yours that results go to, in the model's region; null: one that the module makes. Only objects below final_prefix are written, and nothing else of it is changed. Of a bucket that the same apply makes, give the attribute `bucket`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.final_bucket_name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.final_bucket_name))
+    error_message = "final_bucket_name must be null or the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+}
+
+variable "final_prefix" {
+  description = "What stands before processed/, failed/, runs/ and reconcile/ in the final bucket, such as logos/; \"\": nothing."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.final_prefix)) && length(var.final_prefix) <= 200
+    error_message = "final_prefix must be empty, or folders that end with a slash, such as logos/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+  }
+
+  validation {
+    # In either direction: what is written must not look like an upload, and an upload not like what was written.
+    condition = var.source_bucket_name == null || var.source_bucket_name != var.final_bucket_name ? true : alltrue([
+      for folder in ["failed/", "processed/", "reconcile/", "runs/"] :
+      !startswith("${var.final_prefix}${folder}", var.source_prefix) && !startswith(var.source_prefix, "${var.final_prefix}${folder}")
+    ])
+    error_message = "final_prefix and source_prefix must keep results and uploads apart, as both are in one bucket, or results would be labelled again: source_prefix must not be empty, nor the beginning of what is written (final_prefix with failed/, processed/, reconcile/ or runs/), nor lie below it."
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Alarms
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -233,6 +378,110 @@ variable "image_age_alarm_hours" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
+# House rules
+# ---------------------------------------------------------------------------------------------------------------------
+
+variable "kms_key_arn" {
+  description = "KMS key in the model's region that encrypts everything that the module makes: buckets, queues, table, logs and topic. Its policy must hold what the output kms_key_policy_json says, and let IAM policies of the account use it. null: the services' own keys. Of a key that the same apply makes, write format(\"%s\", aws_kms_key.this.arn), as an ARN that is not known yet is not known to be no null."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+  }
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : try(split(":", var.kms_key_arn)[3] == split(":", var.project_version_arn)[3], true)
+    error_message = "kms_key_arn must be in the model's region, as all that it encrypts is."
+  }
+}
+
+variable "source_bucket_kms_key_arn" {
+  description = "KMS key that the objects of source_bucket_name are encrypted with; null: none of yours."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_bucket_kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.source_bucket_kms_key_arn))
+    error_message = "source_bucket_kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+  }
+
+  validation {
+    condition     = var.source_bucket_kms_key_arn == null || var.source_bucket_name != null
+    error_message = "source_bucket_kms_key_arn must be null for a bucket that the module makes: kms_key_arn is that one's key."
+  }
+}
+
+variable "final_bucket_kms_key_arn" {
+  description = "KMS key that final_bucket_name encrypts its objects with; null: none of yours."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.final_bucket_kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.final_bucket_kms_key_arn))
+    error_message = "final_bucket_kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+  }
+
+  validation {
+    condition     = var.final_bucket_kms_key_arn == null || var.final_bucket_name != null
+    error_message = "final_bucket_kms_key_arn must be null for a bucket that the module makes: kms_key_arn is that one's key."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds what each role may do at the most; null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be null or the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/boundary."
+  }
+}
+
+variable "iam_path" {
+  description = "Path of each role in IAM."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9.,+@=_-]+/)*$", var.iam_path)) && length(var.iam_path) <= 512
+    error_message = "iam_path must be / or begin and end with a slash, such as /vision/labels/, with 512 characters at the most."
+  }
+}
+
+variable "vpc_subnet_ids" {
+  description = "Subnets that the functions run in, with a way to S3, SQS, DynamoDB, Rekognition, Lambda, Step Functions and X-Ray; empty: no VPC."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.vpc_subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))])
+    error_message = "vpc_subnet_ids must hold ids of subnets, such as subnet-0a1b2c3d."
+  }
+}
+
+variable "vpc_security_group_ids" {
+  description = "Security groups of the functions in their subnets; empty: no VPC."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.vpc_security_group_ids : can(regex("^sg-[0-9a-z]+$", id))])
+    error_message = "vpc_security_group_ids must hold ids of security groups, such as sg-0a1b2c3d."
+  }
+
+  validation {
+    condition     = (length(var.vpc_security_group_ids) == 0) == (length(var.vpc_subnet_ids) == 0)
+    error_message = "vpc_security_group_ids and vpc_subnet_ids must be given both, or neither."
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
 # How it sits in the account
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -253,6 +502,75 @@ variable "package_dir" {
   description = "Folder with the functions' zips; null: the folder build beside this one, which `make package` fills."
   type        = string
   default     = null
+}
+
+variable "package_s3_bucket" {
+  description = "Bucket in the model's region with the functions' zips; null: they are in package_dir."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.package_s3_bucket == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.package_s3_bucket))
+    error_message = "package_s3_bucket must be null or the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
+  }
+
+  validation {
+    condition     = var.package_s3_bucket == null || var.package_dir == null
+    error_message = "package_s3_bucket and package_dir must not both be given."
+  }
+}
+
+variable "package_s3_key_prefix" {
+  description = "What stands before analyze_image.zip and the others in package_s3_bucket, such as labels/v0.1.0/."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = length(var.package_s3_key_prefix) <= 900 && !startswith(var.package_s3_key_prefix, "/") && !startswith(var.package_s3_key_prefix, "s3:")
+    error_message = "package_s3_key_prefix must be the beginning of a key, without s3:// and a slash in front, 900 characters at most."
+  }
+}
+
+variable "package_s3_object_versions" {
+  description = "Versions of the zips in package_s3_bucket by package, such as { analyze_image = \"…\" }. Without a function's version a new zip under the same key is not noticed: put the release into package_s3_key_prefix then."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.package_s3_object_versions), ["analyze_image", "check_queue", "reconcile", "record_run", "start_model", "stop_model", "toggle_trigger", "watchdog"])) == 0
+    error_message = "package_s3_object_versions must have no other keys than analyze_image, check_queue, reconcile, record_run, start_model, stop_model, toggle_trigger and watchdog."
+  }
+
+  validation {
+    condition     = length(var.package_s3_object_versions) == 0 || var.package_s3_bucket != null
+    error_message = "package_s3_object_versions must be empty without package_s3_bucket."
+  }
+}
+
+variable "lambda_runtime" {
+  description = "Lambda runtime of the functions. `make package` builds for the default."
+  type        = string
+  default     = "python3.13"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^python3\\.(1[2-9]|[2-9][0-9])$", var.lambda_runtime))
+    error_message = "lambda_runtime must be python3.12 or a newer Python runtime of Lambda's."
+  }
+}
+
+variable "lambda_architecture" {
+  description = "Processor that the functions run on: arm64, which costs a fifth less, or x86_64."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.lambda_architecture)
+    error_message = "lambda_architecture must be arm64 or x86_64."
+  }
 }
 
 variable "log_retention_days" {

@@ -29,4 +29,8 @@ module "workflow" {
 
   log_retention_days = var.log_retention_days
   tags               = var.tags
+
+  kms_key_arn              = var.kms_key_arn
+  permissions_boundary_arn = var.permissions_boundary_arn
+  iam_path                 = var.iam_path
 }

@@ -34,7 +34,9 @@ def backfill(deployment: Deployment, prefix: str, margin_minutes: int, *, dry_ru
         raise BackfillFailedError(
             f"{execution} {described['status']}: {described.get('error')} {described.get('cause')}"
         )
-    stored = client("s3").get_object(Bucket=deployment.final_bucket, Key=f"reconcile/{name}.json")
+    stored = client("s3").get_object(
+        Bucket=deployment.final_bucket, Key=f"{deployment.final_prefix}reconcile/{name}.json"
+    )
     return json.loads(stored["Body"].read())
 
 
@@ -42,7 +44,9 @@ def main() -> int:
     """Show the dry run, ask, and queue."""
     parser = argparse.ArgumentParser(description="Queue the images below a prefix that have no message.")
     parser.add_argument("--name", required=True, help="the module's name")
-    parser.add_argument("--prefix", default="", help="beginning of the keys; default: the whole source bucket")
+    parser.add_argument(
+        "--prefix", default="", help="beginning of the keys; default: all that the deployment looks after"
+    )
     parser.add_argument("--margin-minutes", type=int, default=60, help="leave younger images to their events (60)")
     parser.add_argument("--yes", action="store_true", help="queue without asking")
     arguments = parser.parse_args()
@@ -53,7 +57,7 @@ def main() -> int:
         if not found["orphans"]:
             print("Nothing to queue.")
             return 0
-        question = f"Queue {found['orphans']} images from s3://{deployment.source_bucket}/{arguments.prefix}? [y/N] "
+        question = f"Queue {found['orphans']} images from s3://{deployment.source.bucket}/{found['prefix']}? [y/N] "
         if not arguments.yes and input(question).strip().lower() not in ("y", "yes"):
             print("Nothing was queued.")
             return 0

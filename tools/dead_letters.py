@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analyze_image.upload import ForeignMessageError, uploads_in
+from analyze_image.upload import ForeignMessageError, Source, uploads_in
 
 # A queue on many servers may answer a receive with nothing although it holds something.
 EMPTY_RECEIVES_AT_THE_END = 3
@@ -26,7 +26,7 @@ class DeadLetter:
         return f"{what}: {self.reason}"
 
 
-def read(sqs: Any, queue_url: str, source_bucket: str, *, visibility_seconds: int) -> Iterator[list[DeadLetter]]:  # noqa: ANN401
+def read(sqs: Any, queue_url: str, images_from: Source, *, visibility_seconds: int) -> Iterator[list[DeadLetter]]:  # noqa: ANN401
     """Yield the queue's messages by tens, each once; they are hidden from others for `visibility_seconds`."""
     seen: set[str] = set()
     empty_receives = 0
@@ -43,17 +43,17 @@ def read(sqs: Any, queue_url: str, source_bucket: str, *, visibility_seconds: in
         empty_receives = 0 if new else empty_receives + 1
         seen |= {message["MessageId"] for message in new}
         if new:
-            yield [_dead_letter(message, source_bucket) for message in new]
+            yield [_dead_letter(message, images_from) for message in new]
 
 
-def _dead_letter(message: dict[str, Any], source_bucket: str) -> DeadLetter:
+def _dead_letter(message: dict[str, Any], images_from: Source) -> DeadLetter:
     attributes = {name: value.get("StringValue") for name, value in message.get("MessageAttributes", {}).items()}
     if "error_code" in attributes:
         reason = f"{attributes['error_code']}: {attributes.get('error_message', 'no message')}"
     else:
         reason = "received too often without an end: its function was cut off; search the log for the key"
     try:
-        images = tuple(f"s3://{upload.bucket}/{upload.key}" for upload in uploads_in(message["Body"], source_bucket))
+        images = tuple(f"s3://{upload.bucket}/{upload.key}" for upload in uploads_in(message["Body"], images_from))
     except ForeignMessageError:
         images = ()
     return DeadLetter(message["MessageId"], message["ReceiptHandle"], message["Body"], images, reason)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from analyze_image.upload import Source
 from shared.clients import client, error_code
 
 # Between them the two functions know every part of a deployment.
@@ -24,8 +25,9 @@ class Deployment:
     name: str
     project_arn: str
     project_version_arn: str
-    source_bucket: str
+    source: Source
     final_bucket: str
+    final_prefix: str
     queue_url: str
     dead_letter_queue_url: str
     runs_table: str
@@ -59,8 +61,9 @@ def find(name: str) -> Deployment:
         name=name,
         project_arn=told["PROJECT_ARN"],
         project_version_arn=told["PROJECT_VERSION_ARN"],
-        source_bucket=told["SOURCE_BUCKET_NAME"],
+        source=Source(told["SOURCE_BUCKET_NAME"], told.get("SOURCE_PREFIX", "")),
         final_bucket=told["FINAL_BUCKET_NAME"],
+        final_prefix=told.get("FINAL_PREFIX", ""),
         queue_url=told["QUEUE_URL"],
         dead_letter_queue_url=told["DEAD_LETTER_QUEUE_URL"],
         runs_table=told["RUNS_TABLE_NAME"],

@@ -26,7 +26,7 @@ def redrive(sqs: Any, deployment: Deployment, *, dry_run: bool) -> tuple[list[De
     moved: list[DeadLetter] = []
     kept: list[DeadLetter] = []
     source = deployment.dead_letter_queue_url
-    for batch in dead_letters.read(sqs, source, deployment.source_bucket, visibility_seconds=HIDDEN_SECONDS):
+    for batch in dead_letters.read(sqs, source, deployment.source, visibility_seconds=HIDDEN_SECONDS):
         for letter in batch:
             if letter.images and not dry_run:
                 # Sent before it is deleted: an image whose event comes twice is labelled once, one without is lost.

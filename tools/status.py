@@ -42,7 +42,7 @@ def status(deployment: Deployment) -> dict[str, Any]:
             **_counts(sqs, deployment.dead_letter_queue_url),
             "messages": _dead_letters(sqs, deployment),
         },
-        "runs": _receipts(client("s3"), deployment.final_bucket),
+        "runs": _receipts(client("s3"), deployment),
     }
 
 
@@ -58,7 +58,7 @@ def _counts(sqs: Any, queue_url: str) -> dict[str, int]:  # noqa: ANN401
 
 def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN401
     url, shown = deployment.dead_letter_queue_url, []
-    for batch in dead_letters.read(sqs, url, deployment.source_bucket, visibility_seconds=HIDDEN_SECONDS):
+    for batch in dead_letters.read(sqs, url, deployment.source, visibility_seconds=HIDDEN_SECONDS):
         for letter in batch:
             sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0)
         shown += [str(letter) for letter in batch]
@@ -67,8 +67,9 @@ def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN40
     return shown[:DEAD_LETTERS_SHOWN]
 
 
-def _receipts(s3: Any, final_bucket: str) -> list[dict[str, Any]]:  # noqa: ANN401
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix="runs/")
+def _receipts(s3: Any, deployment: Deployment) -> list[dict[str, Any]]:  # noqa: ANN401
+    final_bucket, folder = deployment.final_bucket, f"{deployment.final_prefix}runs/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix=folder)
     receipts = [entry for page in pages for entry in page.get("Contents", [])]
     latest = sorted(receipts, key=lambda entry: entry["LastModified"], reverse=True)[:RECEIPTS_SHOWN]
     return [json.loads(s3.get_object(Bucket=final_bucket, Key=entry["Key"])["Body"].read()) for entry in latest]

@@ -7,6 +7,7 @@ when none of that was possible; then the message stays where it is and comes bac
 import time
 from collections import Counter
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -15,46 +16,48 @@ from botocore.exceptions import BotoCoreError, ClientError
 from analyze_image.comeback import History, ImageQueue
 from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, reason_of
 from analyze_image.labelling import Ending, Labelling
+from analyze_image.pacing import LONGEST_WAIT_SECONDS, Pacing
 from analyze_image.suspects import Suspects
-from analyze_image.upload import uploads_in
+from analyze_image.upload import Source, uploads_in
 from shared.dead_letters import DeadLetters
 from shared.run_record import BatchCounts
 from shared.telemetry import logger
 
 # What the calls may take at the worst, each with a connection that takes 3 s and an answer that never comes (the
-# clients are made in handler.py). In `adaptive` mode botocore also holds a call back after throttles, until its rate
-# allows for it: 2 s at the most, for it never falls below one call in two seconds.
-DETECT_SECONDS = 2 * (3 + 10 + 2) + 1  # two attempts, up to a second of back-off between them
+# clients are made in handler.py).
+DETECT_SECONDS = 2 * (LONGEST_WAIT_SECONDS + 3 + 10) + 1  # two attempts, up to a second of back-off between them
 S3_CALL_SECONDS = 3 * (3 + 5) + 1 + 2
 SEND_SECONDS = 2 * (3 + 2) + 1
 COUNT_SECONDS = 2 * (3 + 2) + 1
 
 # Time to give a message back and to count the batch. With less left, a copy is not begun.
 GIVING_BACK_SECONDS = SEND_SECONDS + COUNT_SECONDS
-# Time for one image that fails at the worst moment. With less left, an image is not begun: 80 of the function's 120 s.
+# Time for one image that fails at the worst moment. With less left, an image is not begun: 96 of the function's 120 s.
 ONE_IMAGE_SECONDS = DETECT_SECONDS + S3_CALL_SECONDS + GIVING_BACK_SECONDS
 
 LOGGED_BODY_CHARACTERS = 500
 
 
 class Batch:
-    """Handles the messages of one invocation."""
+    """Handles the messages of one invocation, several at once: what they share is written under a lock."""
 
     def __init__(
         self,
         labelling: Labelling,
+        pacing: Pacing,
         queue: ImageQueue,
         dead_letters: DeadLetters,
         suspects: Suspects,
-        source_bucket: str,
+        source: Source,
         run_id: str | None,
         seconds_left: Callable[[], float],
     ) -> None:
         self._labelling = labelling
+        self._pacing = pacing
         self._queue = queue
         self._dead_letters = dead_letters
         self._suspects = suspects
-        self._source_bucket = source_bucket
+        self._source = source
         self._run_id = run_id
         self._seconds_left = seconds_left
         # The fault that speaks for the whole batch.
@@ -63,7 +66,7 @@ class Batch:
         self._set_aside = 0
         self._refused = 0
         self.deferred = 0
-        self.throttled = 0
+        self._lock = Lock()
 
     def handle(self, record: SQSRecord) -> None:
         """Label the images that one message tells of, or see to it that the message is kept."""
@@ -77,13 +80,14 @@ class Batch:
             "waited_seconds": history.waited_seconds(time.time()),
         }
         try:
-            for upload in uploads_in(record.body, self._source_bucket):
+            for upload in uploads_in(record.body, self._source):
                 details["image"] = str(upload)
                 self._raise_if_not_to_begin()
                 ending = self._labelling.label(upload, redelivered=history.redelivered)
-                self._endings[ending] += 1
-                if ending is Ending.PROCESSED:
-                    self._suspects.labelled()
+                with self._lock:
+                    self._endings[ending] += 1
+                    if ending is Ending.PROCESSED:
+                        self._suspects.labelled()
                 logger.info("image done", ending=ending.value, **details)
         except Exception as error:
             self._keep(record.body, history, error, details)
@@ -98,6 +102,9 @@ class Batch:
             set_aside=self._set_aside,
             refused=self._refused,
             refusal=reason_of(self._stopped_by) if self._refused and self._stopped_by else None,
+            throttled=self._pacing.throttled,
+            first_detection_at=self._pacing.first_call_at,
+            last_detection_at=self._pacing.last_answer_at,
         )
 
     def _raise_if_not_to_begin(self) -> None:
@@ -129,14 +136,14 @@ class Batch:
                 self._send_again(body, history, 0)
                 logger.info("image not begun for lack of time: its message goes back at once", **details)
             case Fault.BLOCKED:
-                self._stopped_by = error
-                self._refused += 1
+                with self._lock:
+                    self._stopped_by = error
+                    self._refused += 1
                 if is_first:
                     logger.error("nothing can be labelled now: the batch goes back", **details)
                 self._put_off(body, history, details)
             case Fault.CONGESTED:
                 self._stopped_by = error
-                self.throttled += is_first and isinstance(error, ClientError)
                 self._put_off(body, history, details)
             case Fault.BUSY:
                 self._put_off(body, history, details)
@@ -150,7 +157,8 @@ class Batch:
 
     def _suspect(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
         image = str(details["image"])
-        after = self._suspects.failed(image, history)
+        with self._lock:
+            after = self._suspects.failed(image, history)
         details.update(attempts=after.attempts, held_against=after.held_against)
         if not self._suspects.is_given_up(after):
             delay = history.delay_after_failure()
@@ -160,8 +168,9 @@ class Batch:
         self._dead_letters.set_aside(
             body, code=code_of(error), reason=f"{reason_of(error)} (failed {after.attempts} times)", run_id=self._run_id
         )
-        self._suspects.forget(image)
-        self._set_aside += 1
+        with self._lock:
+            self._suspects.forget(image)
+            self._set_aside += 1
         logger.error(
             "image given up: it stays in the source bucket, and its message is in the dead-letter queue",
             what_to_do="look at the reason, put it right, and bring the message back with `make redrive`",
@@ -180,4 +189,5 @@ class Batch:
 
     def _send_again(self, body: str, history: History, delay_seconds: int) -> None:
         self._queue.send_again(body, history, delay_seconds)
-        self.deferred += 1
+        with self._lock:
+            self.deferred += 1

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from concurrent import futures
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,11 +18,15 @@ from analyze_image.comeback import ImageQueue
 from analyze_image.detector import Detector
 from analyze_image.documents import ModelUse
 from analyze_image.labelling import Labelling
+from analyze_image.pacing import Pacing
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
+from analyze_image.upload import Source
 from shared import environment, lease
 from shared.clients import client, error_code
 from shared.dead_letters import DeadLetters
+from shared.lease import Held
+from shared.pace import MOST_IMAGES_AT_ONCE
 from shared.run_record import BatchCounts, RunRecords
 from shared.telemetry import MetricUnit, logger, metrics, tracer
 
@@ -37,23 +42,37 @@ class Analysis:
     queue: ImageQueue
     dead_letters: DeadLetters
     suspects: Suspects
-    source_bucket: str
+    pacing: Pacing
+    source: Source
     records: RunRecords
-    # Returns the run that holds the lease, or is being cleaned up after; None when the trigger is open without one.
-    current_run: Callable[[], str | None]
+    # Returns who holds the lease, and how fast the model may be asked.
+    look_at_lease: Callable[[], Held]
 
-    def begin(self, seconds_left: Callable[[], float]) -> tuple[Batch, str | None]:
-        """Return a batch and the run that it counts for; None when there is none or it cannot be known now."""
+    def begin(self, seconds_left: Callable[[], float]) -> tuple[Batch, str | None, int]:
+        """Return a batch, the run that it counts for, and how many of its images are at work at once.
+
+        The run is the lease's holder, or is being cleaned up after; None when the trigger is open without one, or it
+        cannot be known now.
+        """
+        run_id, pace = None, None
         try:
-            run_id = self.current_run()
+            held = self.look_at_lease()
+            run_id, pace = held.run_id, held.pace
         except (ClientError, BotoCoreError):
-            logger.exception("could not read whose run this is; the batch is labelled and not counted")
-            run_id = None
+            logger.exception("could not read whose run this is; the batch is labelled one by one and not counted")
         self.suspects.begin(run_id)
+        self.pacing.begin(run_id, pace)
         batch = Batch(
-            self.labelling, self.queue, self.dead_letters, self.suspects, self.source_bucket, run_id, seconds_left
+            self.labelling,
+            self.pacing,
+            self.queue,
+            self.dead_letters,
+            self.suspects,
+            self.source,
+            run_id,
+            seconds_left,
         )
-        return batch, run_id
+        return batch, run_id, pace.images_at_once_a_batch if pace else 1
 
     def count(self, run_id: str, counts: BatchCounts) -> None:
         """Add the batch to the run's counters, which are progress, not truth: the results stand without them."""
@@ -82,26 +101,50 @@ def _has_labelled(records: RunRecords, run_id: str) -> bool:
 
 @cache
 def _analysis() -> Analysis:
-    source, final = environment.text("SOURCE_BUCKET_NAME"), environment.text("FINAL_BUCKET_NAME")
+    source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
+    final, final_prefix = environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
     # What each client may take at the worst is added up in batch.py.
-    rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, mode="adaptive")
+    rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, connections=MOST_IMAGES_AT_ONCE)
+    pacing = Pacing()
+    pacing.attach(rekognition)
     dynamodb = client("dynamodb", read_timeout_seconds=2, attempts=2)
     sqs = client("sqs", read_timeout_seconds=2, attempts=2)
     records = RunRecords(dynamodb, table, model_arn)
     use = ModelUse(model_arn, environment.optional_number("MIN_CONFIDENCE"))
     return Analysis(
-        labelling=Labelling(Detector(rekognition, use), Store(client("s3"), source, final)),
+        labelling=Labelling(
+            Detector(rekognition, use),
+            Store(client("s3", connections=MOST_IMAGES_AT_ONCE), source.bucket, final, final_prefix),
+        ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
         dead_letters=DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
         suspects=Suspects(lambda run_id: _has_labelled(records, run_id)),
-        source_bucket=source,
+        pacing=pacing,
+        source=source,
         records=records,
-        current_run=lambda: lease.current(dynamodb, table, model_arn).run_id,
+        look_at_lease=lambda: lease.current(dynamodb, table, model_arn),
     )
 
 
-_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+class _Processor(BatchProcessor):
+    """Powertools' processor of partial batches, with several messages at work at once.
+
+    Most of an image's time is waiting for answers, which threads of one environment can do side by side.
+    https://docs.aws.amazon.com/powertools/python/latest/utilities/batch/#extending-batchprocessor
+    """
+
+    at_once = 1
+
+    def process(self) -> list[tuple]:
+        """Process all messages; those that could not be kept are reported by the base class."""
+        if self.at_once == 1:
+            return super().process()
+        with futures.ThreadPoolExecutor(self.at_once) as pool:
+            return list(pool.map(self._process_record, self.records))
+
+
+_processor = _Processor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -110,7 +153,8 @@ _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_fail
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Label a batch. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     analysis = _analysis()
-    batch, run_id = analysis.begin(lambda: context.get_remaining_time_in_millis() / 1000)
+    batch, run_id, at_once = analysis.begin(lambda: context.get_remaining_time_in_millis() / 1000)
+    _processor.at_once = at_once
     logger.append_keys(run_id=run_id)
     response = process_partial_response(event=event, record_handler=batch.handle, processor=_processor, context=context)
     counts = batch.counts()
@@ -119,7 +163,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         "ImagesFailed": counts.failed,
         "ImagesSetAside": counts.set_aside,
         "MessagesDeferred": batch.deferred,
-        "DetectionsThrottled": batch.throttled,
+        "DetectionsThrottled": counts.throttled,
     }.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     if run_id is not None and counts != BatchCounts():

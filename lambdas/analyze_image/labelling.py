@@ -60,7 +60,7 @@ class Labelling:
         """
         if redelivered:
             for prefix in (PROCESSED, FAILED):
-                for image_key in candidates(prefix, upload):
+                for image_key in candidates(self._store.final_prefix + prefix, upload):
                     source = self._store.provenance(image_key)
                     if source is not None and upload.same_as(source):
                         return self._move(upload, prefix, Claim(image_key, is_new=False))
@@ -72,7 +72,7 @@ class Labelling:
         return self._move(upload, prefix, self._claim(prefix, upload, verdict))
 
     def _claim(self, prefix: str, upload: Upload, verdict: Verdict) -> Claim:
-        for image_key in candidates(prefix, upload):
+        for image_key in candidates(self._store.final_prefix + prefix, upload):
             result = document(upload, verdict, self._detector.model, self._store.final_bucket, image_key)
             if self._store.claim(image_key, result):
                 return Claim(image_key, is_new=True)

@@ -36,12 +36,13 @@ class SourceReplacedError(Exception):
 
 
 class Store:
-    """Source and final bucket."""
+    """Source and final bucket. What is written to the final bucket begins with `final_prefix`."""
 
-    def __init__(self, s3: Any, source_bucket: str, final_bucket: str) -> None:  # noqa: ANN401
+    def __init__(self, s3: Any, source_bucket: str, final_bucket: str, final_prefix: str = "") -> None:  # noqa: ANN401
         self._s3 = s3
         self.source_bucket = source_bucket
         self.final_bucket = final_bucket
+        self.final_prefix = final_prefix
 
     def claim(self, image_key: str, document: dict[str, Any]) -> bool:
         """Write the JSON of `image_key` if nobody has; return whether it was written."""

@@ -1,16 +1,21 @@
-"""Uploads, as S3's event messages tell of them.
+"""Uploads, as S3's event messages tell of them."""
 
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-"""
-
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import unquote_plus
+
+from shared.s3_events import CreatedObject, NotAnS3EventError, created_objects
 
 
 class ForeignMessageError(Exception):
-    """A message that is no S3 event about an object created in the source bucket."""
+    """A message that is no S3 event about an object created in the source bucket, under its prefix."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images are uploaded to: a bucket, and how their keys begin in it."""
+
+    bucket: str
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,46 +51,22 @@ class Upload:
         return f"s3://{self.bucket}/{self.key}{version} (etag {self.etag})"
 
 
-def uploads_in(body: str, source_bucket: str) -> list[Upload]:
+def uploads_in(body: str, source: Source) -> list[Upload]:
     """Return the uploads of one queue message; none for S3's test event.
 
-    Error: ForeignMessageError when the message is anything else, or tells of another bucket.
+    Error: ForeignMessageError when the message is anything else, or tells of another bucket or prefix. The suffix is
+    not looked at: what S3 tells of was chosen by suffix, and a suffix that is no longer wanted may have images waiting.
     """
     try:
-        document = json.loads(body)
-        if document.get("Event") == "s3:TestEvent":
-            return []
-        records = document["Records"]
-        if not isinstance(records, list) or not records:
-            raise ForeignMessageError("the message holds no records")
-        return [_upload(record, source_bucket) for record in records]
-    # RecursionError: JSON nested too deep; OverflowError: a size without end.
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise ForeignMessageError(f"not an S3 event message ({type(error).__name__}: {error})") from error
+        return [_upload(created, source) for created in created_objects(body)]
+    except NotAnS3EventError as error:
+        raise ForeignMessageError(str(error)) from error
 
 
-def _upload(record: dict[str, Any], source_bucket: str) -> Upload:
-    if record["eventSource"] != "aws:s3" or not record["eventName"].startswith("ObjectCreated:"):
-        raise ForeignMessageError(
-            f"{record['eventSource']} {record['eventName']} is not about an object that was created"
-        )
-    bucket, entity = record["s3"]["bucket"]["name"], record["s3"]["object"]
-    if bucket != source_bucket:
-        raise ForeignMessageError(f"the event is about bucket {bucket}, and this system reads {source_bucket}")
-    # Keys are form-encoded in events: a space comes as a plus.
-    key, etag, version_id = unquote_plus(entity["key"]), entity["eTag"].strip('"'), entity.get("versionId")
-    key.encode()  # no half of a surrogate pair, which JSON can spell and no key can hold
-    if not key or not etag or not isinstance(version_id, str | None):
-        raise ForeignMessageError("key and eTag must not be empty, and versionId must be text")
-    size = int(entity["size"])
-    if size < 0:
-        raise ForeignMessageError(f"a size of {size} bytes")
-    return Upload(
-        bucket=bucket,
-        key=key,
-        etag=etag,
-        # "null" is the version of objects from before versioning, or while it is suspended: it can be overwritten
-        # like an object without versions, so the etag has to tell uploads apart.
-        version_id=version_id if version_id not in (None, "", "null") else None,
-        size=size,
-    )
+def _upload(created: CreatedObject, source: Source) -> Upload:
+    if created.bucket != source.bucket:
+        raise ForeignMessageError(f"the event is about bucket {created.bucket}, and this system reads {source.bucket}")
+    # What this system itself writes may lie in the same bucket, and so may another model's images.
+    if not created.key.startswith(source.prefix):
+        raise ForeignMessageError(f"the key {created.key} does not begin with {source.prefix}, as this system's do")
+    return Upload(**asdict(created))

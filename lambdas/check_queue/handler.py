@@ -9,16 +9,19 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from check_queue.daily_cap import DailyCap
 from check_queue.logic import Sample
 from check_queue.queue import ImageQueue
 from check_queue.queue_watch import QueueWatch
+from check_queue.start_gate import Gate
 from shared import environment
 from shared.clients import client
 from shared.dead_letters import DeadLetters
 from shared.errors import ConfigurationError
 from shared.lease import Lease
+from shared.model_hours import ModelHours
 from shared.run_record import RunRecords
-from shared.telemetry import logger, tracer
+from shared.telemetry import logger, metrics, tracer
 
 
 @cache
@@ -27,18 +30,26 @@ def _queue_watch() -> QueueWatch:
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
     sqs = client("sqs")
     dead_letters = DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
+    schedule_minutes = environment.optional_number("SCHEDULE_MINUTES")
     return QueueWatch(
         ImageQueue(sqs, environment.text("QUEUE_URL"), dead_letters),
         Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
         RunRecords(dynamodb, table, model_arn),
         longest_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),
+        gate=Gate(
+            min_batch_size=environment.integer("MIN_BATCH_SIZE"),
+            max_wait_seconds=environment.number("MAX_WAIT_MINUTES") * 60,
+            schedule_seconds=None if schedule_minutes is None else schedule_minutes * 60,
+        ),
+        cap=DailyCap(environment.optional_number("MAX_MODEL_HOURS_PER_DAY"), ModelHours(dynamodb, table, model_arn)),
     )
 
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Return `{verdict, visible, in_flight, delayed, sample, wait_seconds}`."""
+    """Return `{verdict, visible, in_flight, delayed, backlog, sample, wait_seconds}`."""
     run_id = event["run_id"]
     logger.append_keys(run_id=run_id)
     before = Sample.from_workflow(event.get("before"))

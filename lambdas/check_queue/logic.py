@@ -1,6 +1,6 @@
 """What the counts of the queue mean to the run."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 # SQS's three counts are approximate and may lag by up to a minute, so an empty queue is one that was seen empty
@@ -10,10 +10,11 @@ EMPTY_SAMPLES_NEEDED = 4
 EMPTY_SAMPLE_SECONDS = 20
 
 # While there is work, the next look waits as long as the backlog lasts at the least. No account labels faster than
-# its DetectCustomLabels quota (50 a second by default), so the wait ends before the queue does.
+# its DetectCustomLabels quota (50 a second by default), so the wait ends before the queue does. A look costs about as
+# much as 0.07 seconds of a unit (three transitions), so the end of the queue may be looked for often.
 # https://docs.aws.amazon.com/general/latest/gr/rekognition.html
 FASTEST_IMAGES_PER_SECOND = 50
-SHORTEST_WAIT_SECONDS = 15
+SHORTEST_WAIT_SECONDS = 5
 
 # A wait is also how late trouble is noticed on a running model: a minute, or a twentieth of the time watched so far.
 # Waits that grow like that keep a run of ten days far below the 25,000 events that an execution may have.
@@ -21,6 +22,11 @@ SHORTEST_WAIT_SECONDS = 15
 MINUTE_SECONDS = 60
 WATCHED_SHARE = 20
 LONGEST_WAIT_SECONDS = 1800
+
+# Uploads that trickle in keep a run at short waits. Before its history is full, which would end it without its last
+# steps, it ends in order. A look has 9 events; one at the closed trigger comes with the switches before and after it.
+LOOKS_AT_MOST = 1500
+LOOKS_A_SWITCH = 5
 
 # Batches in flight when the trigger closes finish by themselves; they are looked for this often.
 IN_FLIGHT_WAIT_SECONDS = 5
@@ -62,12 +68,21 @@ class Sample:
 
     total: int
     images_done: int
+    # Epoch milliseconds of this look.
+    looked_at_ms: int = 0
+    # Messages that wait for a batch to take them.
+    visible: int = 0
     # Messages refused up to the last look that found progress.
     refused_before: int = 0
     empty_samples: int = 0
     idle_seconds: int = 0
     watched_seconds: int = 0
     wait_seconds: int = 0
+    looks: int = 1
+    # The time in which messages waited from one look to the next, and the images done in it: the model had all it could
+    # do, so this is how fast it is.
+    busy_ms: int = 0
+    busy_images: int = 0
 
     @classmethod
     def from_workflow(cls, data: dict[str, Any] | None) -> "Sample | None":
@@ -81,45 +96,55 @@ class Sample:
         return asdict(self)
 
 
-def sample_draining(backlog: Backlog, progress: Progress, before: Sample | None, seconds_left: int) -> Sample:
+def sample_draining(
+    backlog: Backlog, progress: Progress, before: Sample | None, *, seconds_left: int, now_ms: int
+) -> Sample:
     """Look at the queue while its trigger is open, `seconds_left` before the run has to end."""
-    watched = before.watched_seconds + before.wait_seconds if before else 0
+    sample = _sample(backlog, progress, before, now_ms, looks=1)
     if backlog.total == 0:
-        return Sample(
-            total=0,
-            images_done=progress.images_done,
-            refused_before=progress.refused,
-            empty_samples=(before.empty_samples if before else 0) + 1,
-            watched_seconds=watched,
-            wait_seconds=EMPTY_SAMPLE_SECONDS,
-        )
-    idle = _idle_seconds(progress.images_done, before)
-    longest = min(LONGEST_WAIT_SECONDS, max(MINUTE_SECONDS, watched // WATCHED_SHARE), seconds_left)
-    return Sample(
-        total=backlog.total,
-        images_done=progress.images_done,
-        refused_before=before.refused_before if before and idle else progress.refused,
-        idle_seconds=idle,
-        watched_seconds=watched,
+        empty_samples = (before.empty_samples if before else 0) + 1
+        return replace(sample, empty_samples=empty_samples, wait_seconds=EMPTY_SAMPLE_SECONDS)
+    longest = min(LONGEST_WAIT_SECONDS, max(MINUTE_SECONDS, sample.watched_seconds // WATCHED_SHARE), seconds_left)
+    return replace(
+        sample,
+        refused_before=before.refused_before if before and sample.idle_seconds else progress.refused,
         wait_seconds=max(SHORTEST_WAIT_SECONDS, min(backlog.total // FASTEST_IMAGES_PER_SECOND, longest)),
     )
 
 
-def sample_closed(backlog: Backlog, progress: Progress, before: Sample | None) -> Sample:
+def sample_closed(backlog: Backlog, progress: Progress, before: Sample | None, *, now_ms: int) -> Sample:
     """Look at the queue once its trigger is closed."""
-    return Sample(
+    sample = _sample(backlog, progress, before, now_ms, looks=LOOKS_A_SWITCH)
+    return replace(sample, visible=0, wait_seconds=IN_FLIGHT_WAIT_SECONDS)
+
+
+def _sample(backlog: Backlog, progress: Progress, before: Sample | None, now_ms: int, looks: int) -> Sample:
+    """Return what both kinds of looks have in common."""
+    seen = Sample(
         total=backlog.total,
         images_done=progress.images_done,
+        looked_at_ms=now_ms,
+        visible=backlog.visible,
         refused_before=progress.refused,
+        looks=looks,
+    )
+    if before is None:
+        return seen
+    images_since = progress.images_done - before.images_done
+    was_busy = before.visible > 0 and backlog.visible > 0 and images_since > 0
+    return replace(
+        seen,
         idle_seconds=_idle_seconds(progress.images_done, before) if backlog.total else 0,
-        watched_seconds=before.watched_seconds + before.wait_seconds if before else 0,
-        wait_seconds=IN_FLIGHT_WAIT_SECONDS,
+        watched_seconds=before.watched_seconds + before.wait_seconds,
+        looks=before.looks + looks,
+        busy_ms=before.busy_ms + (now_ms - before.looked_at_ms if was_busy else 0),
+        busy_images=before.busy_images + (images_since if was_busy else 0),
     )
 
 
-def _idle_seconds(images_done: int, before: Sample | None) -> int:
+def _idle_seconds(images_done: int, before: Sample) -> int:
     # The counts are approximate and go up and down by themselves: only an image that ended is progress.
-    if before is None or images_done > before.images_done:
+    if images_done > before.images_done:
         return 0
     return before.idle_seconds + before.wait_seconds
 
@@ -127,6 +152,11 @@ def _idle_seconds(images_done: int, before: Sample | None) -> int:
 def is_drained(sample: Sample) -> bool:
     """Whether the queue was seen empty for long enough to close the trigger."""
     return sample.empty_samples >= EMPTY_SAMPLES_NEEDED
+
+
+def has_looked_enough(sample: Sample) -> bool:
+    """Whether the run's history is so long that it has to end."""
+    return sample.looks >= LOOKS_AT_MOST
 
 
 def is_stuck(sample: Sample) -> bool:

@@ -84,10 +84,13 @@ def kind_of(body: str) -> str:
     """Return what a message is: `images`, `test_events` or `foreign`."""
     try:
         document = json.loads(body)
-    except ValueError:
+    # RecursionError: JSON nested too deep.
+    except (ValueError, RecursionError):
         return "foreign"
     if not isinstance(document, dict):
         return "foreign"
     if document.get("Event") == "s3:TestEvent":
         return "test_events"
-    return "images" if isinstance(document.get("Records"), list) else "foreign"
+    # S3's own shape, or its events as EventBridge hands them on; the analysis looks closer.
+    is_event = isinstance(document.get("Records"), list) or document.get("detail-type") == "Object Created"
+    return "images" if is_event else "foreign"

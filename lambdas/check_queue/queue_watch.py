@@ -1,12 +1,16 @@
 """The looks at the queue that a run takes, each of which also renews the run's lease."""
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from check_queue.daily_cap import LEAST_SECONDS_WORTH_A_START, DailyCap
 from check_queue.logic import (
     Backlog,
     Progress,
     Sample,
+    has_looked_enough,
     is_blocked,
     is_drained,
     is_stuck,
@@ -14,37 +18,88 @@ from check_queue.logic import (
     sample_draining,
 )
 from check_queue.queue import PEEKED_AT_MOST, ImageQueue
+from check_queue.start_gate import Gate, Known, reason_to_wait
 from shared.errors import AnalysisBlocked, NoProgress
 from shared.instants import now
-from shared.lease import Lease
+from shared.lease import Held, Lease
 from shared.run_record import RunRecord, RunRecords
-from shared.telemetry import logger
+from shared.telemetry import MetricUnit, logger, metrics
 
 
 class QueueWatch:
     """Looks at the queue on behalf of one run."""
 
-    def __init__(self, queue: ImageQueue, lease: Lease, records: RunRecords, longest_run: timedelta) -> None:
+    def __init__(
+        self,
+        queue: ImageQueue,
+        lease: Lease,
+        records: RunRecords,
+        *,
+        longest_run: timedelta,
+        gate: Gate,
+        cap: DailyCap,
+        epoch: Callable[[], float] = time.time,
+    ) -> None:
         self._queue = queue
         self._lease = lease
         self._records = records
         self._longest_run = longest_run
+        self._gate = gate
+        self._cap = cap
+        self._epoch = epoch
 
     def before_start(self, run_id: str) -> dict[str, Any]:
-        """Say whether there is an image to start the model for: `work` or `nothing_to_do`."""
-        known_to_wait = self._lease.renew(run_id).images_waiting
+        """Say whether there is an image to start the model for: `work`, or else the outcome that the run has.
+
+        That is `nothing_to_do`; `waiting_for_more_images` when too few wait and none of them for too long; or
+        `daily_cap_reached`. Only `work` costs money.
+        """
+        held = self._lease.renew(run_id)
         backlog = self._queue.count()
         if backlog.total == 0:
             self._lease.note_queue_empty(run_id)
             return self._answer("nothing_to_do", backlog, None)
-        if known_to_wait or backlog.in_flight > 0 or backlog.total > PEEKED_AT_MOST:
+        if self._waits_for_more(run_id, held, backlog):
+            return self._answer("waiting_for_more_images", backlog, None)
+        if held.images_waiting or backlog.in_flight > 0 or backlog.total > PEEKED_AT_MOST:
             has_work = True
         else:
             has_work = self._finds_an_image(run_id) or backlog.delayed > 0
-        if has_work != known_to_wait:
+        if has_work != held.images_waiting:
             # Each look into the queue is a receive: a model that is refused for hours must not use an image's up.
             self._lease.note_images_waiting(run_id, waiting=has_work)
+        if has_work and self._is_capped(run_id, backlog):
+            return self._answer("daily_cap_reached", backlog, None)
         return self._answer("work" if has_work else "nothing_to_do", backlog, None)
+
+    def _waits_for_more(self, run_id: str, held: Held, backlog: Backlog) -> bool:
+        if self._gate.min_batch_size <= 1:
+            return False
+        known = Known(self._epoch(), held.queue_empty_at, held.looked_at)
+        self._lease.note_look(run_id)
+        # A model that a dead run left running is paid for anyway.
+        reason = None if held.model_started_by else reason_to_wait(backlog.total, known, self._gate)
+        if reason is None:
+            return False
+        self._records.note_reason(run_id, reason)
+        logger.info("no start yet", reason=reason)
+        return True
+
+    def _is_capped(self, run_id: str, backlog: Backlog) -> bool:
+        left = self._cap.seconds_left(RunRecord(), now())
+        if left is None or left >= LEAST_SECONDS_WORTH_A_START:
+            return False
+        self._note_cap(run_id, backlog)
+        return True
+
+    def _note_cap(self, run_id: str, backlog: Backlog) -> None:
+        reason = (
+            f"the model has run for the {self._cap.hours:g} hours of max_model_hours_per_day today (UTC); "
+            f"{backlog.total} images wait for tomorrow"
+        )
+        self._records.note_reason(run_id, reason)
+        metrics.add_metric(name="DailyCapReached", unit=MetricUnit.Count, value=1)
+        logger.warning("the daily cap is reached", reason=reason)
 
     def _finds_an_image(self, run_id: str) -> bool:
         peek = self._queue.peek(run_id)
@@ -58,21 +113,26 @@ class QueueWatch:
         return peek.images > 0
 
     def draining(self, run_id: str, before: Sample | None) -> dict[str, Any]:
-        """Say whether the queue is `busy` or `drained` while the trigger is open, or the run is `out_of_time`.
+        """Say whether the queue is `busy` or `drained` while the trigger is open, or how the run must end.
 
+        That is `time_limit_reached` after `longest_run` or as many looks as a history holds, or `daily_cap_reached`.
         Errors: LeaseLost; AnalysisBlocked and NoProgress when the model runs and nothing gets done.
         """
         record = self._records.read(run_id)
-        seconds_left = self._seconds_left(record)
+        run_left, day_left = self._seconds_left(record), self._cap.seconds_left(record, now())
+        seconds_left = run_left if day_left is None else min(run_left, int(day_left))
         backlog, progress = self._queue.count(), Progress(record.images_done, record.refused)
-        sample = sample_draining(backlog, progress, before, seconds_left)
+        sample = sample_draining(backlog, progress, before, seconds_left=seconds_left, now_ms=int(self._epoch() * 1000))
         self._lease.renew(run_id, quiet_seconds=sample.wait_seconds)
         self._raise_if_idle(sample, record, progress)
         if is_drained(sample):
             return self._answer("drained", backlog, sample)
-        if seconds_left <= 0:
+        if run_left <= 0 or has_looked_enough(sample):
             logger.warning("the run has lasted as long as it may; the rest waits for the next one", left=backlog.total)
-            return self._answer("out_of_time", backlog, sample)
+            return self._answer("time_limit_reached", backlog, sample)
+        if seconds_left <= 0:
+            self._note_cap(run_id, backlog)
+            return self._answer("daily_cap_reached", backlog, sample)
         return self._answer("busy", backlog, sample)
 
     def closed(self, run_id: str, before: Sample | None, *, take_more: bool) -> dict[str, Any]:
@@ -82,7 +142,7 @@ class QueueWatch:
         """
         record = self._records.read(run_id)
         backlog, progress = self._queue.count(), Progress(record.images_done, record.refused)
-        sample = sample_closed(backlog, progress, before)
+        sample = sample_closed(backlog, progress, before, now_ms=int(self._epoch() * 1000))
         self._lease.renew(run_id)
         self._raise_if_idle(sample, record, progress)
         if take_more and backlog.visible + backlog.delayed > 0:
@@ -129,6 +189,7 @@ class QueueWatch:
             "visible": backlog.visible,
             "in_flight": backlog.in_flight,
             "delayed": backlog.delayed,
+            "backlog": backlog.total,
             "sample": sample.to_workflow() if sample else None,
             "wait_seconds": sample.wait_seconds if sample else 0,
         }

@@ -8,21 +8,22 @@ from reconcile.listing import ImageId
 
 
 class Files:
-    """The objects under reconcile/ in the final bucket."""
+    """The objects under reconcile/ in the final bucket, below its prefix."""
 
-    def __init__(self, s3: Any, final_bucket: str) -> None:  # noqa: ANN401
+    def __init__(self, s3: Any, final_bucket: str, final_prefix: str = "") -> None:  # noqa: ANN401
         self._s3 = s3
         self._final_bucket = final_bucket
+        self._folder = f"{final_prefix}reconcile"
         # Every batch of a reconcile asks for the same one.
         self.set_aside = lru_cache(maxsize=1)(self._read_set_aside)
 
     def write(self, run_id: str, document: dict[str, Any]) -> None:
         """Write the report to `reconcile/<run id>.json`."""
-        self._put(f"reconcile/{run_id}.json", document, indent=2)
+        self._put(f"{self._folder}/{run_id}.json", document, indent=2)
 
     def write_set_aside(self, run_id: str, images: frozenset[ImageId]) -> str:
         """Write what is in the dead-letter queue for the batches to read, and return its key."""
-        key = f"reconcile/{run_id}/set_aside.json"
+        key = f"{self._folder}/{run_id}/set_aside.json"
         self._put(key, {"schema": "1", "images": [[image.key, image.etag] for image in sorted(images, key=str)]})
         return key
 

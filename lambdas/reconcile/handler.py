@@ -44,8 +44,9 @@ def _steps() -> Steps:
     dynamodb, s3, sqs = client("dynamodb"), client("s3"), client("sqs")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
     bucket, suffixes = environment.text("SOURCE_BUCKET_NAME"), _image_suffixes()
-    source, records = SourceBucket(s3, bucket), Records(dynamodb, table, model_arn)
-    files = Files(s3, environment.text("FINAL_BUCKET_NAME"))
+    source = SourceBucket(s3, bucket, environment.optional_text("SOURCE_PREFIX"))
+    records = Records(dynamodb, table, model_arn)
+    files = Files(s3, environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX"))
     dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"), bucket)
     queue = ImageQueue(sqs, environment.text("QUEUE_URL"))
     return Steps(

@@ -9,7 +9,7 @@ from reconcile.dead_letter_queue import DeadLetterQueue
 from reconcile.files import Files
 from reconcile.listing import ImageId, Sieve
 from reconcile.records import Records
-from reconcile.request import cutoff, parse
+from reconcile.request import cutoff, parse, within
 from reconcile.source_bucket import SourceBucket
 from shared.lease import Held
 from shared.telemetry import logger
@@ -42,7 +42,7 @@ class Look:
 
         A repeated attempt comes to the same. Errors: InputInvalid, TooManyDeadLetters, DeadLetterQueueBusy.
         """
-        request = parse(document)
+        request = within(parse(document), self._source.prefix)
         queued = self._records.last_queueing()
         if queued is not None and queued.run_id == run_id:
             # An earlier attempt of this very step, which came this far.

@@ -7,10 +7,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote_plus
 
 from reconcile.listing import ImageId
 from shared.instants import to_text
+from shared.s3_events import NotAnS3EventError, created_objects
 
 # S3's own are ObjectCreated:Put, Post, Copy and CompleteMultipartUpload. The analysis takes all that begin alike, and
 # this one says in the logs where the message came from.
@@ -72,12 +73,7 @@ def event_body(version: Version, origin: Origin) -> str:
 def images_in(body: str, bucket: str) -> Iterator[ImageId]:
     """Yield the images of `bucket` that a message is about; none for a message that is not S3's."""
     try:
-        for record in json.loads(body)["Records"]:
-            if record["s3"]["bucket"]["name"] == bucket:
-                entity = record["s3"]["object"]
-                key = unquote_plus(entity["key"])
-                key.encode()  # no half of a surrogate pair, which JSON can spell and no key can hold
-                yield ImageId(key, entity["eTag"].strip('"'))
-    # RecursionError: JSON nested too deep.
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        objects = created_objects(body)
+    except NotAnS3EventError:
         return
+    yield from (ImageId(created.key, created.etag) for created in objects if created.bucket == bucket)

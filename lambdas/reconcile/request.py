@@ -6,7 +6,7 @@ with nothing in flight and the trigger closed, no image had a message there: wha
 still in the bucket, has none now unless it is in the dead-letter queue.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -69,6 +69,18 @@ def parse(document: Any) -> Request:  # noqa: ANN401 - whatever somebody started
         margin=_margin(document.get("margin_minutes", MARGIN // timedelta(minutes=1))),
         dry_run=_dry_run(document.get("dry_run", False)),
     )
+
+
+def within(request: Request, source_prefix: str) -> Request:
+    """Return the request for nothing but this system's part of the bucket. Error: InputInvalid."""
+    if not request.prefix:
+        return replace(request, prefix=source_prefix)
+    if not request.prefix.startswith(source_prefix):
+        raise InputInvalid(
+            f"prefix must begin with {source_prefix}, for no other images of this bucket are this system's, "
+            f"not {request.prefix!r}"
+        )
+    return request
 
 
 def cutoff(request: Request, queue_empty_at: int | None, queued: Queueing | None, now: datetime) -> Cutoff:

@@ -24,11 +24,12 @@ class Page:
 
 
 class SourceBucket:
-    """The bucket that images are uploaded to."""
+    """The bucket that images are uploaded to, below `prefix`."""
 
-    def __init__(self, s3: Any, name: str) -> None:  # noqa: ANN401
+    def __init__(self, s3: Any, name: str, prefix: str = "") -> None:  # noqa: ANN401
         self._s3 = s3
         self._name = name
+        self.prefix = prefix
 
     def first_page(self, prefix: str) -> Page:
         """List up to 1,000 objects under `prefix`."""

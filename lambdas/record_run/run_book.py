@@ -1,20 +1,33 @@
 """Opening and closing a run: the lease, the run's record and the receipt, in an order that survives a crash."""
 
+from dataclasses import dataclass
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.lease import Lease
 from shared.receipts import Outcome, Receipts
 from shared.run_record import RunRecords
 from shared.telemetry import logger
+from shared.throughput import ThroughputBook, measured
+
+
+@dataclass(frozen=True)
+class Busy:
+    """The time of a run in which images waited all along, and how many ended in it."""
+
+    seconds: float
+    images: int
 
 
 class RunBook:
     """Opens and closes runs."""
 
-    def __init__(self, lease: Lease, records: RunRecords, receipts: Receipts) -> None:
+    def __init__(self, lease: Lease, records: RunRecords, receipts: Receipts, throughput: ThroughputBook) -> None:
         self._lease = lease
         self._records = records
         self._receipts = receipts
+        self._throughput = throughput
 
     def open(self, run_id: str) -> dict[str, Any]:
         """Take the lease. `clean_up` says that a run started the model and was not there to see it stopped."""
@@ -46,8 +59,31 @@ class RunBook:
             },
         )
 
-    def close(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
-        """Write the receipt, then give the lease back."""
+    def close(
+        self, run_id: str, outcome: Outcome, error: dict[str, str] | None, busy: Busy | None = None
+    ) -> dict[str, Any]:
+        """Learn from what the run showed of the model's speed, write the receipt, then give the lease back."""
+        if busy is not None:
+            self._learn(run_id, busy)
         document = self._receipts.write(run_id, outcome, error)
         self._lease.release(run_id)
         return document
+
+    def _learn(self, run_id: str, busy: Busy) -> None:
+        record = self._records.read(run_id)
+        # With autoscaling nobody says how many units there were; and a repeated attempt has learnt already.
+        if not record.units_are_fixed or record.inference_units is None or record.finished_at is not None:
+            return
+        figure = measured(busy.images, busy.seconds, record.inference_units)
+        if figure is None:
+            return
+        try:
+            if not record.throttled and figure < self._throughput.read().images_per_second_per_unit:
+                # It was never asked for more than it could do: it may be faster than that.
+                return
+            known = self._throughput.learn(figure)
+        except (ClientError, BotoCoreError):
+            # It is advice for the next run: the receipt matters more.
+            logger.exception("could not write down how fast the model was", images_per_second_per_unit=figure)
+        else:
+            logger.info("learnt how fast the model is", this_run=figure, known=str(known))

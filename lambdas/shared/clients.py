@@ -1,13 +1,11 @@
 """boto3 clients with bounded waiting.
 
 botocore's defaults (legacy retries, 60 s read time-out) let one call outlive a function. In `standard` mode
-throttles, 5xx answers and lost connections are tried again with exponential back-off and jitter. `adaptive` mode does
-the same, and after a first throttle also holds every call back to a rate that sinks with throttles and rises with
-successes, never below one call in two seconds. botocore calls it experimental.
+throttles, 5xx answers and lost connections are tried again with exponential back-off and jitter.
 https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -21,7 +19,6 @@ def client(
     *,
     read_timeout_seconds: float = 5,
     attempts: int = 3,
-    mode: Literal["standard", "adaptive"] = "standard",
     connections: int = 10,
 ) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
     """Return a client of `service` that makes at most `attempts` attempts, the first included.
@@ -33,7 +30,7 @@ def client(
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=read_timeout_seconds,
-            retries={"mode": mode, "total_max_attempts": attempts},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=connections,
         ),
     )

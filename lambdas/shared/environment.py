@@ -16,6 +16,11 @@ def text(name: str) -> str:
     return value
 
 
+def optional_text(name: str) -> str:
+    """Return the variable `name`; an empty text when it is missing or empty."""
+    return os.environ.get(name, "")
+
+
 def optional_number(name: str) -> float | None:
     """Return the variable `name` as a number, None when it is missing or empty."""
     value = os.environ.get(name, "")

@@ -28,6 +28,10 @@ class ModelStartRefused(NotRetriedError):  # noqa: N818
     """Rekognition refused the start: a quota, a permission, or a model that is not there."""
 
 
+class ModelQuotaReached(NotRetriedError):  # noqa: N818
+    """Other models had the account's quota for as long as a run waits for it: the next run tries again."""
+
+
 class ModelStartFailed(NotRetriedError):  # noqa: N818
     """The model went from STARTING to FAILED."""
 

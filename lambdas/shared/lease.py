@@ -8,6 +8,8 @@ One item per model in the runs table:
                       model is seen stopped, so that it outlives a run that died in between
     images_waiting    true while images are known to wait, so that no later run has to look into the queue again
     queue_empty_at    epoch seconds; the last time that the queue was counted empty while its trigger was closed
+    looked_at         epoch seconds; the last time that a run decided whether too few images wait for a start
+    pace              how fast the run's batches may ask the model; written before the trigger is opened
     clean_up          what the watchdog is at: whom it cleans up after, since when, and how far it has come
 
 The watchdog holds it as `watchdog/<its invocation>` while it cleans up, and Terraform as `terraform/retired` from the
@@ -27,6 +29,7 @@ from botocore.exceptions import ClientError
 
 from shared.clients import error_code
 from shared.errors import LeaseLost
+from shared.pace import Pace
 
 LEASE_ITEM = "lease"
 WATCHDOG = "watchdog/"
@@ -56,6 +59,8 @@ class Held:
     images_waiting: bool
     queue_empty_at: int | None = None
     clean_up: CleanUp | None = None
+    looked_at: int | None = None
+    pace: Pace | None = None
 
     @property
     def run_id(self) -> str | None:
@@ -189,6 +194,14 @@ class Lease:
         values = {":waiting": {"BOOL": False}, ":now": {"N": str(int(self._epoch()))}}
         self._update_held(run_id, "SET images_waiting = :waiting, queue_empty_at = :now", values)
 
+    def note_look(self, run_id: str) -> None:
+        """Write down when a run decided whether too few images wait for a start."""
+        self._update_held(run_id, "SET looked_at = :now", {":now": {"N": str(int(self._epoch()))}})
+
+    def note_pace(self, run_id: str, pace: Pace) -> None:
+        """Write down how fast the batches of this run may ask the model."""
+        self._update_held(run_id, "SET pace = :pace", {":pace": _pace_to_item(pace)})
+
     def note_clean_up(self, owner: str, clean_up: CleanUp) -> None:
         """Write down how far the watchdog has come."""
         self._update_held(owner, "SET clean_up = :clean_up", {":clean_up": _clean_up_to_item(clean_up)})
@@ -240,6 +253,26 @@ def _parse(item: dict[str, Any]) -> Held:
         images_waiting=item.get("images_waiting", {}).get("BOOL", False),
         queue_empty_at=int(item["queue_empty_at"]["N"]) if "queue_empty_at" in item else None,
         clean_up=_clean_up_from_item(item["clean_up"]["M"]) if "clean_up" in item else None,
+        looked_at=int(item["looked_at"]["N"]) if "looked_at" in item else None,
+        pace=_pace_from_item(item["pace"]["M"]) if "pace" in item else None,
+    )
+
+
+def _pace_to_item(pace: Pace) -> dict[str, Any]:
+    return {
+        "M": {
+            "images_per_second": {"N": str(pace.images_per_second)},
+            "batches_at_once": {"N": str(pace.batches_at_once)},
+            "is_learnt": {"BOOL": pace.is_learnt},
+        }
+    }
+
+
+def _pace_from_item(item: dict[str, Any]) -> Pace:
+    return Pace(
+        images_per_second=float(item["images_per_second"]["N"]),
+        batches_at_once=int(item["batches_at_once"]["N"]),
+        is_learnt=item["is_learnt"]["BOOL"],
     )
 
 

@@ -60,6 +60,8 @@ class ModelStop:
         logger.info("looked at the model", status=sighting.status, action=action.value, waited_seconds=waited_seconds)
         if action is Action.DONE:
             self._lease.note_model_stopped(owner)
+            if run_id is not None:
+                self._records.note_model_stopped(run_id)
         elif waited_seconds >= STOP_TIMEOUT_SECONDS:
             raise ModelStopTimedOut(
                 f"model {self._model.arn} is {sighting.status} {waited_seconds} s after it should have stopped, and "

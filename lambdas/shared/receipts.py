@@ -19,6 +19,10 @@ class Outcome(StrEnum):
     ANOTHER_RUN_ACTIVE = "another_run_active"
     LEASE_LOST = "lease_lost"
     TIME_LIMIT_REACHED = "time_limit_reached"
+    # Nothing was started, or what was is stopped: the images wait, and `reason` says for what.
+    WAITING_FOR_MORE_IMAGES = "waiting_for_more_images"
+    DAILY_CAP_REACHED = "daily_cap_reached"
+    MODEL_QUOTA_REACHED = "model_quota_reached"
     FAILED = "failed"
     # Its execution ended without its last steps: the watchdog took them.
     ABORTED = "aborted"
@@ -27,20 +31,35 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class ModelTime:
-    """Time in which the run's model was RUNNING, and its price. All None for a model that someone else runs."""
+    """Time in which the run's model was RUNNING, and its price. None where a model that someone else runs is concerned.
+
+    `idle_share` is the part of that time before the model was first asked and after it last answered.
+    """
 
     inference_units: int | None
     running_seconds: float | None
     cost_usd: float | None
+    unit_seconds: float | None = None
+    idle_share: float | None = None
+    usd_per_1000_images: float | None = None
 
 
 class Receipts:
     """Writes the receipts of the runs of one model into the final bucket."""
 
-    def __init__(self, records: RunRecords, s3: Any, final_bucket: str, model_arn: str, unit_hour_usd: float) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        records: RunRecords,
+        s3: Any,  # noqa: ANN401
+        final_bucket: str,
+        model_arn: str,
+        unit_hour_usd: float,
+        final_prefix: str = "",
+    ) -> None:
         self._records = records
         self._s3 = s3
         self._final_bucket = final_bucket
+        self._final_prefix = final_prefix
         self._model_arn = model_arn
         self._unit_hour_usd = unit_hour_usd
 
@@ -60,12 +79,13 @@ class Receipts:
         )
         self._s3.put_object(
             Bucket=self._final_bucket,
-            Key=f"runs/{run_id}.json",
+            Key=f"{self._final_prefix}runs/{run_id}.json",
             Body=json.dumps(document, ensure_ascii=False, indent=2).encode(),
             ContentType="application/json",
         )
-        self._records.close(run_id, outcome.value)
+        self._records.close(run_id, outcome.value, record)
         metrics.add_metric(name="ModelRunningSeconds", unit=MetricUnit.Seconds, value=model.running_seconds or 0)
+        metrics.add_metric(name="ModelUnitSeconds", unit=MetricUnit.Seconds, value=model.unit_seconds or 0)
         not_confirmed = int(outcome is Outcome.STOP_NOT_CONFIRMED)
         metrics.add_metric(name="ModelStopNotConfirmed", unit=MetricUnit.Count, value=not_confirmed)
         logger.info("run closed", receipt=document)
@@ -86,17 +106,42 @@ def model_time(record: RunRecord, *, finished_at: datetime, unit_hour_usd: float
     it can be. https://aws.amazon.com/rekognition/pricing/
     """
     if record.model_running_at is None:
-        return ModelTime(inference_units=None, running_seconds=0.0, cost_usd=0.0)
+        return ModelTime(inference_units=None, running_seconds=0.0, cost_usd=0.0, unit_seconds=0.0)
     if not record.model_is_ours:
         return ModelTime(inference_units=record.inference_units, running_seconds=None, cost_usd=None)
     end = record.model_stop_accepted_at or finished_at
     seconds = round((end - record.model_running_at).total_seconds(), 3)
     units = record.inference_units or 1
+    cost = seconds / 3600 * units * unit_hour_usd
+    images = record.processed + record.failed
+    labelling = _seconds(record.first_detection_at, record.last_detection_at) or 0.0
     return ModelTime(
         inference_units=units,
         running_seconds=seconds,
-        cost_usd=round(seconds / 3600 * units * unit_hour_usd, 6),
+        cost_usd=round(cost, 6),
+        unit_seconds=round(seconds * units, 3),
+        idle_share=round(max(0.0, 1 - labelling / seconds), 4) if seconds > 0 else None,
+        usd_per_1000_images=round(cost / images * 1000, 4) if images else None,
     )
+
+
+def phases(record: RunRecord) -> dict[str, float | None]:
+    """Return how long each phase of the model's life in this run took, in seconds; None for one that was not seen.
+
+    Rekognition bills from RUNNING until the stop is accepted, which is the three in the middle; whether it bills the
+    start and the stop too, it does not say.
+    """
+    return {
+        "starting_seconds": _seconds(record.start_accepted_at, record.model_running_at),
+        "to_first_image_seconds": _seconds(record.model_running_at, record.first_detection_at),
+        "labelling_seconds": _seconds(record.first_detection_at, record.last_detection_at),
+        "to_stop_seconds": _seconds(record.last_detection_at, record.model_stop_accepted_at),
+        "stopping_seconds": _seconds(record.model_stop_accepted_at, record.model_stopped_at),
+    }
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
+    return None if begin is None or end is None else round((end - begin).total_seconds(), 3)
 
 
 def receipt(
@@ -124,6 +169,15 @@ def receipt(
             "inference_units": model.inference_units,
             "running_seconds": model.running_seconds,
             "cost_usd": model.cost_usd,
+            "unit_seconds": model.unit_seconds,
+            "idle_share": model.idle_share,
+            "usd_per_1000_images": model.usd_per_1000_images,
         },
+        "phases": phases(record),
+        "calls_throttled": record.throttled,
+        # Why so many units: None when this run started no model.
+        "sizing": None if record.backlog is None else {"backlog": record.backlog, "reason": record.sizing_reason},
+        # Why the run did no more, when nothing is wrong with it.
+        "reason": record.reason,
         "error": error,
     }

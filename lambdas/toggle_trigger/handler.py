@@ -1,4 +1,4 @@
-"""Lambda handler: `{"run_id": …, "enable": bool, "waited_seconds": n}`."""
+"""Lambda handler: `{"run_id": …, "enable": bool, "waited_seconds": n, "pace": pace | absent}`."""
 
 from functools import cache
 from typing import Any
@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared import environment
 from shared.clients import client
 from shared.lease import Lease
+from shared.pace import Pace
 from shared.telemetry import logger, tracer
 from shared.trigger import Trigger
 
@@ -31,4 +32,10 @@ def _trigger() -> Trigger:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
     """Return `{state, settled, wait_seconds}`."""
     logger.append_keys(run_id=event["run_id"])
-    return _trigger().step(event["run_id"], enable=event["enable"], waited_seconds=int(event["waited_seconds"]))
+    pace = event.get("pace")
+    return _trigger().step(
+        event["run_id"],
+        enable=event["enable"],
+        waited_seconds=int(event["waited_seconds"]),
+        pace=None if pace is None else Pace.from_workflow(pace),
+    )

@@ -1,5 +1,5 @@
 # What each function may do. The real provider puts the policy documents together without a network; the account is
-# overridden, and so is the state machine, whose definition the provider would send to AWS.
+# overridden, and so are the state machines, whose definitions the provider would send to AWS.
 
 provider "aws" {
   region                      = "us-east-1"
@@ -18,6 +18,10 @@ override_data {
 
 override_resource {
   target = module.workflow.aws_sfn_state_machine.this
+}
+
+override_resource {
+  target = module.reconcile.aws_sfn_state_machine.this
 }
 
 variables {
@@ -50,9 +54,12 @@ run "each_function_may_do_what_it_needs_and_no_more" {
     condition = { for s in jsondecode(data.aws_iam_policy_document.start_model.json).Statement : s.Sid => [s.Action, s.Resource] } == {
       SeeModelStatus = ["rekognition:DescribeProjectVersions", var.project_arn]
       StartModel     = ["rekognition:StartProjectVersion", var.project_version_arn]
-      ExtendLease    = ["dynamodb:UpdateItem", "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      ExtendLeaseAndReadThroughput = [
+        ["dynamodb:UpdateItem", "dynamodb:GetItem"],
+        "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs",
+      ]
     }
-    error_message = "start_model must describe the project's versions, start this one and extend the lease."
+    error_message = "start_model must describe the project's versions, start this one, extend the lease and read the throughput."
   }
 
   assert {

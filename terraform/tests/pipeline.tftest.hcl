@@ -123,6 +123,8 @@ run "a_whole_apply_wires_the_parts_together" {
   }
 
   variables {
+    source_prefix           = "in/"
+    final_prefix            = "out/"
     min_confidence          = 55.5
     min_inference_units     = 2
     max_inference_units     = 3
@@ -130,6 +132,13 @@ run "a_whole_apply_wires_the_parts_together" {
     lease_seconds           = 60
     max_run_minutes         = 90
     inference_unit_hour_usd = 4.5
+
+    schedule_expression        = "rate(2 hours)"
+    images_per_second_per_unit = 2.5
+    target_drain_minutes       = 30
+    min_batch_size             = 20
+    max_wait_minutes           = 300
+    max_model_hours_per_day    = 1.5
   }
 
   # A mocked provider gives the policy document's JSON at random, but its statements are ours.
@@ -152,7 +161,7 @@ run "a_whole_apply_wires_the_parts_together" {
       CloseTrigger   = [toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]), toset([aws_lambda_event_source_mapping.analyze_image.arn])]
       SeeAndEndRuns  = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
       KeepRuns       = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
-      WriteReceipts  = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/runs/*"])]
+      WriteReceipts  = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/out/runs/*"])]
     }
     error_message = "The watchdog must stop this model, close this trigger, end this workflow's runs and keep their records."
   }
@@ -178,22 +187,30 @@ run "a_whole_apply_wires_the_parts_together" {
       } : package => { for key, value in environment : key => value if !contains(keys(local.environments[package]), key) }
       } == {
       record_run = {
-        FINAL_BUCKET_NAME       = output.final_bucket_name
-        INFERENCE_UNIT_HOUR_USD = "4.5"
-        LEASE_SECONDS           = "60"
+        FINAL_BUCKET_NAME          = output.final_bucket_name
+        FINAL_PREFIX               = "out/"
+        IMAGES_PER_SECOND_PER_UNIT = "2.5"
+        INFERENCE_UNIT_HOUR_USD    = "4.5"
+        LEASE_SECONDS              = "60"
       }
       check_queue = {
-        DEAD_LETTER_QUEUE_URL = output.dead_letter_queue_url
-        LEASE_SECONDS         = "60"
-        MAX_RUN_MINUTES       = "90"
-        QUEUE_URL             = output.queue_url
+        DEAD_LETTER_QUEUE_URL   = output.dead_letter_queue_url
+        LEASE_SECONDS           = "60"
+        MAX_MODEL_HOURS_PER_DAY = "1.5"
+        MAX_RUN_MINUTES         = "90"
+        MAX_WAIT_MINUTES        = "300"
+        MIN_BATCH_SIZE          = "20"
+        QUEUE_URL               = output.queue_url
+        SCHEDULE_MINUTES        = "120"
       }
       start_model = {
-        AUTOSCALING_ENABLED = "true"
-        LEASE_SECONDS       = "60"
-        MAX_INFERENCE_UNITS = "3"
-        MIN_INFERENCE_UNITS = "2"
-        PROJECT_ARN         = var.project_arn
+        AUTOSCALING_ENABLED        = "true"
+        IMAGES_PER_SECOND_PER_UNIT = "2.5"
+        LEASE_SECONDS              = "60"
+        MAX_INFERENCE_UNITS        = "3"
+        MIN_INFERENCE_UNITS        = "2"
+        PROJECT_ARN                = var.project_arn
+        TARGET_DRAIN_MINUTES       = "30"
       }
       stop_model = {
         LEASE_SECONDS = "60"
@@ -206,13 +223,16 @@ run "a_whole_apply_wires_the_parts_together" {
       analyze_image = {
         DEAD_LETTER_QUEUE_URL = output.dead_letter_queue_url
         FINAL_BUCKET_NAME     = output.final_bucket_name
+        FINAL_PREFIX          = "out/"
         MIN_CONFIDENCE        = "55.5"
         QUEUE_URL             = output.queue_url
         SOURCE_BUCKET_NAME    = output.source_bucket_name
+        SOURCE_PREFIX         = "in/"
       }
       watchdog = {
         EVENT_SOURCE_MAPPING_UUID = output.event_source_mapping_uuid
         FINAL_BUCKET_NAME         = output.final_bucket_name
+        FINAL_PREFIX              = "out/"
         INFERENCE_UNIT_HOUR_USD   = "4.5"
         LEASE_SECONDS             = "60"
         MAX_RUN_MINUTES           = "90"
@@ -229,8 +249,8 @@ run "a_whole_apply_wires_the_parts_together" {
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.analyze_image.scaling_config[0].maximum_concurrency == 6
-    error_message = "Each unit that may be rented must allow two batches at a time."
+    condition     = output.max_model_usd_per_day == 1.5 * 3 * 4.5
+    error_message = "The cap must be known in money."
   }
 
   assert {
@@ -242,6 +262,20 @@ run "a_whole_apply_wires_the_parts_together" {
       output.state_machine_arn != "" && output.schedule_arn != "" && output.queue_url != "" && output.dead_letter_queue_url != ""
     )
     error_message = "Every output must have a value."
+  }
+}
+
+run "a_schedule_that_tells_no_rate_leaves_the_time_to_the_next_look_open" {
+  command = plan
+
+  variables {
+    schedule_expression = "cron(0 6 * * ? *)"
+    min_batch_size      = 20
+  }
+
+  assert {
+    condition     = local.schedule_minutes == null && module.check_queue.environment.SCHEDULE_MINUTES == "" && module.check_queue.environment.MAX_MODEL_HOURS_PER_DAY == "" && output.max_model_usd_per_day == null
+    error_message = "What is not known, and what is not wanted, must be empty."
   }
 }
 

@@ -55,6 +55,11 @@ run "refuses_values_that_are_too_high" {
     log_retention_days    = 3654
     max_run_minutes       = 20161
     image_age_alarm_hours = 313
+
+    images_per_second_per_unit = 1001
+    target_drain_minutes       = 20161
+    min_batch_size             = 1000001
+    max_model_hours_per_day    = 24.5
   }
 
   expect_failures = [
@@ -65,6 +70,10 @@ run "refuses_values_that_are_too_high" {
     var.log_retention_days,
     var.max_run_minutes,
     var.image_age_alarm_hours,
+    var.images_per_second_per_unit,
+    var.target_drain_minutes,
+    var.min_batch_size,
+    var.max_model_hours_per_day,
   ]
 }
 
@@ -81,6 +90,11 @@ run "refuses_values_that_are_too_low" {
     log_retention_days      = -1
     max_run_minutes         = 9
     image_age_alarm_hours   = 0.5
+
+    images_per_second_per_unit = 0
+    target_drain_minutes       = 0
+    min_batch_size             = 0
+    max_model_hours_per_day    = 0
   }
 
   expect_failures = [
@@ -93,7 +107,56 @@ run "refuses_values_that_are_too_low" {
     var.log_retention_days,
     var.max_run_minutes,
     var.image_age_alarm_hours,
+    var.images_per_second_per_unit,
+    var.target_drain_minutes,
+    var.min_batch_size,
+    var.max_model_hours_per_day,
   ]
+}
+
+# Of its own, for Terraform does not judge a variable that looks at one which is refused.
+run "refuses_a_wait_for_company_that_is_too_long" {
+  command = plan
+
+  variables {
+    max_wait_minutes = 10081
+  }
+
+  expect_failures = [var.max_wait_minutes]
+}
+
+run "refuses_a_wait_for_company_that_is_too_short" {
+  command = plan
+
+  variables {
+    max_wait_minutes = 0
+  }
+
+  expect_failures = [var.max_wait_minutes]
+}
+
+run "refuses_a_wait_for_company_that_no_look_could_grant" {
+  command = plan
+
+  variables {
+    min_batch_size      = 10
+    max_wait_minutes    = 121
+    schedule_expression = "rate(1 hour)"
+  }
+
+  expect_failures = [var.max_wait_minutes]
+}
+
+run "refuses_a_wait_for_company_that_sets_off_the_alarm" {
+  command = plan
+
+  variables {
+    min_batch_size        = 10
+    max_wait_minutes      = 1440
+    image_age_alarm_hours = 24
+  }
+
+  expect_failures = [var.max_wait_minutes]
 }
 
 run "refuses_parts_of_a_unit_a_second_and_a_day" {
@@ -104,6 +167,7 @@ run "refuses_parts_of_a_unit_a_second_and_a_day" {
     lease_seconds       = 60.5
     log_retention_days  = 1.5
     max_run_minutes     = 10.5
+    min_batch_size      = 1.5
   }
 
   expect_failures = [
@@ -111,6 +175,7 @@ run "refuses_parts_of_a_unit_a_second_and_a_day" {
     var.lease_seconds,
     var.log_retention_days,
     var.max_run_minutes,
+    var.min_batch_size,
   ]
 }
 

@@ -250,7 +250,8 @@ def test_what_the_children_return_goes_to_the_final_bucket_and_not_into_the_stat
     # 500,000 answers do not fit into the 256 KiB of a state's output, not even when it is thrown away.
     for name, state in maps(reconcile).items():
         writer = state["ResultWriter"]
-        assert writer["Arguments"] == {"Bucket": "${final_bucket_name}", "Prefix": "{% 'reconcile/' & $run_id %}"}, name
+        prefix = "{% '${final_prefix}reconcile/' & $run_id %}"
+        assert writer["Arguments"] == {"Bucket": "${final_bucket_name}", "Prefix": prefix}, name
         # COMPACT: without the children's inputs, which are the whole listing.
         assert writer["WriterConfig"] == {"OutputType": "JSONL", "Transformation": "COMPACT"}, name
         assert state["Output"] == {}, name

@@ -74,6 +74,7 @@ class Mapping:
     def __init__(self, clock: Callable[[], float], switch_seconds: float) -> None:
         self._clock = clock
         self.switch_seconds = switch_seconds
+        self.concurrent_batches = deployment.CONCURRENT_BATCHES
         self._is_enabled, self._wanted, self._settles_at = False, False, 0.0
 
     @property
@@ -100,11 +101,13 @@ class Mapping:
         if not call.request.url.endswith(f"/event-source-mappings/{deployment.MAPPING_UUID}"):
             return call.refuse("ResourceNotFoundException", 404)
         if call.operation == "UpdateEventSourceMapping":
-            if call.body.keys() != {"Enabled"}:
+            if call.body.keys() - {"ScalingConfig"} != {"Enabled"}:
                 raise UnplayedError(f"an update of the trigger with {sorted(call.body)}")
             if self.state in ("Enabling", "Disabling"):
                 return call.refuse("ResourceInUseException")
             self.switch(enable=call.body["Enabled"])
+            scaling = call.body.get("ScalingConfig", {})
+            self.concurrent_batches = scaling.get("MaximumConcurrency", self.concurrent_batches)
         elif call.operation != "GetEventSourceMapping":
             raise UnplayedError(f"nobody plays lambda.{call.operation}")
         described = {"UUID": deployment.MAPPING_UUID, "BatchSize": deployment.BATCH_SIZE, "State": self.state}

@@ -169,7 +169,7 @@ NUMBERS = {
     ("modules/intake/main.tf", r"maxReceiveCount\s+= (\d+)"): deployment.RECEIVES_AT_MOST,
     ("modules/intake/main.tf", r"receive_wait_time_seconds = (\d+)"): deployment.RECEIVE_WAIT_SECONDS,
     ("function_analyze_image.tf", r"batch_size\s+= (\d+)"): deployment.BATCH_SIZE,
-    ("function_analyze_image.tf", r"maximum_concurrency = max\((\d+)"): deployment.CONCURRENT_BATCHES,
+    ("function_analyze_image.tf", r"maximum_concurrency = (\d+)"): deployment.CONCURRENT_BATCHES,
     ("variables.tf", r'"lease_seconds"[^}]*?default\s+= (\d+)'): deployment.LEASE_SECONDS,
 }
 

@@ -14,14 +14,13 @@ import logging
 import math
 import os
 import sys
-import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from types import ModuleType, SimpleNamespace, TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 from unittest import mock
 from urllib.parse import quote_plus
@@ -51,6 +50,23 @@ OURS = "StartProjectVersion"
 # What a call takes, in virtual seconds. With two batches at a time the model is never asked for more than it does.
 CALL_SECONDS = {"DetectCustomLabels": 0.25}
 OTHER_CALL_SECONDS = 0.01
+
+
+class OneAfterTheOther:
+    """In place of a pool of threads: what is handed in happens at once, in order."""
+
+    def __init__(self, _: int) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, function: Callable[[Any], Any], things: list[Any]) -> Iterator[Any]:
+        """Call the function for each."""
+        return map(function, things)
 
 
 class Cut(BaseException):
@@ -184,11 +200,10 @@ class World:
         mock_random.seed(1)
         self._time = self._open.enter_context(time_machine.travel(EPOCH, tick=False))
         self._open.enter_context(mock.patch("time.sleep", self._sleep))
-        # moto waits for messages, and botocore's adaptive mode for its turn, in wall time.
+        # moto waits for messages in wall time.
         self._open.enter_context(mock.patch.object(Queue, "wait_for_messages", lambda _, seconds: self._sleep(seconds)))
-        condition = type("Condition", (threading.Condition,), {"wait": lambda _, seconds: self._sleep(seconds)})
-        virtual = SimpleNamespace(Lock=threading.Lock, Condition=condition)
-        self._open.enter_context(mock.patch("botocore.retries.bucket.threading", virtual))
+        # One thing happens after the other, in a batch too.
+        self._open.enter_context(mock.patch("concurrent.futures.ThreadPoolExecutor", OneAfterTheOther))
         self._open.enter_context(mock_aws())
         self._open.callback(setattr, boto3, "DEFAULT_SESSION", None)
         session = botocore.session.Session()
@@ -562,7 +577,7 @@ class World:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _next_poll(self) -> float:
-        if self._polls >= deployment.CONCURRENT_BATCHES:
+        if self._polls >= self.mapping.concurrent_batches:
             return math.inf
         state = self.mapping.state
         if state == "Enabling":

@@ -51,19 +51,20 @@ class FinalBucket:
         return [key for key, document in self.documents.items() if uploaded.is_source_of(document)]
 
 
-def final_bucket(stack: LocalStack) -> FinalBucket:
-    """Read processed/ and failed/."""
+def final_bucket(stack: LocalStack, final_prefix: str = "") -> FinalBucket:
+    """Read processed/ and failed/ below `final_prefix`; the keys are without it."""
     s3, bucket = stack.client("s3"), stack.outputs["final_bucket_name"]
     documents: dict[str, dict[str, Any]] = {}
     images: dict[str, str] = {}
     for prefix in ("processed/", "failed/"):
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=final_prefix + prefix):
             for item in page.get("Contents", []):
                 body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-                if item["Key"].endswith(".json"):
-                    documents[item["Key"].removesuffix(".json")] = json.loads(body)
+                key = item["Key"].removeprefix(final_prefix)
+                if key.endswith(".json"):
+                    documents[key.removesuffix(".json")] = json.loads(body)
                 else:
-                    images[item["Key"]] = hashlib.sha256(body).hexdigest()
+                    images[key] = hashlib.sha256(body).hexdigest()
     return FinalBucket(documents, images)
 
 
@@ -89,13 +90,14 @@ def messages(stack: LocalStack, *outputs: str) -> int:
     )
 
 
-def broken(stack: LocalStack, uploads: Iterable[Uploaded]) -> list[str]:
+def broken(stack: LocalStack, uploads: Iterable[Uploaded], final_prefix: str = "") -> list[str]:
     """Return a sentence for each way in which an invariant is broken; none is what everybody wants."""
-    return [*_lost(stack, list(uploads)), *_doubled(final_bucket(stack)), *left_running(stack)]
+    final = final_bucket(stack, final_prefix)
+    return [*_lost(stack, list(uploads), final), *_doubled(final), *left_running(stack)]
 
 
-def _lost(stack: LocalStack, uploads: list[Uploaded]) -> list[str]:
-    final, source = final_bucket(stack), waiting_in_source(stack)
+def _lost(stack: LocalStack, uploads: list[Uploaded], final: FinalBucket) -> list[str]:
+    source = waiting_in_source(stack)
     faults, waiting = [], 0
     for uploaded in uploads:
         ends = final.documents_of(uploaded)

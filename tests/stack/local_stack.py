@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,14 +72,18 @@ class LocalStack:
         *,
         enforces_iam: bool = False,
         records_calls: bool = False,
+        running_models: int = 2,
     ) -> None:
         """Name the stack; nothing is started yet.
 
         `enforces_iam`: roles and resource policies are checked, over TLS since the policies deny plain HTTP.
         `records_calls`: what each apply made is kept for `record`, which takes a second each time.
+        `running_models`: the account's quota of them.
         """
         self.name = name
         self.enforces_iam = enforces_iam
+        self._running_models = running_models
+        self._example = "local"
         self.time = time or VirtualTime()
         self.model = model or Model()
         self.outputs: dict[str, Any] = {}
@@ -136,23 +141,30 @@ class LocalStack:
         """What makes an SDK trust that certificate."""
         return {"AWS_CA_BUNDLE": str(self._certificate)} if self.enforces_iam else {}
 
+    def with_example(self, example: str, name: str, model: Model) -> Self:
+        """Return the stack as another example, with a model of its own, has it; only this one starts and stops it."""
+        other = copy(self)
+        other.__dict__.pop("terraform", None)
+        other.name, other.model, other.outputs, other._example = name, model, {}, example
+        return other
+
     @cached_property
     def terraform(self) -> Terraform:
-        """Terraform in a copy of the local example, so that runs side by side share no state and no lock file."""
-        copy = self._folder / "repository"
+        """Terraform in a copy of the example, so that runs side by side share no state and no lock file."""
+        folder = self._folder / f"repository-{self.name}"
         shutil.copytree(
             REPOSITORY / "terraform",
-            copy / "terraform",
+            folder / "terraform",
             ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*"),
         )
-        (copy / "build").symlink_to(REPOSITORY / "build")
+        (folder / "build").symlink_to(REPOSITORY / "build")
         variables = {
             "endpoint": self.endpoint,
             "name": self.name,
             "project_arn": self.model.project_arn,
             "project_version_arn": self.model.version_arn,
         }
-        return Terraform(copy / "terraform" / "examples" / "local", variables, self._trust)
+        return Terraform(folder / "terraform" / "examples" / self._example, variables, self._trust)
 
     def apply(self, **variables: object) -> None:
         """Apply the local example, from now on with these variables too, and keep its outputs."""
@@ -261,6 +273,7 @@ class LocalStack:
         command += ["--project-arn", self.model.project_arn, "--project-version-arn", self.model.version_arn]
         command += ["--time-scale", str(self.time.scale), "--start-seconds", str(self.time.start_seconds)]
         command += ["--stop-seconds", str(self.time.stop_seconds)]
+        command += ["--running-models-quota", str(self._running_models)]
         log = self._folder / "emulator.log"
         # It reads the images from the stack's S3.
         environment = self._environment() | {"AWS_ENDPOINT_URL": self.endpoint} | self._trust

@@ -12,12 +12,13 @@ from importlib.metadata import version
 from typing import Any
 from xml.sax.saxutils import escape
 
+import bucket_events
 import call_record
 import distributed_map
 import service_faults
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
-from ministack.services import cloudwatch, lambda_svc, s3, stepfunctions, sts
+from ministack.services import cloudwatch, eventbridge, lambda_svc, s3, sqs, stepfunctions, sts
 
 PINNED = "1.5.33"
 
@@ -219,6 +220,7 @@ if __name__ == "__main__":
     name_actions_of_batches()
     keep_alarm_fields()
     distributed_map.install(stepfunctions, s3, expect)
+    bucket_events.install(eventbridge, s3, sqs, expect)
     inject_faults()
     call_record.install(app, iam_actions, sts, service_faults.service_and_operation)
     app.main()

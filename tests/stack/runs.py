@@ -86,9 +86,9 @@ def look(stack: LocalStack, execution_arn: str) -> Progress:
     )
 
 
-def receipt(stack: LocalStack, execution: dict[str, Any]) -> dict[str, Any]:
+def receipt(stack: LocalStack, execution: dict[str, Any], final_prefix: str = "") -> dict[str, Any]:
     """Return the receipt of a run."""
     stored = stack.client("s3").get_object(
-        Bucket=stack.outputs["final_bucket_name"], Key=f"runs/{execution['name']}.json"
+        Bucket=stack.outputs["final_bucket_name"], Key=f"{final_prefix}runs/{execution['name']}.json"
     )
     return json.loads(stored["Body"].read())

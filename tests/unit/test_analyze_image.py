@@ -98,6 +98,22 @@ def test_the_threshold_is_sent_and_written_only_when_there_is_one(s3: Any) -> No
     assert "MinConfidence" not in default._detector._rekognition.calls[0]
 
 
+@pytest.mark.parametrize("fault", [None, "InvalidImageFormatException"])
+def test_everything_is_written_below_the_final_prefix(s3: Any, fault: str | None) -> None:  # noqa: ANN401
+    folder = "logos/failed" if fault else "logos/processed"
+    detector = Detector(FakeRekognition(s3, detect_error(fault) if fault else None), ModelUse(MODEL_ARN, None))
+    way = Labelling(detector, Store(s3, SOURCE, FINAL, "logos/"))
+    upload = put(s3, "incoming/a.jpg")
+    way.label(upload, redelivered=False)
+    assert keys(s3, FINAL) == [f"{folder}/incoming/a.jpg", f"{folder}/incoming/a.jpg.json"]
+    stored = document(s3, f"{folder}/incoming/a.jpg.json")
+    assert stored["image"] == {"bucket": FINAL, "key": f"{folder}/incoming/a.jpg"}
+    assert stored["source"]["key"] == "incoming/a.jpg"
+    calls = len(detector._rekognition.calls)
+    way.label(upload, redelivered=True)
+    assert len(detector._rekognition.calls) == calls, "a redelivery finds the claim below the prefix"
+
+
 def test_an_image_takes_four_calls(s3: Any) -> None:  # noqa: ANN401
     upload = put(s3)
     counting = CrashingS3(s3, at=0, after=False)

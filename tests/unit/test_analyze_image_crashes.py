@@ -9,6 +9,8 @@ from botocore.exceptions import ConnectTimeoutError
 
 from analyze_image import batch as budget
 from analyze_image import handler as handler_module
+from analyze_image.pacing import LONGEST_WAIT_SECONDS
+from shared.lease import Held
 from shared.run_record import BatchCounts, RunRecords
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
 from tests.unit.test_analyze_image_kit import (
@@ -250,7 +252,8 @@ def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline
     def unknown() -> None:
         raise aws_error("ThrottlingException")
 
-    object.__setattr__(handler_module._analysis(), "current_run", (lambda: None) if known else unknown)
+    nobody = Held(None, 0, None, images_waiting=True)
+    object.__setattr__(handler_module._analysis(), "look_at_lease", (lambda: nobody) if known else unknown)
     uploads = pipeline.upload("good.jpg", "poison.jpg")
     pipeline.rekognition.errors["poison.jpg"] = detect_error("InternalServerError")
     pipeline.run_for(120)
@@ -294,8 +297,7 @@ def worst(config: Any, held_back_seconds: float = 0) -> float:  # noqa: ANN401
 
 
 def test_what_one_image_may_take_fits_the_clients_and_the_functions_timeout(clients: dict[str, Any]) -> None:
-    # botocore.retries.bucket.TokenBucket: at half a call a second, a token takes two seconds.
-    assert worst(clients["rekognition"], held_back_seconds=2) == budget.DETECT_SECONDS
+    assert worst(clients["rekognition"], held_back_seconds=LONGEST_WAIT_SECONDS) == budget.DETECT_SECONDS
     assert worst(clients["s3"]) == budget.S3_CALL_SECONDS
     assert worst(clients["sqs"]) == budget.SEND_SECONDS
     assert worst(clients["dynamodb"]) == budget.COUNT_SECONDS
@@ -303,8 +305,3 @@ def test_what_one_image_may_take_fits_the_clients_and_the_functions_timeout(clie
     timeout = int(re.search(r"analyze_image_timeout_seconds\s*=\s*(\d+)", locals_tf)[1])
     read_whose_run_seconds = budget.COUNT_SECONDS
     assert budget.ONE_IMAGE_SECONDS + read_whose_run_seconds < timeout
-
-
-def test_throttles_slow_the_calls_to_the_model_down(clients: dict[str, Any]) -> None:
-    assert clients["rekognition"].retries["mode"] == "adaptive"
-    assert {clients[name].retries["mode"] for name in ("s3", "sqs", "dynamodb")} == {"standard"}

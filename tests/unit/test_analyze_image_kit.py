@@ -16,10 +16,14 @@ from analyze_image.detector import Detector
 from analyze_image.documents import ModelUse
 from analyze_image.handler import Analysis
 from analyze_image.labelling import Labelling
+from analyze_image.pacing import THROTTLES, Pacing
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
-from analyze_image.upload import Upload
+from analyze_image.upload import Source, Upload
+from shared.clients import error_code
 from shared.dead_letters import DeadLetters
+from shared.lease import Held
+from shared.pace import Pace
 from shared.run_record import RunRecord, RunRecords
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
 
@@ -38,9 +42,21 @@ class FakeRekognition:
 
     def __init__(self, s3: Any, error: Exception | None = None) -> None:  # noqa: ANN401
         self.s3, self.error, self.calls = s3, error, []
+        self.pacing = Pacing()
         self.errors: dict[str, Exception] = {}
 
     def detect_custom_labels(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Answer, and tell the pacing of it as botocore's events do."""
+        self.pacing.wait()
+        try:
+            answer = self._answer(parameters)
+        except ClientError as error:
+            self.pacing.refused() if error_code(error) in THROTTLES else self.pacing.answered()
+            raise
+        self.pacing.answered()
+        return answer
+
+    def _answer(self, parameters: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(parameters)
         s3_object = parameters["Image"]["S3Object"]
         error = self.errors.get(s3_object["Name"], self.error)
@@ -145,6 +161,7 @@ class Pipeline:
     monkeypatch: pytest.MonkeyPatch
     milliseconds: float = 1_800_000_000_000.0
     run_id: str | None = RUN
+    pace: Pace | None = None
     seconds_left: float = 119.0
     # How the receive count of a message that is taken from the queue was at its highest, over all messages.
     most_receives: int = 0
@@ -175,9 +192,10 @@ class Pipeline:
             queue=ImageQueue(self.faulty_sqs, self.url),
             dead_letters=DeadLetters(self.faulty_sqs, self.dead_letter_url),
             suspects=Suspects(lambda run_id: handler_module._has_labelled(self.records, run_id)),
-            source_bucket=SOURCE,
+            pacing=self.rekognition.pacing,
+            source=Source(SOURCE),
             records=self.records,
-            current_run=lambda: self.run_id,
+            look_at_lease=lambda: Held(self.run_id, 0, None, images_waiting=True, pace=self.pace),
         )
         self.monkeypatch.setattr(handler_module, "_analysis", lambda: analysis)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from analyze_image.names import KEY_BYTES_AT_MOST, candidates, json_key
-from analyze_image.upload import ForeignMessageError, Upload, uploads_in
+from analyze_image.upload import ForeignMessageError, Source, Upload, uploads_in
 from tests.unit.conftest import SOURCE
 from tests.unit.test_analyze_image_kit import body, event
 
@@ -63,20 +63,20 @@ def test_a_key_at_s3s_limit_still_finds_a_name_within_it(letter: str) -> None:
     ],
 )
 def test_keys_are_decoded_once(encoded: str, key: str) -> None:
-    assert uploads_in(body(event(encoded)), SOURCE)[0].key == key
+    assert uploads_in(body(event(encoded)), Source(SOURCE))[0].key == key
 
 
 def test_every_record_of_a_message_is_an_upload() -> None:
-    uploads = uploads_in(body(event("a.jpg"), event("b.jpg", versionId="v1")), SOURCE)
+    uploads = uploads_in(body(event("a.jpg"), event("b.jpg", versionId="v1")), Source(SOURCE))
     assert [(upload.key, upload.version_id) for upload in uploads] == [("a.jpg", None), ("b.jpg", "v1")]
 
 
 def test_the_null_version_counts_as_no_version() -> None:
-    assert uploads_in(body(event(versionId="null")), SOURCE)[0].version_id is None
+    assert uploads_in(body(event(versionId="null")), Source(SOURCE))[0].version_id is None
 
 
 def test_a_test_event_holds_no_upload() -> None:
-    assert uploads_in(json.dumps({"Event": "s3:TestEvent"}), SOURCE) == []
+    assert uploads_in(json.dumps({"Event": "s3:TestEvent"}), Source(SOURCE)) == []
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_test_event_holds_no_upload() -> None:
 )
 def test_anything_else_is_refused(foreign: str) -> None:
     with pytest.raises(ForeignMessageError):
-        uploads_in(foreign, SOURCE)
+        uploads_in(foreign, Source(SOURCE))
 
 
 JUNK = (None, True, -1, 0, 1e400, "", "x", "\ud800", "%ff", "%", [], [[]], {}, {"key": {}}, "a" * 3000)
@@ -158,7 +158,7 @@ def test_junk_in_any_field_is_an_upload_or_foreign_and_nothing_else(path: tuple[
         else:
             place[path[-1]] = junk
         try:
-            [upload] = uploads_in(body(record), SOURCE)
+            [upload] = uploads_in(body(record), Source(SOURCE))
         except ForeignMessageError:
             continue
         assert upload.bucket == SOURCE

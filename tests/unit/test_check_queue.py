@@ -1,19 +1,36 @@
 """What the counts mean: work, nothing to do, busy, drained, stuck."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
 
-from check_queue.logic import Backlog, Progress, Sample, is_blocked, is_drained, sample_closed, sample_draining
+from check_queue import queue_watch
+from check_queue.daily_cap import DailyCap
+from check_queue.logic import (
+    LOOKS_AT_MOST,
+    Backlog,
+    Progress,
+    Sample,
+    is_blocked,
+    is_drained,
+    sample_closed,
+    sample_draining,
+)
 from check_queue.queue import ImageQueue, kind_of
 from check_queue.queue_watch import QueueWatch
+from check_queue.start_gate import Gate, Known, reason_to_wait
 from shared.dead_letters import DeadLetters
 from shared.errors import AnalysisBlocked, LeaseLost, NoProgress
+from shared.instants import now
 from shared.lease import Lease
+from shared.model_hours import ModelHours, day_of, spread
 from shared.run_record import BatchCounts, RunRecords
-from tests.unit.conftest import Clock
+from tests.unit.conftest import MODEL_ARN, TABLE, Clock
 
 IMAGE = json.dumps({"Records": [{"eventSource": "aws:s3", "s3": {}}]})
 TEST_EVENT = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})
@@ -34,11 +51,37 @@ def queue(sqs: Any, queue_url: str, dead_letter_url: str) -> ImageQueue:  # noqa
     return ImageQueue(sqs, queue_url, DeadLetters(sqs, dead_letter_url))
 
 
+def make_watch(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    *,
+    longest_run: timedelta = timedelta(hours=24),
+    gate: Gate | None = None,
+    cap_hours: float | None = None,
+) -> QueueWatch:
+    return QueueWatch(
+        queue,
+        lease,
+        records,
+        longest_run=longest_run,
+        gate=gate or Gate(min_batch_size=1, max_wait_seconds=0),
+        cap=DailyCap(cap_hours, ModelHours(dynamodb, TABLE, MODEL_ARN)),
+        epoch=clock,
+    )
+
+
 @pytest.fixture
-def watch(queue: ImageQueue, lease: Lease, records: RunRecords) -> QueueWatch:
+def watch(queue: ImageQueue, lease: Lease, records: RunRecords, dynamodb: Any, clock: Clock) -> QueueWatch:  # noqa: ANN401
     lease.acquire("run-1")
     records.open("run-1")
-    return QueueWatch(queue, lease, records, longest_run=timedelta(hours=24))
+    return make_watch(queue, lease, records, dynamodb, clock)
+
+
+def draining(backlog: Backlog, progress: Progress, before: Sample | None, left: int = 3600, at: float = 0) -> Sample:
+    return sample_draining(backlog, progress, before, seconds_left=left, now_ms=int(at * 1000))
 
 
 def fill(sqs: Any, queue_url: str, *bodies: str) -> None:  # noqa: ANN401
@@ -232,7 +275,7 @@ def test_every_look_needs_the_lease(watch: QueueWatch) -> None:
 def test_a_queue_is_drained_when_seen_empty_over_a_minute() -> None:
     sample, waited = None, 0
     for _ in range(20):
-        sample = sample_draining(Backlog(0, 0, 0), Progress(5, 0), sample, 3600)
+        sample = draining(Backlog(0, 0, 0), Progress(5, 0), sample)
         if is_drained(sample):
             break
         waited += sample.wait_seconds
@@ -242,33 +285,33 @@ def test_a_queue_is_drained_when_seen_empty_over_a_minute() -> None:
 @pytest.mark.parametrize("backlog", [Backlog(1, 0, 0), Backlog(0, 1, 0), Backlog(0, 0, 1)])
 def test_any_message_begins_the_minute_again(backlog: Backlog) -> None:
     almost = Sample(total=0, images_done=5, empty_samples=3, wait_seconds=20)
-    assert sample_draining(backlog, Progress(5, 0), almost, 3600).empty_samples == 0
+    assert draining(backlog, Progress(5, 0), almost).empty_samples == 0
 
 
 @pytest.mark.parametrize(
     ("total", "watched", "left", "wait"),
     [
-        (1, 0, 9999, 15),
+        (1, 0, 9999, 5),
         (2_000, 0, 9999, 40),
         (1_000_000, 0, 9999, 60),
         (1_000_000, 12_000, 9999, 600),
         (1_000, 12_000, 9999, 20),
         (1_000_000, 864_000, 9999, 1800),
         (1_000_000, 864_000, 100, 100),
-        (1_000_000, 864_000, -5, 15),
+        (1_000_000, 864_000, -5, 5),
     ],
 )
 def test_the_wait_grows_with_the_work_left_and_the_time_watched(total: int, watched: int, left: int, wait: int) -> None:
     before = Sample(total=total, images_done=1, watched_seconds=watched)
-    assert sample_draining(Backlog(total, 0, 0), Progress(2, 0), before, left).wait_seconds == wait
+    assert draining(Backlog(total, 0, 0), Progress(2, 0), before, left).wait_seconds == wait
 
 
 def test_progress_is_an_image_that_ended_and_not_a_lower_count() -> None:
     before = Sample(total=10, images_done=5, idle_seconds=100, wait_seconds=15)
-    assert sample_draining(Backlog(10, 0, 0), Progress(6, 0), before, 3600).idle_seconds == 0
-    assert sample_draining(Backlog(9, 0, 0), Progress(5, 0), before, 3600).idle_seconds == 115
-    assert sample_draining(Backlog(10, 0, 0), Progress(5, 0), before, 3600).idle_seconds == 115
-    assert sample_closed(Backlog(0, 10, 0), Progress(5, 0), before).idle_seconds == 115
+    assert draining(Backlog(10, 0, 0), Progress(6, 0), before).idle_seconds == 0
+    assert draining(Backlog(9, 0, 0), Progress(5, 0), before).idle_seconds == 115
+    assert draining(Backlog(10, 0, 0), Progress(5, 0), before).idle_seconds == 115
+    assert sample_closed(Backlog(0, 10, 0), Progress(5, 0), before, now_ms=0).idle_seconds == 115
 
 
 def test_a_queue_that_does_not_move_ends_the_run_within_minutes(
@@ -304,14 +347,17 @@ def test_a_run_that_has_lasted_long_enough_is_out_of_time(
     queue: ImageQueue,
     lease: Lease,
     records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
     sqs: Any,  # noqa: ANN401
     queue_url: str,
 ) -> None:
     fill(sqs, queue_url, IMAGE)
     lease.acquire("run-1")
     records.open("run-1")
-    assert QueueWatch(queue, lease, records, timedelta(0)).draining("run-1", None)["verdict"] == "out_of_time"
-    assert QueueWatch(queue, lease, records, timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
+    parts = (queue, lease, records, dynamodb, clock)
+    assert make_watch(*parts, longest_run=timedelta(0)).draining("run-1", None)["verdict"] == "time_limit_reached"
+    assert make_watch(*parts, longest_run=timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
 
 
 def test_the_lease_lasts_through_the_wait_that_is_asked_for(
@@ -337,7 +383,8 @@ def test_refusals_of_the_whole_analysis_end_the_run_before_the_long_wait_for_pro
     fill(sqs, queue_url, IMAGE)
     before = Sample.from_workflow(watch.draining("run-1", None)["sample"])
     records.add_batch("run-1", BatchCounts(refused=3, refusal="ResourceNotReadyException: the model is STOPPED"))
-    before = Sample.from_workflow(watch.draining("run-1", before)["sample"])
+    for _ in range(5):
+        before = Sample.from_workflow(watch.draining("run-1", before)["sample"])
     with pytest.raises(AnalysisBlocked, match="for 30 s, and the analysis sends them back: ResourceNotReadyException"):
         watch.draining("run-1", before)
 
@@ -345,8 +392,8 @@ def test_refusals_of_the_whole_analysis_end_the_run_before_the_long_wait_for_pro
 def test_refusals_that_an_image_overcame_do_not_end_the_run() -> None:
     before = Sample(total=5, images_done=1, refused_before=0, idle_seconds=15, wait_seconds=15)
     progress = Progress(images_done=2, refused=3)
-    assert not is_blocked(sample_draining(Backlog(4, 0, 0), progress, before, 3600), progress)
-    still = sample_draining(Backlog(4, 0, 0), Progress(2, 3), Sample(total=4, images_done=2, refused_before=3), 3600)
+    assert not is_blocked(draining(Backlog(4, 0, 0), progress, before), progress)
+    still = draining(Backlog(4, 0, 0), Progress(2, 3), Sample(total=4, images_done=2, refused_before=3))
     assert not is_blocked(still, Progress(2, 3))
 
 
@@ -359,3 +406,257 @@ def test_the_sample_survives_the_way_through_the_workflow() -> None:
 @pytest.mark.parametrize("body", ["", "null", "7", '"x"', "{", '{"Records": 3}', '{"Event": "other"}'])
 def test_anything_else_is_foreign(body: str) -> None:
     assert kind_of(body) == "foreign"
+
+
+# --- the gate: small backlogs wait for company
+
+
+HOURLY = Gate(min_batch_size=10, max_wait_seconds=4 * 3600, schedule_seconds=3600)
+
+
+@pytest.mark.parametrize(
+    ("backlog", "empty_minutes_ago", "waits"),
+    [
+        (9, 1, True),
+        (10, 1, False),
+        (11, 1, False),
+        # The next look, in an hour, has to be in time: three hours and what a count and the scheduler may be late.
+        (9, 177, True),
+        (9, 179, False),
+        (1, 24 * 60, False),
+        # Never seen empty: nobody knows how long they have waited.
+        (1, None, False),
+    ],
+)
+def test_few_images_wait_for_company_and_never_too_long(
+    backlog: int, empty_minutes_ago: int | None, waits: bool
+) -> None:
+    empty_at = None if empty_minutes_ago is None else 1_000_000 - empty_minutes_ago * 60
+    reason = reason_to_wait(backlog, Known(1_000_000, empty_at, None), HOURLY)
+    assert (reason is not None) == waits
+    if reason:
+        assert f"{backlog} images wait, fewer than min_batch_size (10)" in reason
+
+
+@pytest.mark.parametrize(
+    ("empty_minutes_ago", "looked_minutes_ago", "waits"),
+    [(60, 60, True), (120, 60, True), (180, 60, False), (100, None, True), (130, None, False), (60, 200, False)],
+)
+def test_where_the_schedule_does_not_tell_the_last_pause_stands_for_the_next(
+    empty_minutes_ago: int, looked_minutes_ago: int | None, waits: bool
+) -> None:
+    looked_at = None if looked_minutes_ago is None else 1_000_000 - looked_minutes_ago * 60
+    known = Known(1_000_000, 1_000_000 - empty_minutes_ago * 60, looked_at)
+    assert (reason_to_wait(1, known, Gate(10, 4 * 3600)) is not None) == waits
+
+
+@given(
+    arrivals=st.lists(st.integers(0, 48 * 60), min_size=1, max_size=30),
+    every=st.sampled_from([5, 15, 60, 360]),
+    max_wait=st.integers(1, 24 * 60),
+    min_batch=st.integers(2, 40),
+)
+def test_no_image_waits_longer_for_company_than_promised(
+    arrivals: list[int], every: int, max_wait: int, min_batch: int
+) -> None:
+    """Minutes. Where even the very next look is too late for the promise, an image waits for that and no longer."""
+    gate = Gate(min_batch, max_wait * 60, every * 60)
+    waiting: list[int] = []
+    todo, empty_at = sorted(arrivals), None
+    for look in range(0, 100 * 60, every):
+        waiting += [minute for minute in todo if minute <= look]
+        todo = [minute for minute in todo if minute > look]
+        if not waiting:
+            empty_at = look * 60
+        elif reason_to_wait(len(waiting), Known(look * 60, empty_at, None), gate) is None:
+            assert all(look - minute <= max(max_wait, every) for minute in waiting)
+            waiting, empty_at = [], look * 60
+    assert not waiting
+    assert not todo
+
+
+def test_a_run_that_waits_for_more_says_so_and_receives_nothing(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    lease.acquire("run-1")
+    gated = make_watch(queue, lease, records, dynamodb, clock, gate=HOURLY)
+    assert gated.before_start("run-1")["verdict"] == "nothing_to_do"
+    clock.now += 3600
+    fill(sqs, queue_url, IMAGE)
+    assert gated.before_start("run-1")["verdict"] == "waiting_for_more_images"
+    assert "in time for max_wait_minutes (240)" in str(records.read("run-1").reason)
+    received = sqs.receive_message(QueueUrl=queue_url, AttributeNames=["ApproximateReceiveCount"])["Messages"][0]
+    assert received["Attributes"]["ApproximateReceiveCount"] == "1"
+    clock.now += 3 * 3600
+    assert gated.before_start("run-1")["verdict"] == "work"
+
+
+def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    lease.acquire("run-1")
+    gated = make_watch(queue, lease, records, dynamodb, clock, gate=HOURLY)
+    gated.before_start("run-1")
+    lease.note_model_started("run-1")
+    fill(sqs, queue_url, IMAGE)
+    assert gated.before_start("run-1")["verdict"] == "work"
+
+
+# --- the cap
+
+
+def capped(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    used_seconds: float,
+) -> QueueWatch:
+    """A watch with a cap of an hour, of which some is used."""
+    lease.acquire("run-1")
+    records.open("run-1")
+    dynamodb.put_item(
+        TableName=TABLE,
+        Item={
+            "model": {"S": MODEL_ARN},
+            "item": {"S": f"day#{day_of(now())}"},
+            "model_seconds": {"N": str(used_seconds)},
+        },
+    )
+    return make_watch(queue, lease, records, dynamodb, clock, cap_hours=1)
+
+
+@pytest.mark.parametrize(("used", "verdict"), [(0, "work"), (3420, "work"), (3421, "daily_cap_reached")])
+def test_at_the_daily_cap_no_run_starts(
+    used: int,
+    verdict: str,
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metrics: list[str] = []
+    monkeypatch.setattr(queue_watch.metrics, "add_metric", lambda name, **_: metrics.append(name))
+    watch = capped(queue, lease, records, dynamodb, clock, used)
+    fill(sqs, queue_url, IMAGE)
+    assert watch.before_start("run-1")["verdict"] == verdict
+    assert metrics == (["DailyCapReached"] if verdict == "daily_cap_reached" else [])
+    assert ("the 1 hours of max_model_hours_per_day" in str(records.read("run-1").reason)) == bool(metrics)
+
+
+def test_the_cap_is_no_reason_to_do_nothing_about_an_empty_queue(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+) -> None:
+    watch = capped(queue, lease, records, dynamodb, clock, 99999)
+    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+
+
+def test_a_run_that_reaches_the_cap_ends_in_order(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
+        watch = capped(queue, lease, records, dynamodb, clock, 3000)
+        fill(sqs, queue_url, *[IMAGE] * 3)
+        records.note_model_running("run-1", inference_units=1, ours=True)
+        wall.shift(590)
+        answer = watch.draining("run-1", None)
+        assert (answer["verdict"], answer["wait_seconds"]) == ("busy", 5)
+        wall.shift(10)
+        assert watch.draining("run-1", None)["verdict"] == "daily_cap_reached"
+
+
+def test_a_model_that_somebody_else_runs_uses_nothing_of_the_cap(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
+        watch = capped(queue, lease, records, dynamodb, clock, 0)
+        fill(sqs, queue_url, IMAGE)
+        records.note_model_running("run-1", inference_units=1, ours=False)
+        wall.shift(4000)
+        assert watch.draining("run-1", None)["verdict"] == "busy"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "days"),
+    [
+        ("2026-01-01T10:00:00+00:00", "2026-01-01T10:00:30+00:00", {"2026-01-01": 30}),
+        ("2026-01-01T23:59:00+00:00", "2026-01-02T00:02:00+00:00", {"2026-01-01": 60, "2026-01-02": 120}),
+        (
+            "2026-01-01T12:00:00+00:00",
+            "2026-01-03T12:00:00+00:00",
+            {"2026-01-01": 43200, "2026-01-02": 86400, "2026-01-03": 43200},
+        ),
+        ("2026-01-01T23:00:00-02:00", "2026-01-01T23:30:00-02:00", {"2026-01-02": 1800}),
+        ("2026-01-01T10:00:00+00:00", "2026-01-01T10:00:00+00:00", {}),
+    ],
+)
+def test_model_time_falls_on_the_days_of_utc(begin: str, end: str, days: dict[str, float]) -> None:
+    assert spread(datetime.fromisoformat(begin), datetime.fromisoformat(end)) == days
+
+
+# --- how fast it was, and how long it may look
+
+
+def test_only_time_with_images_waiting_shows_how_fast_the_model_is() -> None:
+    sample = draining(Backlog(100, 10, 0), Progress(0, 0), None, at=1000)
+    sample = draining(Backlog(70, 10, 0), Progress(30, 0), sample, at=1010)
+    assert (sample.busy_ms, sample.busy_images) == (10_000, 30)
+    # No progress: a look is only as new as the last batch that ended.
+    sample = draining(Backlog(70, 10, 0), Progress(30, 0), sample, at=1015)
+    assert (sample.busy_ms, sample.busy_images) == (10_000, 30)
+    # Nothing waits any more: the model may have had less to do than it could.
+    sample = draining(Backlog(0, 10, 0), Progress(90, 0), sample, at=1030)
+    assert (sample.busy_ms, sample.busy_images) == (10_000, 30)
+    closed = sample_closed(Backlog(9, 0, 0), Progress(100, 0), sample, now_ms=1_040_000)
+    reopened = draining(Backlog(5, 0, 0), Progress(104, 0), closed, at=1100)
+    assert (reopened.busy_ms, reopened.busy_images) == (10_000, 30)
+
+
+def test_a_run_that_has_looked_as_often_as_its_history_holds_ends_in_order(
+    watch: QueueWatch,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    fill(sqs, queue_url, IMAGE)
+    before = Sample(total=1, images_done=0, looks=LOOKS_AT_MOST - 2)
+    answer = watch.draining("run-1", before)
+    assert answer["verdict"] == "busy"
+    assert watch.draining("run-1", Sample.from_workflow(answer["sample"]))["verdict"] == "time_limit_reached"
+
+
+def test_a_look_at_the_closed_trigger_counts_for_the_switches_around_it() -> None:
+    before = Sample(total=0, images_done=0, looks=10)
+    assert sample_closed(Backlog(0, 0, 0), Progress(0, 0), before, now_ms=0).looks == 15

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from analyze_image.upload import uploads_in
+from analyze_image.upload import Source, uploads_in
 from reconcile import handler
 from reconcile.batches import Batch, Batches
 from reconcile.dead_letter_queue import DeadLetterQueue
@@ -37,14 +37,22 @@ MINUTE = timedelta(minutes=1)
 class World:
     """A pipeline's buckets, queues and table, and a reconcile that is run as the state machine runs it."""
 
-    def __init__(self, s3: Any, sqs: Any, dynamodb: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        s3: Any,  # noqa: ANN401
+        sqs: Any,  # noqa: ANN401
+        dynamodb: Any,  # noqa: ANN401
+        source_prefix: str = "",
+        final_prefix: str = "",
+    ) -> None:
+        self.final_prefix = final_prefix
         self.s3, self.sqs, self.dynamodb = s3, sqs, dynamodb
         self.now = datetime.now(UTC)
         self.queue_url = sqs.create_queue(QueueName="images")["QueueUrl"]
         self.dead_letter_url = sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
         self.records = Records(dynamodb, TABLE, MODEL_ARN, pause=lambda _: None)
-        self.files = Files(s3, FINAL)
-        self.source = SourceBucket(s3, SOURCE)
+        self.files = Files(s3, FINAL, final_prefix)
+        self.source = SourceBucket(s3, SOURCE, source_prefix)
         self.dead_letters = DeadLetterQueue(sqs, self.dead_letter_url, SOURCE)
         self.look = Look(
             self.source,
@@ -121,7 +129,9 @@ class World:
         return self.stored_report(run_id)
 
     def stored_report(self, run_id: str) -> dict[str, Any]:
-        return json.loads(self.s3.get_object(Bucket=FINAL, Key=f"reconcile/{run_id}.json")["Body"].read())
+        return json.loads(
+            self.s3.get_object(Bucket=FINAL, Key=f"{self.final_prefix}reconcile/{run_id}.json")["Body"].read()
+        )
 
     def messages(self) -> list[str]:
         """Take all messages out of the image queue."""
@@ -133,7 +143,7 @@ class World:
         return bodies
 
     def queued_keys(self) -> list[str]:
-        return sorted(upload.key for body in self.messages() for upload in uploads_in(body, SOURCE))
+        return sorted(upload.key for body in self.messages() for upload in uploads_in(body, Source(SOURCE)))
 
     def count_dead_letters(self) -> tuple[int, int]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -177,6 +187,29 @@ def test_an_image_whose_message_expired_is_queued_again(world: World) -> None:
     world.queue_was_empty(ago=MINUTE)
     world.reconcile()
     assert world.queued_keys() == ["expired.jpg"]
+
+
+def test_a_reconcile_keeps_to_its_prefixes_in_both_buckets(
+    s3: Any,  # noqa: ANN401
+    sqs: Any,  # noqa: ANN401
+    dynamodb: Any,  # noqa: ANN401
+    world: World,
+) -> None:
+    del world  # only for what it sets up
+    ours = World(s3, sqs, dynamodb, "logos/incoming/", "logos/")
+    for key in ("logos/incoming/a.jpg", "logos/incoming/2019/b.jpg", "logos/c.jpg", "plants/incoming/d.jpg", "e.jpg"):
+        ours.upload(key)
+    ours.set_aside("logos/incoming/a.jpg")
+    report = ours.reconcile(uploaded_before="now")
+    assert (report["prefix"], report["objects_seen"], report["in_dead_letter_queue"]) == ("logos/incoming/", 2, 1)
+    assert ours.queued_keys() == ["logos/incoming/2019/b.jpg"]
+    written = [content["Key"] for content in s3.list_objects_v2(Bucket=FINAL)["Contents"]]
+    assert written == ["logos/reconcile/reconcile-1.json", "logos/reconcile/reconcile-1/set_aside.json"]
+    assert ours.reconcile(uploaded_before="now", prefix="logos/incoming/2018/")["objects_seen"] == 0
+    with pytest.raises(InputInvalid, match="prefix must begin with logos/incoming/"):
+        ours.look.look("r", {"prefix": "plants/"})
+    with pytest.raises(InputInvalid, match="prefix must begin with logos/incoming/"):
+        ours.look.look("r", {"prefix": "logos/"})
 
 
 def test_images_from_before_the_bucket_was_ours_are_queued_by_a_backfill_of_their_prefix(world: World) -> None:
@@ -368,7 +401,7 @@ def test_a_message_names_size_etag_and_where_it_came_from(world: World) -> None:
     assert record["s3"]["bucket"] == {"name": SOURCE, "arn": f"arn:aws:s3:::{SOURCE}"}
     etag = world.s3.head_object(Bucket=SOURCE, Key="folder/a b.jpg")["ETag"].strip('"')
     assert record["s3"]["object"] == {"key": "folder/a+b.jpg", "size": 5, "eTag": etag}
-    (upload,) = uploads_in(body, SOURCE)
+    (upload,) = uploads_in(body, Source(SOURCE))
     assert (upload.etag, upload.size, upload.version_id) == (etag, 5, None)
 
 
@@ -377,7 +410,7 @@ def test_a_message_names_the_current_version_of_a_versioned_bucket(world: World)
     world.upload("versions.jpg", body=b"older")
     world.upload("versions.jpg", body=b"newer")
     world.reconcile(uploaded_before="now")
-    (upload,) = (upload for body in world.messages() for upload in uploads_in(body, SOURCE))
+    (upload,) = (upload for body in world.messages() for upload in uploads_in(body, Source(SOURCE)))
     assert upload.version_id == world.s3.head_object(Bucket=SOURCE, Key="versions.jpg")["VersionId"]
 
 
@@ -755,8 +788,9 @@ def test_a_dead_letter_that_is_no_event_sets_no_image_aside(body: str) -> None:
 
 
 def test_a_dead_letter_about_another_bucket_sets_no_image_aside() -> None:
-    entity = {"key": "a+b.jpg", "eTag": "e"}
-    records = [{"s3": {"bucket": {"name": name}, "object": entity}} for name in ("another", SOURCE)]
+    entity = {"key": "a+b.jpg", "eTag": "e", "size": 1}
+    origin = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
+    records = [{**origin, "s3": {"bucket": {"name": name}, "object": entity}} for name in ("another", SOURCE)]
     assert list(images_in(json.dumps({"Records": records}), SOURCE)) == [ImageId("a b.jpg", "e")]
 
 

@@ -1,25 +1,34 @@
 """Every run leaves a receipt that adds up."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
-from record_run.run_book import RunBook
+from record_run.run_book import Busy, RunBook
 from shared import receipts as receipts_module
 from shared.failures import readable_error
 from shared.lease import Lease
-from shared.receipts import ModelTime, Outcome, Receipts, model_time
+from shared.model_hours import ModelHours
+from shared.receipts import ModelTime, Outcome, Receipts, model_time, phases
 from shared.run_record import BatchCounts, RunRecord, RunRecords
-from tests.unit.conftest import FINAL, MODEL_ARN, Clock
+from shared.throughput import Throughput, ThroughputBook
+from tests.unit.conftest import FINAL, MODEL_ARN, TABLE, Clock, aws_error
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def book(lease: Lease, records: RunRecords, receipts: Receipts) -> RunBook:
-    return RunBook(lease, records, receipts)
+def throughput(dynamodb: Any) -> ThroughputBook:  # noqa: ANN401
+    return ThroughputBook(dynamodb, TABLE, MODEL_ARN, estimate=3)
+
+
+@pytest.fixture
+def book(lease: Lease, records: RunRecords, receipts: Receipts, throughput: ThroughputBook) -> RunBook:
+    return RunBook(lease, records, receipts, throughput)
 
 
 def stored_receipt(s3: Any, run_id: str) -> dict[str, Any]:  # noqa: ANN401
@@ -89,11 +98,23 @@ def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunBook, lease: Lease) 
     assert book.open("run-2") == {"acquired": True, "other_run": None, "clean_up": True}
 
 
+def test_a_receipt_is_written_below_the_final_prefix(records: RunRecords, s3: Any) -> None:  # noqa: ANN401
+    records.open("run-1")
+    Receipts(records, s3, FINAL, MODEL_ARN, 4, "logos/").write("run-1", Outcome.NOTHING_TO_DO, None)
+    assert [content["Key"] for content in s3.list_objects_v2(Bucket=FINAL)["Contents"]] == ["logos/runs/run-1.json"]
+
+
 def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords, s3: Any) -> None:  # noqa: ANN401
     book.open("run-1")
     records.note_model_running("run-1", inference_units=2, ours=True)
-    records.add_batch("run-1", BatchCounts(processed=3, failed=1, refused=7, refusal="because"))
-    records.add_batch("run-1", BatchCounts(processed=2, nothing_left=4, set_aside=1))
+    records.note_start_accepted("run-1", backlog=9, sizing_reason="nine images", is_fixed=True)
+    records.note_reason("run-1", "the day is over")
+    first, last = START, START + timedelta(seconds=40)
+    counts = BatchCounts(processed=3, failed=1, refused=7, refusal="because", throttled=2)
+    records.add_batch("run-1", replace(counts, first_detection_at=first, last_detection_at=last))
+    counts = BatchCounts(processed=2, nothing_left=4, set_aside=1, throttled=3)
+    later = timedelta(seconds=20)
+    records.add_batch("run-1", replace(counts, first_detection_at=first + later, last_detection_at=last + later))
     records.note_model_stop_accepted("run-1")
     returned = book.close("run-1", Outcome.COMPLETED, None)
     receipt = stored_receipt(s3, "run-1")
@@ -107,11 +128,19 @@ def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords,
         "images",
         "images_set_aside",
         "model",
+        "phases",
+        "calls_throttled",
+        "sizing",
+        "reason",
         "error",
     ]
     assert (receipt["schema"], receipt["run_id"], receipt["outcome"]) == ("1", "run-1", "completed")
     assert receipt["images"] == {"processed": 5, "failed": 1}
     assert receipt["images_set_aside"] == 1
+    assert receipt["calls_throttled"] == 5
+    assert receipt["sizing"] == {"backlog": 9, "reason": "nine images"}
+    assert receipt["reason"] == "the day is over"
+    assert receipt["phases"]["labelling_seconds"] == 60.0
     record = records.read("run-1")
     assert (record.images_done, record.refused, record.refusal) == (11, 7, "because")
     assert receipt["model"]["project_version_arn"] == MODEL_ARN
@@ -141,7 +170,114 @@ def test_model_time_is_from_running_to_the_accepted_stop() -> None:
         inference_units=3,
         model_is_ours=True,
     )
-    assert model_time(record, finished_at=START + timedelta(hours=9), unit_hour_usd=4) == ModelTime(3, 1800.0, 6.0)
+    assert model_time(record, finished_at=START + timedelta(hours=9), unit_hour_usd=4) == ModelTime(
+        inference_units=3, running_seconds=1800.0, cost_usd=6.0, unit_seconds=5400.0, idle_share=1.0
+    )
+
+
+def test_the_account_of_a_run_adds_up() -> None:
+    """Ten minutes to start, 5 s to the first image, 80 s of labelling, 65 s to the stop, two minutes to STOPPED."""
+    instants = [START + timedelta(seconds=seconds) for seconds in (0, 600, 605, 685, 750, 870)]
+    names = ("start_accepted_at", "model_running_at", "first_detection_at", "last_detection_at")
+    names += ("model_stop_accepted_at", "model_stopped_at")
+    record = RunRecord(
+        **dict(zip(names, instants, strict=True)), inference_units=2, model_is_ours=True, processed=780, failed=20
+    )
+    assert phases(record) == {
+        "starting_seconds": 600.0,
+        "to_first_image_seconds": 5.0,
+        "labelling_seconds": 80.0,
+        "to_stop_seconds": 65.0,
+        "stopping_seconds": 120.0,
+    }
+    model = model_time(record, finished_at=instants[-1], unit_hour_usd=4.5)
+    assert (model.running_seconds, model.unit_seconds) == (150.0, 300.0)
+    assert (model.cost_usd, model.usd_per_1000_images) == (0.375, 0.4688)
+    assert model.idle_share == round(70 / 150, 4)
+
+
+def test_a_phase_that_was_not_seen_is_no_number() -> None:
+    assert set(phases(RunRecord(model_running_at=START)).values()) == {None}
+
+
+def closed_run(book: RunBook, records: RunRecords, busy: Busy, *, units: int = 2, throttled: int = 1) -> None:
+    run_id = f"run-{busy.images}-{busy.seconds}"
+    book.open(run_id)
+    records.note_start_accepted(run_id, backlog=900, sizing_reason="because", is_fixed=True)
+    records.note_model_running(run_id, inference_units=units, ours=True)
+    records.add_batch(run_id, BatchCounts(throttled=throttled))
+    book.close(run_id, Outcome.COMPLETED, None, busy)
+
+
+def test_the_runs_show_how_fast_the_model_is(book: RunBook, records: RunRecords, throughput: ThroughputBook) -> None:
+    assert throughput.read() == Throughput(3, runs=0)
+    closed_run(book, records, Busy(seconds=100, images=1000))
+    assert throughput.read() == Throughput(5, runs=1)
+    closed_run(book, records, Busy(seconds=100, images=800))
+    assert throughput.read() == Throughput(4.5, runs=2)
+
+
+@pytest.mark.parametrize("busy", [Busy(seconds=19, images=1000), Busy(seconds=1000, images=49), Busy(0, 0)])
+def test_a_run_too_short_to_tell_shows_nothing(
+    busy: Busy, book: RunBook, records: RunRecords, throughput: ThroughputBook
+) -> None:
+    closed_run(book, records, busy)
+    assert not throughput.read().is_learnt
+
+
+def test_a_run_that_was_never_refused_shows_no_slower_model(
+    book: RunBook, records: RunRecords, throughput: ThroughputBook
+) -> None:
+    closed_run(book, records, Busy(seconds=100, images=400), throttled=0)
+    assert not throughput.read().is_learnt
+    closed_run(book, records, Busy(seconds=100, images=700), throttled=0)
+    assert throughput.read() == Throughput(3.5, runs=1)
+
+
+def test_a_run_that_may_scale_shows_nothing(book: RunBook, records: RunRecords, throughput: ThroughputBook) -> None:
+    book.open("run-1")
+    records.note_start_accepted("run-1", backlog=900, sizing_reason="because", is_fixed=False)
+    records.note_model_running("run-1", inference_units=1, ours=True)
+    book.close("run-1", Outcome.COMPLETED, None, Busy(100, 1000))
+    assert not throughput.read().is_learnt
+
+
+def test_a_throughput_that_cannot_be_written_costs_no_receipt(
+    book: RunBook,
+    records: RunRecords,
+    s3: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise aws_error("ThrottlingException")
+
+    monkeypatch.setattr(ThroughputBook, "learn", refuse)
+    closed_run(book, records, Busy(seconds=100, images=1000))
+    assert stored_receipt(s3, "run-1000-100")["outcome"] == "completed"
+
+
+def test_the_model_time_of_a_day_is_counted_once(book: RunBook, records: RunRecords, dynamodb: Any) -> None:  # noqa: ANN401
+    with time_machine.travel(datetime(2026, 1, 1, 23, 50, tzinfo=UTC), tick=False) as clock:
+        book.open("run-1")
+        records.note_model_running("run-1", inference_units=1, ours=True)
+        clock.shift(timedelta(minutes=30))
+        records.note_model_stop_accepted("run-1")
+        record = records.read("run-1")
+        for _ in range(2):
+            book.close("run-1", Outcome.COMPLETED, None)
+        # A second attempt that read the record before the first one closed the run.
+        records.close("run-1", "completed", record)
+    hours = ModelHours(dynamodb, TABLE, MODEL_ARN)
+    assert (hours.used_seconds("2026-01-01"), hours.used_seconds("2026-01-02")) == (600.0, 1200.0)
+
+
+def test_a_model_that_someone_else_runs_is_on_no_day(book: RunBook, records: RunRecords, dynamodb: Any) -> None:  # noqa: ANN401
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as clock:
+        book.open("run-1")
+        records.note_model_running("run-1", inference_units=1, ours=False)
+        clock.shift(timedelta(minutes=30))
+        book.close("run-1", Outcome.COMPLETED, None)
+    assert ModelHours(dynamodb, TABLE, MODEL_ARN).used_seconds("2026-01-01") == 0.0
 
 
 def test_a_model_whose_stop_was_not_accepted_counts_until_the_end() -> None:
@@ -155,7 +291,7 @@ def test_a_model_that_someone_else_pays_for_has_no_cost() -> None:
 
 
 def test_a_run_without_a_model_cost_nothing() -> None:
-    assert model_time(RunRecord(), finished_at=START, unit_hour_usd=4) == ModelTime(None, 0.0, 0.0)
+    assert model_time(RunRecord(), finished_at=START, unit_hour_usd=4) == ModelTime(None, 0.0, 0.0, unit_seconds=0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,27 @@
 """The model is brought to RUNNING from every status, and it is known whose it is."""
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from shared.errors import LeaseLost, ModelNotStartable, ModelStartFailed, ModelStartRefused, ModelStartTimedOut
+from shared.errors import (
+    LeaseLost,
+    ModelNotStartable,
+    ModelQuotaReached,
+    ModelStartFailed,
+    ModelStartRefused,
+    ModelStartTimedOut,
+)
 from shared.lease import Lease
+from shared.pace import Pace
 from shared.project_version import PHASES, Phase, connect
 from shared.run_record import RunRecords
-from start_model.logic import START_TIMEOUT_SECONDS
-from start_model.model_start import ModelStart, Units
-from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, ScriptedModel, aws_error
+from shared.throughput import ThroughputBook
+from start_model.logic import START_TIMEOUT_SECONDS, poll_seconds
+from start_model.model_start import Begun, ModelStart, Units
+from start_model.sizing import Limits
+from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, TABLE, ScriptedModel, aws_error
 
 
 @pytest.fixture
@@ -18,42 +30,51 @@ def held(lease: Lease) -> Lease:
     return lease
 
 
-def starter(model: ScriptedModel, lease: Lease, records: RunRecords, most: int | None = None) -> ModelStart:
-    return ModelStart(model.model(), lease, records, Units(fewest=2, most=most))
+def starter(
+    model: ScriptedModel, lease: Lease, records: RunRecords, most: int = 2, *, scales: bool = False
+) -> ModelStart:
+    throughput = ThroughputBook(records._dynamodb, TABLE, MODEL_ARN, estimate=3)
+    return ModelStart(
+        model.model(), lease, records, throughput, Units(Limits(2, most, target_drain_minutes=60), scales)
+    )
+
+
+def step(start: ModelStart, backlog: int = 10, **begun: Any) -> dict[str, Any]:  # noqa: ANN401
+    return start.step("run-1", backlog=backlog, begun=Begun(**begun))
 
 
 @pytest.mark.parametrize("status", [name for name, phase in PHASES.items() if phase is Phase.STARTABLE] + ["FAILED"])
 def test_a_startable_model_is_started_and_noted_as_ours(status: str, held: Lease, records: RunRecords) -> None:
     model = ScriptedModel([status])
-    answer = starter(model, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+    answer = step(starter(model, held, records))
     assert model.calls == [("start", {"ProjectVersionArn": MODEL_ARN, "MinInferenceUnits": 2})]
     assert answer == {
         "status": status,
         "ready": False,
         "start_accepted": True,
         "started_by_us": True,
-        "wait_seconds": 15,
+        "quota_seconds": 0,
+        "pace": None,
+        "wait_seconds": 6,
     }
     assert held.renew("run-1").model_started_by == "run-1"
 
 
 def test_the_most_units_are_named_only_when_rekognition_may_scale(held: Lease, records: RunRecords) -> None:
     model = ScriptedModel(["STOPPED"])
-    starter(model, held, records, most=4).step("run-1", waited_seconds=0, start_accepted=False)
+    step(starter(model, held, records, most=4, scales=True))
     assert model.calls[0][1]["MaxInferenceUnits"] == 4
 
 
 @pytest.mark.parametrize("status", ["STARTING", "STOPPING"])
 def test_a_model_in_between_is_waited_for_and_not_called_ours(status: str, held: Lease, records: RunRecords) -> None:
     model = ScriptedModel([status])
-    answer = starter(model, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+    answer = step(starter(model, held, records))
     assert (answer["ready"], answer["started_by_us"], model.calls) == (False, False, [])
 
 
 def test_a_model_that_someone_else_runs_is_used_and_not_ours(held: Lease, records: RunRecords) -> None:
-    answer = starter(ScriptedModel(["RUNNING"], units=3), held, records).step(
-        "run-1", waited_seconds=0, start_accepted=False
-    )
+    answer = step(starter(ScriptedModel(["RUNNING"], units=3), held, records))
     assert (answer["ready"], answer["started_by_us"]) == (True, False)
     record = records.read("run-1")
     assert (record.inference_units, record.model_is_ours) == (3, False)
@@ -64,34 +85,99 @@ def test_a_model_that_a_dead_run_started_is_ours(lease: Lease, records: RunRecor
     lease.note_model_started("run-0")
     lease.release("run-0")
     lease.acquire("run-1")
-    answer = starter(ScriptedModel(["RUNNING"]), lease, records).step("run-1", waited_seconds=0, start_accepted=False)
+    answer = step(starter(ScriptedModel(["RUNNING"]), lease, records))
     assert answer["started_by_us"]
     assert records.read("run-1").model_is_ours
 
 
 def test_the_first_sight_of_running_begins_the_model_time(held: Lease, records: RunRecords) -> None:
     start = starter(ScriptedModel(["RUNNING"]), held, records)
-    start.step("run-1", waited_seconds=0, start_accepted=True)
+    step(start, accepted=True)
     first = records.read("run-1").model_running_at
-    start.step("run-1", waited_seconds=0, start_accepted=True)
+    step(start, accepted=True)
     assert first is not None
     assert records.read("run-1").model_running_at == first
 
 
 @pytest.mark.parametrize(
     "code",
-    ["LimitExceededException", "AccessDeniedException", "ResourceNotFoundException", "InvalidParameterException"],
+    ["AccessDeniedException", "ResourceNotFoundException", "InvalidParameterException"],
 )
 def test_a_refused_start_ends_the_run_and_leaves_nothing_to_stop(code: str, held: Lease, records: RunRecords) -> None:
     model = ScriptedModel(["STOPPED"], start_error=aws_error(code, "no"))
     with pytest.raises(ModelStartRefused, match=f"{code}: no"):
-        starter(model, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+        step(starter(model, held, records))
     assert held.renew("run-1").model_started_by is None
+
+
+def quota(model_error: str = "two models run already") -> ScriptedModel:
+    return ScriptedModel(["STOPPED"], start_error=aws_error("LimitExceededException", model_error))
+
+
+def test_a_start_that_the_quota_refuses_is_asked_for_again_in_a_minute(held: Lease, records: RunRecords) -> None:
+    answer = step(starter(quota(), held, records))
+    assert (answer["ready"], answer["quota_seconds"], answer["wait_seconds"]) == (False, 60, 60)
+    assert not answer["start_accepted"]
+    assert held.renew("run-1").model_started_by is None
+
+
+def test_every_second_start_after_a_quota_asks_for_the_fewest_units(held: Lease, records: RunRecords) -> None:
+    model = quota()
+    start = starter(model, held, records, most=5)
+    for quota_seconds in (0, 60, 120):
+        step(start, backlog=40_000, waited_seconds=quota_seconds, quota_seconds=quota_seconds)
+    assert [call["MinInferenceUnits"] for _, call in model.calls] == [4, 2, 4]
+
+
+def test_half_an_hour_of_the_quota_leaves_the_images_to_the_next_run(held: Lease, records: RunRecords) -> None:
+    with pytest.raises(ModelQuotaReached, match=r"for 30 minutes \(two models run already\)"):
+        step(starter(quota(), held, records), waited_seconds=1800, quota_seconds=1800)
+    assert held.renew("run-1").model_started_by is None
+    assert "wait for the next run" in str(records.read("run-1").reason)
+
+
+def test_the_wait_for_the_quota_is_none_for_the_model(held: Lease, records: RunRecords) -> None:
+    start = starter(ScriptedModel(["STARTING"]), held, records)
+    seconds = START_TIMEOUT_SECONDS + 600
+    assert not step(start, waited_seconds=seconds, quota_seconds=660, accepted=True)["ready"]
+
+
+def test_a_start_rents_what_the_backlog_needs_and_says_why(held: Lease, records: RunRecords) -> None:
+    model = ScriptedModel(["STOPPED"])
+    answer = step(starter(model, held, records, most=5), backlog=40_000)
+    assert model.calls[0][1]["MinInferenceUnits"] == 4
+    assert answer["wait_seconds"] == poll_seconds(4) < poll_seconds(1) == 9
+    record = records.read("run-1")
+    assert (record.backlog, record.units_are_fixed) == (40_000, True)
+    assert record.sizing_reason == (
+        "40000 images at 3 images a second and unit (an estimate) take 55.6 minutes with 4 inference units, "
+        "the fewest for target_drain_minutes (60)"
+    )
+    assert record.start_accepted_at is not None
+
+
+@pytest.mark.parametrize(("scales", "images_per_second"), [(False, 6.0), (True, 15.0)])
+def test_the_pace_is_what_the_units_are_good_for(
+    scales: bool, images_per_second: float, held: Lease, records: RunRecords
+) -> None:
+    answer = step(starter(ScriptedModel(["RUNNING"], units=2), held, records, most=5, scales=scales), accepted=True)
+    pace = Pace.from_workflow(answer["pace"])
+    assert (pace.images_per_second, pace.is_learnt) == (images_per_second, False)
+
+
+def test_what_runs_have_shown_takes_the_place_of_the_estimate(held: Lease, records: RunRecords) -> None:
+    ThroughputBook(records._dynamodb, TABLE, MODEL_ARN, estimate=3).learn(10)
+    model = ScriptedModel(["STOPPED"])
+    step(starter(model, held, records, most=5), backlog=100_000)
+    assert model.calls[0][1]["MinInferenceUnits"] == 3
+    assert "learnt from 1 runs" in str(records.read("run-1").sizing_reason)
+    pace = step(starter(ScriptedModel(["RUNNING"], units=3), held, records), accepted=True)["pace"]
+    assert pace == {"images_per_second": 30.0, "batches_at_once": 3, "is_learnt": True}
 
 
 def test_a_start_that_someone_else_won_is_waited_for_and_not_ours(held: Lease, records: RunRecords) -> None:
     model = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
-    answer = starter(model, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+    answer = step(starter(model, held, records))
     assert (answer["ready"], answer["start_accepted"], answer["started_by_us"]) == (False, False, False)
     assert held.renew("run-1").model_started_by is None
 
@@ -99,7 +185,7 @@ def test_a_start_that_someone_else_won_is_waited_for_and_not_ours(held: Lease, r
 def test_an_old_status_after_our_start_does_not_disown_the_model(held: Lease, records: RunRecords) -> None:
     held.note_model_started("run-1")
     model = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
-    answer = starter(model, held, records).step("run-1", waited_seconds=15, start_accepted=True)
+    answer = step(starter(model, held, records), waited_seconds=15, accepted=True)
     assert (answer["start_accepted"], answer["started_by_us"]) == (True, True)
     assert held.renew("run-1").model_started_by == "run-1"
 
@@ -110,7 +196,7 @@ def test_a_start_that_may_have_been_carried_out_stays_ours_and_is_tried_again(
 ) -> None:
     model = ScriptedModel(["STOPPED"], start_error=aws_error(code))
     with pytest.raises(Exception, match=code) as raised:
-        starter(model, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+        step(starter(model, held, records))
     assert not isinstance(raised.value, ModelStartRefused)
     assert held.renew("run-1").model_started_by == "run-1"
 
@@ -122,42 +208,40 @@ def test_a_start_that_may_have_been_carried_out_stays_ours_and_is_tried_again(
 def test_a_status_that_allows_no_start_ends_the_run(status: str, held: Lease, records: RunRecords) -> None:
     model = ScriptedModel([status])
     with pytest.raises(ModelNotStartable, match=status):
-        starter(model, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+        step(starter(model, held, records))
     assert model.calls == []
 
 
 @pytest.mark.parametrize("answer", ["not listed", "not found"])
 def test_a_model_that_was_deleted_ends_the_run(answer: str, held: Lease, records: RunRecords) -> None:
     with pytest.raises(ModelNotStartable, match="DELETED"):
-        starter(ScriptedModel([answer]), held, records).step("run-1", waited_seconds=0, start_accepted=False)
+        step(starter(ScriptedModel([answer]), held, records))
 
 
 def test_a_model_that_fails_after_our_start_ends_the_run(held: Lease, records: RunRecords) -> None:
     with pytest.raises(ModelStartFailed, match="is FAILED"):
-        starter(ScriptedModel(["FAILED"]), held, records).step("run-1", waited_seconds=60, start_accepted=True)
+        step(starter(ScriptedModel(["FAILED"]), held, records), waited_seconds=60, accepted=True)
 
 
 def test_the_wait_for_running_is_bounded(held: Lease, records: RunRecords) -> None:
     with pytest.raises(ModelStartTimedOut, match="STARTING after 2700 s"):
-        starter(ScriptedModel(["STARTING"]), held, records).step(
-            "run-1", waited_seconds=START_TIMEOUT_SECONDS, start_accepted=True
-        )
+        step(starter(ScriptedModel(["STARTING"]), held, records), waited_seconds=START_TIMEOUT_SECONDS, accepted=True)
 
 
 def test_a_run_without_the_lease_touches_no_model(lease: Lease, records: RunRecords) -> None:
     lease.acquire("run-2")
     model = ScriptedModel(["STOPPED"])
     with pytest.raises(LeaseLost):
-        starter(model, lease, records).step("run-1", waited_seconds=0, start_accepted=False)
+        step(starter(model, lease, records))
     assert model.calls == []
 
 
 def test_a_start_whose_answer_was_lost_is_ours_when_the_workflow_tries_again(held: Lease, records: RunRecords) -> None:
     lost = ScriptedModel(["STOPPED"], start_error=ReadTimeoutError(endpoint_url="rekognition"))
     with pytest.raises(ReadTimeoutError):
-        starter(lost, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+        step(starter(lost, held, records))
     refused = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
-    answer = starter(refused, held, records).step("run-1", waited_seconds=0, start_accepted=False)
+    answer = step(starter(refused, held, records))
     assert answer["started_by_us"]
     assert held.renew("run-1").model_started_by == "run-1"
 

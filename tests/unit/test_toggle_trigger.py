@@ -4,6 +4,7 @@ import pytest
 
 from shared.errors import LeaseLost, TriggerNotSettled
 from shared.lease import Lease
+from shared.pace import Pace
 from shared.trigger import SETTLE_TIMEOUT_SECONDS, Trigger
 from tests.unit.conftest import aws_error
 
@@ -44,6 +45,21 @@ def test_the_other_state_is_switched_and_looked_at_again(state: str, enable: boo
     answer = Trigger(mapping, "uuid", held).step("run-1", enable=enable, waited_seconds=0)
     assert mapping.updates == [{"UUID": "uuid", "Enabled": enable}]
     assert (answer["settled"], answer["wait_seconds"]) == (False, 5)
+
+
+def test_opening_sets_the_batches_at_once_and_tells_the_analysis_its_pace(held: Lease) -> None:
+    mapping, pace = Mapping("Disabled"), Pace(15.0, 5, is_learnt=True)
+    Trigger(mapping, "uuid", held).step("run-1", enable=True, waited_seconds=0, pace=pace)
+    assert mapping.updates == [{"UUID": "uuid", "Enabled": True, "ScalingConfig": {"MaximumConcurrency": 5}}]
+    assert held.renew("run-1").pace == pace
+
+
+def test_the_pace_is_there_before_the_first_batch(held: Lease) -> None:
+    class Eager(Mapping):
+        def update_event_source_mapping(self, **_: object) -> None:
+            assert held.renew("run-1").pace is not None
+
+    Trigger(Eager("Disabled"), "uuid", held).step("run-1", enable=True, waited_seconds=0, pace=Pace(3.0, 2))
 
 
 @pytest.mark.parametrize("state", ["Creating", "Enabling", "Disabling", "Updating"])

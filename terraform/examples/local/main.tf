@@ -48,7 +48,16 @@ module "pipeline" {
   lease_seconds       = var.lease_seconds
   max_run_minutes     = var.max_run_minutes
   package_dir         = var.package_dir
-  force_destroy       = true
+
+  min_inference_units        = var.min_inference_units
+  max_inference_units        = var.max_inference_units
+  images_per_second_per_unit = var.images_per_second_per_unit
+  target_drain_minutes       = var.target_drain_minutes
+  min_batch_size             = var.min_batch_size
+  max_wait_minutes           = var.max_wait_minutes
+  max_model_hours_per_day    = var.max_model_hours_per_day
+
+  force_destroy = true
 
   reconcile_schedule_expression = var.reconcile_schedule_expression
 }

@@ -65,6 +65,55 @@ variable "reconcile_schedule_expression" {
   default     = "rate(1 day)"
 }
 
+variable "min_inference_units" {
+  description = "Fewest inference units that a run rents."
+  type        = number
+  default     = 1
+  nullable    = false
+}
+
+variable "max_inference_units" {
+  description = "Most inference units that a run may rent."
+  type        = number
+  default     = 1
+  nullable    = false
+}
+
+# The functions' clock is this machine's, whatever the emulator's: per wall second.
+variable "images_per_second_per_unit" {
+  description = "Images that one inference unit labels in a second of this machine."
+  type        = number
+  default     = 3
+  nullable    = false
+}
+
+variable "target_drain_minutes" {
+  description = "Minutes in which a run should label what waits."
+  type        = number
+  default     = 60
+  nullable    = false
+}
+
+variable "min_batch_size" {
+  description = "Images that are worth a start at once."
+  type        = number
+  default     = 1
+  nullable    = false
+}
+
+variable "max_wait_minutes" {
+  description = "Longest time in minutes that an image waits for company."
+  type        = number
+  default     = 240
+  nullable    = false
+}
+
+variable "max_model_hours_per_day" {
+  description = "Hours that the model may run on a day; null: no cap."
+  type        = number
+  default     = null
+}
+
 variable "package_dir" {
   description = "Folder with the functions' zips; null: the repository's build folder."
   type        = string

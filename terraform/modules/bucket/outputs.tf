@@ -1,6 +1,7 @@
 output "name" {
-  description = "Name of the bucket."
-  value       = aws_s3_bucket.this.id
+  description = "Name of the bucket, known at plan."
+  value       = var.name
+  depends_on  = [aws_s3_bucket.this]
 }
 
 output "arn" {

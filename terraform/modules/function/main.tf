@@ -5,11 +5,24 @@ locals {
 
   # IAM is global: with the region in it the same function can live in two regions.
   role_name = "${var.name}-${var.region}"
+
+  is_file_there = var.package_file == null ? false : fileexists(var.package_file)
+
+  is_in_vpc = length(var.vpc_subnet_ids) > 0
+  network_interface_actions = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
 }
 
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
   tags              = var.tags
 }
 
@@ -29,9 +42,12 @@ data "aws_iam_policy_document" "trust" {
 
 resource "aws_iam_role" "this" {
   name               = local.role_name
+  path               = var.iam_path
   description        = "What the function ${var.name} may do."
   assume_role_policy = data.aws_iam_policy_document.trust.json
   tags               = var.tags
+
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 data "aws_iam_policy_document" "this" {
@@ -50,6 +66,36 @@ data "aws_iam_policy_document" "this" {
     sid       = "WriteTraces"
     actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
     resources = ["*"]
+  }
+
+  # Lambda makes and removes the network interfaces with the function's role, and for that asks for all resources.
+  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+  dynamic "statement" {
+    for_each = local.is_in_vpc ? [1] : []
+
+    content {
+      sid       = "LetLambdaAttachTheFunction"
+      actions   = local.network_interface_actions
+      resources = ["*"]
+    }
+  }
+
+  # The same page: the function's own code gets none of it.
+  dynamic "statement" {
+    for_each = local.is_in_vpc ? [1] : []
+
+    content {
+      sid       = "KeepNetworkInterfacesFromTheCode"
+      effect    = "Deny"
+      actions   = local.network_interface_actions
+      resources = ["*"]
+
+      condition {
+        test     = "ArnEquals"
+        variable = "lambda:SourceFunctionArn"
+        values   = [local.arn]
+      }
+    }
   }
 }
 
@@ -71,7 +117,11 @@ resource "aws_lambda_function" "this" {
   tags          = var.tags
 
   filename         = var.package_file
-  source_code_hash = fileexists(var.package_file) ? filebase64sha256(var.package_file) : null
+  source_code_hash = local.is_file_there ? filebase64sha256(var.package_file) : null
+
+  s3_bucket         = var.package_s3_bucket
+  s3_key            = var.package_s3_key
+  s3_object_version = var.package_s3_object_version
 
   environment {
     variables = var.environment
@@ -81,10 +131,19 @@ resource "aws_lambda_function" "this" {
     mode = "Active"
   }
 
+  dynamic "vpc_config" {
+    for_each = local.is_in_vpc ? [1] : []
+
+    content {
+      subnet_ids         = var.vpc_subnet_ids
+      security_group_ids = var.vpc_security_group_ids
+    }
+  }
+
   lifecycle {
     precondition {
-      condition     = fileexists(var.package_file)
-      error_message = "${var.package_file} not found: run `make package` first, or say where the zips are with package_dir."
+      condition     = var.package_file == null || local.is_file_there
+      error_message = "${coalesce(var.package_file, "The zip")} not found: run `make package` first, or say where the zips are with package_dir."
     }
   }
 

@@ -61,9 +61,37 @@ variable "handler" {
 }
 
 variable "package_file" {
-  description = "Path of the zip with the function's code."
+  description = "Path of the zip with the function's code; null: it is in package_s3_bucket."
   type        = string
-  nullable    = false
+  default     = null
+}
+
+variable "package_s3_bucket" {
+  description = "Bucket with the zip, in the function's region; null: the zip is package_file."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.package_s3_bucket == null) != (var.package_file == null)
+    error_message = "package_s3_bucket or package_file must be given, and not both."
+  }
+
+  validation {
+    condition     = (var.package_s3_bucket == null) == (var.package_s3_key == null)
+    error_message = "package_s3_bucket and package_s3_key must be given both, or neither."
+  }
+}
+
+variable "package_s3_key" {
+  description = "Key of the zip in package_s3_bucket."
+  type        = string
+  default     = null
+}
+
+variable "package_s3_object_version" {
+  description = "Version of the zip in package_s3_bucket; null: whatever is there when Terraform makes or changes the function, so that a new zip under the same key is not noticed."
+  type        = string
+  default     = null
 }
 
 variable "policy_json" {
@@ -135,6 +163,69 @@ variable "log_retention_days" {
   validation {
     condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "log_retention_days must be 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the logs, and lets CloudWatch Logs use it; null: CloudWatch's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds what the function may do at the most; null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be null or the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/boundary."
+  }
+}
+
+variable "iam_path" {
+  description = "Path of the role in IAM."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9.,+@=_-]+/)*$", var.iam_path)) && length(var.iam_path) <= 512
+    error_message = "iam_path must be / or begin and end with a slash, such as /vision/labels/, with 512 characters at the most."
+  }
+}
+
+variable "vpc_subnet_ids" {
+  description = "Subnets that the function runs in, which need a way to every service that it calls; empty: no VPC."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.vpc_subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))])
+    error_message = "vpc_subnet_ids must hold ids of subnets, such as subnet-0a1b2c3d."
+  }
+}
+
+variable "vpc_security_group_ids" {
+  description = "Security groups of the function in its subnets; empty: no VPC."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.vpc_security_group_ids : can(regex("^sg-[0-9a-z]+$", id))])
+    error_message = "vpc_security_group_ids must hold ids of security groups, such as sg-0a1b2c3d."
+  }
+
+  validation {
+    condition     = (length(var.vpc_security_group_ids) == 0) == (length(var.vpc_subnet_ids) == 0)
+    error_message = "vpc_security_group_ids and vpc_subnet_ids must be given both, or neither."
   }
 }
 

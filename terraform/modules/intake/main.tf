@@ -9,6 +9,20 @@ locals {
   queue_arn             = "${local.arn_prefix}:${local.queue_name}"
   dead_letter_queue_arn = "${local.arn_prefix}:${local.dead_letter_queue_name}"
   bucket_arn            = "arn:${var.partition}:s3:::${var.bucket_name}"
+  rule_name             = local.queue_name
+  rule_arn              = "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${local.rule_name}"
+
+  # S3's own notifications and EventBridge both filter before anything is sent, but in ways of their own.
+  notifications = [
+    for index, suffix in var.image_suffixes : { id = "image-${index}", suffix = suffix }
+  ]
+
+  # One pattern matches a beginning or an end, and only a wildcard both. What may be in a prefix and a suffix needs no
+  # escaping. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+  key_operator = var.source_prefix == "" ? "suffix" : "wildcard"
+  key_patterns = [
+    for suffix in var.image_suffixes : { (local.key_operator) = var.source_prefix == "" ? suffix : "${var.source_prefix}*${suffix}" }
+  ]
 
   fourteen_days_in_seconds = 14 * 24 * 60 * 60 # the most that SQS keeps a message
 }
@@ -36,7 +50,8 @@ data "aws_iam_policy_document" "dead_letter" {
 resource "aws_sqs_queue" "dead_letter" {
   name                      = local.dead_letter_queue_name
   message_retention_seconds = local.fourteen_days_in_seconds
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
   policy                    = data.aws_iam_policy_document.dead_letter.json
   tags                      = var.tags
 
@@ -47,26 +62,53 @@ resource "aws_sqs_queue" "dead_letter" {
 }
 
 data "aws_iam_policy_document" "image" {
-  statement {
-    sid       = "ReceiveBucketNotifications"
-    actions   = ["sqs:SendMessage"]
-    resources = [local.queue_arn]
+  dynamic "statement" {
+    for_each = var.source_events == "eventbridge" ? [] : [1]
 
-    principals {
-      type        = "Service"
-      identifiers = ["s3.amazonaws.com"]
+    content {
+      sid       = "ReceiveBucketNotifications"
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queue_arn]
+
+      principals {
+        type        = "Service"
+        identifiers = ["s3.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = [local.bucket_arn]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [var.account_id]
+      }
     }
+  }
 
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [local.bucket_arn]
-    }
+  # No aws:SourceAccount: AWS documents the rule's ARN alone for this, and it names the account.
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
+  dynamic "statement" {
+    for_each = var.source_events == "eventbridge" ? [1] : []
 
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [var.account_id]
+    content {
+      sid       = "ReceiveBucketEvents"
+      actions   = ["sqs:SendMessage"]
+      resources = [local.queue_arn]
+
+      principals {
+        type        = "Service"
+        identifiers = ["events.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = [local.rule_arn]
+      }
     }
   }
 
@@ -92,7 +134,8 @@ data "aws_iam_policy_document" "image" {
 resource "aws_sqs_queue" "image" {
   name                      = local.queue_name
   message_retention_seconds = local.fourteen_days_in_seconds
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null
+  kms_master_key_id         = var.kms_key_arn
   policy                    = data.aws_iam_policy_document.image.json
   tags                      = var.tags
 
@@ -114,18 +157,76 @@ resource "aws_sqs_queue" "image" {
   depends_on = [aws_sqs_queue.dead_letter]
 }
 
-# A bucket has one notification configuration: this one takes over whatever the bucket had.
+# ---------------------------------------------------------------------------------------------------------------------
+# How the bucket's events come to the queue
+# ---------------------------------------------------------------------------------------------------------------------
+
+# Stands in the plan beside the notification: what it replaces cannot be seen there, for the provider does not read what
+# the bucket had. No check, which would warn for ever and fail the tests of everything that this module is part of.
+resource "terraform_data" "notification_configuration_is_replaced" {
+  count = var.source_events == "notification" && !var.bucket_is_own ? 1 : 0
+
+  input = "REPLACES the whole notification configuration of bucket ${var.bucket_name}: whoever else it notifies today hears no more. Take source_events \"eventbridge\" or \"external\" if anything else listens to this bucket."
+}
+
+# A bucket has one notification configuration: this one takes over whatever the bucket had. One resource for both ways
+# in which it is ours, so that a change between them is one put and no moment without any.
 resource "aws_s3_bucket_notification" "this" {
-  bucket = var.bucket_name
+  count = var.source_events == "notification" || (var.source_events == "eventbridge" && var.bucket_is_own) ? 1 : 0
+
+  bucket      = var.bucket_name
+  eventbridge = var.source_events == "eventbridge"
 
   dynamic "queue" {
-    for_each = var.image_suffixes
+    for_each = var.source_events == "notification" ? local.notifications : []
 
     content {
-      id            = "image-${queue.key}"
+      id            = queue.value.id
       queue_arn     = aws_sqs_queue.image.arn # created with its policy, which S3 tries out before it agrees
       events        = ["s3:ObjectCreated:*"]
-      filter_suffix = queue.value
+      filter_prefix = var.source_prefix == "" ? null : var.source_prefix
+      filter_suffix = queue.value.suffix
     }
   }
+
+  depends_on = [terraform_data.notification_configuration_is_replaced]
+}
+
+moved {
+  from = aws_s3_bucket_notification.this
+  to   = aws_s3_bucket_notification.this[0]
+}
+
+# Beside whatever else listens to the bucket: a rule takes nothing from another.
+resource "aws_cloudwatch_event_rule" "image" {
+  count = var.source_events == "eventbridge" ? 1 : 0
+
+  name        = local.rule_name
+  description = "Images that are uploaded to ${var.bucket_name} go to the queue ${local.queue_name}."
+  tags        = var.tags
+
+  event_pattern = jsonencode({
+    source      = ["aws.s3"]
+    detail-type = ["Object Created"]
+    detail = {
+      bucket = { name = [var.bucket_name] }
+      object = { key = local.key_patterns }
+    }
+  })
+
+  lifecycle {
+    precondition {
+      # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+      condition     = length(jsonencode(local.key_patterns)) <= 1900
+      error_message = "source_prefix and image_suffixes are too long together: EventBridge allows 2048 characters for the pattern that holds each suffix with the prefix."
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_target" "image" {
+  count = var.source_events == "eventbridge" ? 1 : 0
+
+  rule      = aws_cloudwatch_event_rule.image[0].name
+  target_id = "queue"
+  arn       = aws_sqs_queue.image.arn # the event goes to it as it is
 }

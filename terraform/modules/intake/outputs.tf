@@ -19,3 +19,30 @@ output "dead_letter_queue_url" {
   description = "URL of the queue of messages that were given up."
   value       = aws_sqs_queue.dead_letter.url
 }
+
+output "queue_policy_json" {
+  description = "Policy of the queue of waiting images: who may send to it."
+  value       = data.aws_iam_policy_document.image.json
+}
+
+output "source_notification" {
+  description = "With source_events \"external\": what the bucket's owner adds to its notification configuration, as JSON in the words of S3's API; null otherwise."
+  value = var.source_events != "external" ? null : jsonencode({
+    QueueConfigurations = [
+      for notification in local.notifications : {
+        Id       = "${var.name}-${notification.id}" # other configurations of the bucket have ids of their own
+        QueueArn = local.queue_arn
+        Events   = ["s3:ObjectCreated:*"]
+        Filter = {
+          Key = {
+            FilterRules = concat(
+              var.source_prefix == "" ? [] : [{ Name = "prefix", Value = var.source_prefix }],
+              [{ Name = "suffix", Value = notification.suffix }],
+            )
+          }
+        }
+      }
+    ]
+  })
+  depends_on = [aws_sqs_queue.image] # S3 tries the queue out before it agrees
+}

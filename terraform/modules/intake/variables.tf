@@ -4,8 +4,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]{1,61}$", var.name))
-    error_message = "name must be 1 to 61 letters, digits, hyphens and underscores, as \"-images-dead-letter\" is put behind it and SQS allows 80."
+    condition     = can(regex("^[A-Za-z0-9_-]{1,57}$", var.name))
+    error_message = "name must be 1 to 57 letters, digits, hyphens and underscores, as \"-images\" is put behind it and EventBridge allows 64 for a rule."
   }
 }
 
@@ -44,9 +44,39 @@ variable "account_id" {
 }
 
 variable "bucket_name" {
-  description = "Bucket whose new images go to the queue. Its notification configuration is replaced."
+  description = "Bucket whose new images go to the queue."
   type        = string
   nullable    = false
+}
+
+variable "bucket_is_own" {
+  description = "true: nobody else configures the bucket, so that EventBridge is switched on for it when source_events is \"eventbridge\"; false: its owner has done so."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "source_events" {
+  description = "How the bucket's events come to the queue: \"notification\": the bucket's whole notification configuration is REPLACED by one that sends to the queue; \"eventbridge\": a rule takes them from EventBridge; \"external\": the bucket's owner adds what the output source_notification says."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["notification", "eventbridge", "external"], var.source_events)
+    error_message = "source_events must be \"notification\", \"eventbridge\" or \"external\"."
+  }
+}
+
+variable "source_prefix" {
+  description = "Beginning of the keys that count as images; \"\": all of the bucket."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && length(var.source_prefix) <= 200
+    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+  }
 }
 
 variable "image_suffixes" {
@@ -78,6 +108,17 @@ variable "consumer_timeout_seconds" {
   validation {
     condition     = var.consumer_timeout_seconds >= 1 && var.consumer_timeout_seconds <= 900 && floor(var.consumer_timeout_seconds) == var.consumer_timeout_seconds
     error_message = "consumer_timeout_seconds must be a whole number from 1 to 900."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the queues' messages, and lets S3 or EventBridge use it; null: SQS's own keys."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
   }
 }
 

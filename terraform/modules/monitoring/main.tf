@@ -9,14 +9,14 @@ locals {
   dead_letter_queue_name = split(":", var.dead_letter_queue_arn)[5]
 
   alarm_names = {
-    for alarm in [
+    for alarm in concat([
       "dead-letter-queue-not-empty",
       "run-failed",
       "model-running-without-run",
       "stop-not-confirmed",
       "image-waiting-too-long",
       "watchdog-failing",
-    ] : alarm => "${var.name}-${alarm}"
+    ], var.max_model_hours_per_day == null ? [] : ["daily-cap-reached"]) : alarm => "${var.name}-${alarm}"
   }
 
   actions = [var.alarm_topic_arn == null ? one(aws_sns_topic.this[*].arn) : var.alarm_topic_arn]
@@ -76,15 +76,16 @@ data "aws_iam_policy_document" "topic" {
   }
 }
 
-# Without a KMS key: CloudWatch may not use the one that AWS manages for SNS (alias/aws/sns), and the alarm would reach
+# Without a KMS key, unless one is given: CloudWatch may not use the one that AWS manages for SNS (alias/aws/sns), and the alarm would reach
 # nobody. What goes through here is names and ARNs, no image and no label.
 # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
 resource "aws_sns_topic" "this" {
   count = var.alarm_topic_arn == null ? 1 : 0
 
-  name   = local.topic_name
-  policy = data.aws_iam_policy_document.topic.json
-  tags   = var.tags
+  name              = local.topic_name
+  policy            = data.aws_iam_policy_document.topic.json
+  kms_master_key_id = var.kms_key_arn
+  tags              = var.tags
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -286,6 +287,27 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
+  count = var.max_model_hours_per_day == null ? 0 : 1
+
+  alarm_name        = local.alarm_names["daily-cap-reached"]
+  alarm_description = format("The model has run for the %s hours of max_model_hours_per_day today (UTC), which is US$%s at the most. No run starts it before tomorrow; the images wait, and nothing is lost for 14 days after the upload. To have them labelled today raise max_model_hours_per_day. %s shows the last runs.", var.max_model_hours_per_day, var.max_model_hours_per_day * var.model_hour_usd, local.status)
+
+  namespace           = var.metrics_namespace
+  metric_name         = "DailyCapReached"
+  dimensions          = { deployment = var.name, service = var.check_queue_service }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # reported only when the cap keeps images waiting
 
   alarm_actions = local.actions
   ok_actions    = local.actions

@@ -94,6 +94,17 @@ variable "model_hour_usd" {
   nullable    = false
 }
 
+variable "max_model_hours_per_day" {
+  description = "Hours that the model may run on a day before no run starts it, which an alarm then says; null: no cap and no such alarm."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.max_model_hours_per_day == null ? true : var.max_model_hours_per_day > 0 && var.max_model_hours_per_day <= 24
+    error_message = "max_model_hours_per_day must be null or a number above 0, up to 24."
+  }
+}
+
 variable "image_age_alarm_hours" {
   description = "Hours that an image may wait before an alarm says so."
   type        = number
@@ -124,6 +135,12 @@ variable "metrics_namespace" {
   nullable    = false
 }
 
+variable "check_queue_service" {
+  description = "Value of the dimension `service` in the metrics of the function that counts the queue."
+  type        = string
+  nullable    = false
+}
+
 variable "record_run_service" {
   description = "Value of the dimension `service` in the metrics of the function that closes runs."
   type        = string
@@ -134,6 +151,17 @@ variable "watchdog_service" {
   description = "Value of the dimension `service` in the watchdog's metrics."
   type        = string
   nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the module's own topic, and lets CloudWatch use it; null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+  }
 }
 
 variable "tags" {

@@ -54,9 +54,12 @@ data "aws_iam_policy_document" "schedule_trust" {
 
 resource "aws_iam_role" "schedule" {
   name               = local.schedule_role_name
+  path               = var.iam_path
   description        = "Lets EventBridge Scheduler call the function that the schedule ${var.name} is for."
   assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
   tags               = var.tags
+
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 data "aws_iam_policy_document" "schedule" {

@@ -88,6 +88,29 @@ variable "retire_before" {
   nullable    = false
 }
 
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds what the schedule's role may do at the most; null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be null or the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/boundary."
+  }
+}
+
+variable "iam_path" {
+  description = "Path of the schedule's role in IAM."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9.,+@=_-]+/)*$", var.iam_path)) && length(var.iam_path) <= 512
+    error_message = "iam_path must be / or begin and end with a slash, such as /vision/labels/, with 512 characters at the most."
+  }
+}
+
 variable "tags" {
   description = "Tags of everything that takes tags."
   type        = map(string)

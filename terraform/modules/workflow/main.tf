@@ -22,6 +22,7 @@ locals {
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/vendedlogs/states/${var.name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
   tags              = var.tags
 }
 
@@ -51,9 +52,12 @@ data "aws_iam_policy_document" "state_machine_trust" {
 
 resource "aws_iam_role" "state_machine" {
   name               = local.state_machine_role_name
+  path               = var.iam_path
   description        = "What the state machine ${var.name} may do."
   assume_role_policy = data.aws_iam_policy_document.state_machine_trust.json
   tags               = var.tags
+
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 data "aws_iam_policy_document" "state_machine" {
@@ -183,9 +187,12 @@ data "aws_iam_policy_document" "schedule_trust" {
 
 resource "aws_iam_role" "schedule" {
   name               = local.schedule_role_name
+  path               = var.iam_path
   description        = "Lets EventBridge Scheduler start the state machine ${var.name}."
   assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
   tags               = var.tags
+
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 data "aws_iam_policy_document" "schedule" {

@@ -129,6 +129,40 @@ variable "log_retention_days" {
   }
 }
 
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the logs, and lets CloudWatch Logs use it; null: CloudWatch's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds what both roles may do at the most; null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be null or the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/boundary."
+  }
+}
+
+variable "iam_path" {
+  description = "Path of both roles in IAM."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9.,+@=_-]+/)*$", var.iam_path)) && length(var.iam_path) <= 512
+    error_message = "iam_path must be / or begin and end with a slash, such as /vision/labels/, with 512 characters at the most."
+  }
+}
+
 variable "tags" {
   description = "Tags of everything that takes tags."
   type        = map(string)

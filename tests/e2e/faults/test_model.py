@@ -27,12 +27,15 @@ def test_a_start_that_is_refused_three_times_is_asked_for_a_fourth_time(scene: S
     assert ended(scene, scene.run()) == ("completed", None)
 
 
-def test_a_start_that_the_quota_refuses_ends_the_run_and_leaves_the_images(scene: Scene) -> None:
+def test_a_start_that_the_quota_refuses_for_half_an_hour_is_left_to_the_next_run(scene: Scene) -> None:
+    """Half an hour of asking once a minute passes twenty-five times as fast as other waits."""
     scene.break_call("StartProjectVersion", "LimitExceededException")
     scene.upload(2)
-    execution = scene.run()
-    assert ended(scene, execution) == ("failed", "ModelStartRefused")
-    assert "LimitExceededException" in scene.receipt(execution)["error"]["message"]
+    with scene.stack.set_wait_scale(0.002):
+        execution = scene.run()
+    assert ended(scene, execution) == ("model_quota_reached", None)
+    assert "for 30 minutes" in scene.receipt(execution)["reason"]
+    assert runs.states_entered(scene.stack, execution["executionArn"]).count("Start the model") == 31
     assert (scene.waiting(), scene.dead_letters()) == (2, [])
     assert scene.at_rest(), "nobody has a model to stop"
 

@@ -73,13 +73,32 @@ run "versions_are_kept_and_objects_destroyed_when_asked_for" {
   }
 }
 
-run "refuses_a_name_and_a_partition_that_cannot_be" {
+run "objects_are_encrypted_with_the_key_that_is_given" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+  }
+
+  assert {
+    condition = (
+      one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms" &&
+      one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].kms_master_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa" &&
+      one(aws_s3_bucket_server_side_encryption_configuration.this.rule).bucket_key_enabled
+    )
+    error_message = "Objects must be encrypted with the key, and the bucket must spare it calls."
+  }
+}
+
+run "refuses_a_name_a_partition_and_a_key_that_cannot_be" {
   command = plan
 
   variables {
     name      = "Labels"
     partition = "azure"
+
+    kms_key_arn = "alias/house"
   }
 
-  expect_failures = [var.name, var.partition]
+  expect_failures = [var.name, var.partition, var.kms_key_arn]
 }

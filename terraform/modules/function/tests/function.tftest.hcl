@@ -67,6 +67,122 @@ run "the_role_gets_the_given_policy_its_own_logs_and_traces" {
   }
 }
 
+run "the_role_and_the_logs_follow_house_rules" {
+  command = plan
+
+  variables {
+    kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+    iam_path                 = "/vision/labels/"
+  }
+
+  assert {
+    condition = (
+      aws_iam_role.this.path == "/vision/labels/" &&
+      aws_iam_role.this.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary" &&
+      aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    )
+    error_message = "Path and boundary must reach the role, and the key the logs."
+  }
+}
+
+run "a_function_in_a_vpc_lets_lambda_attach_it_and_its_own_code_not" {
+  command = plan
+
+  variables {
+    vpc_subnet_ids         = ["subnet-0a1b2c3d", "subnet-4e5f6a7b"]
+    vpc_security_group_ids = ["sg-0a1b2c3d"]
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-0a1b2c3d", "subnet-4e5f6a7b"]) && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-0a1b2c3d"])
+    error_message = "The function must run in the subnets with the groups."
+  }
+
+  assert {
+    condition = {
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid => [s.Effect, s.Resource, join(",", sort(s.Action)), lookup(s, "Condition", {})] if strcontains(jsonencode(s.Action), "ec2:")
+      } == {
+      LetLambdaAttachTheFunction       = ["Allow", "*", join(",", local.network_interface_actions), {}]
+      KeepNetworkInterfacesFromTheCode = ["Deny", "*", join(",", local.network_interface_actions), { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue" } }]
+    }
+    error_message = "Lambda must be able to attach the function, and the function's code must get nothing of it."
+  }
+
+  assert {
+    condition = toset(local.network_interface_actions) == toset([
+      "ec2:AssignPrivateIpAddresses",
+      "ec2:CreateNetworkInterface",
+      "ec2:DeleteNetworkInterface",
+      "ec2:DescribeNetworkInterfaces",
+      "ec2:DescribeSubnets",
+      "ec2:UnassignPrivateIpAddresses",
+    ])
+    error_message = "These must be the actions that AWS lists for a function in a VPC."
+  }
+}
+
+run "the_code_may_come_from_s3" {
+  command = plan
+
+  variables {
+    package_file              = null
+    package_s3_bucket         = "releases"
+    package_s3_key            = "v1/check_queue.zip"
+    package_s3_object_version = "abc"
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.s3_bucket == "releases" &&
+      aws_lambda_function.this.s3_key == "v1/check_queue.zip" &&
+      aws_lambda_function.this.s3_object_version == "abc" &&
+      aws_lambda_function.this.filename == null
+    )
+    error_message = "The function must take exactly this object."
+  }
+}
+
+run "refuses_two_places_for_the_code_and_half_a_vpc" {
+  command = plan
+
+  variables {
+    package_s3_bucket      = "releases"
+    vpc_security_group_ids = ["sg-0a1b2c3d"]
+  }
+
+  expect_failures = [var.package_s3_bucket, var.vpc_security_group_ids]
+}
+
+run "refuses_keys_roles_and_networks_that_cannot_be" {
+  command = plan
+
+  variables {
+    kms_key_arn              = "alias/house"
+    permissions_boundary_arn = "boundary"
+    iam_path                 = "vision"
+    vpc_subnet_ids           = ["10.0.0.0/28"]
+  }
+
+  expect_failures = [
+    var.kms_key_arn,
+    var.permissions_boundary_arn,
+    var.iam_path,
+    var.vpc_subnet_ids,
+  ]
+}
+
+run "refuses_a_security_group_by_its_name" {
+  command = plan
+
+  variables {
+    vpc_subnet_ids         = ["subnet-0a1b2c3d"]
+    vpc_security_group_ids = ["functions"]
+  }
+
+  expect_failures = [var.vpc_security_group_ids]
+}
+
 run "a_missing_zip_is_said_in_words" {
   command = plan
 

@@ -14,6 +14,7 @@ variables {
   region                   = "us-east-1"
   account_id               = "123456789012"
   bucket_name              = "labels-source"
+  source_events            = "notification"
   image_suffixes           = [".jpg", ".PNG"]
   consumer_timeout_seconds = 120
 }
@@ -94,12 +95,182 @@ run "only_this_bucket_may_send_and_only_over_tls" {
   }
 
   assert {
+    condition     = length(aws_cloudwatch_event_rule.image) == 0 && output.source_notification == null && jsondecode(output.queue_policy_json) == jsondecode(aws_sqs_queue.image.policy)
+    error_message = "Nothing but the notification must bring events."
+  }
+
+  assert {
     condition = (
-      [for q in aws_s3_bucket_notification.this.queue : q.filter_suffix] == [".jpg", ".PNG"] &&
-      alltrue([for q in aws_s3_bucket_notification.this.queue : q.events == toset(["s3:ObjectCreated:*"])])
+      [for q in aws_s3_bucket_notification.this[0].queue : q.filter_suffix] == [".jpg", ".PNG"] &&
+      alltrue([for q in aws_s3_bucket_notification.this[0].queue : q.events == toset(["s3:ObjectCreated:*"])])
     )
     error_message = "Each suffix must have one notification, for every way an object is created."
   }
+}
+
+run "a_plan_says_aloud_that_it_replaces_the_notifications_of_a_bucket_of_others" {
+  command = plan
+
+  assert {
+    condition     = startswith(one(terraform_data.notification_configuration_is_replaced[*].input), "REPLACES the whole notification configuration of bucket labels-source")
+    error_message = "The plan must say what is replaced."
+  }
+}
+
+run "a_bucket_that_nobody_else_configures_has_nothing_to_replace" {
+  command = plan
+
+  variables {
+    bucket_is_own = true
+  }
+
+  assert {
+    condition     = length(terraform_data.notification_configuration_is_replaced) == 0 && length(aws_s3_bucket_notification.this[0].queue) == 2
+    error_message = "The bucket must notify, and nothing be said of others."
+  }
+}
+
+run "a_notification_is_filtered_by_prefix_and_suffix" {
+  command = plan
+
+  variables {
+    source_prefix = "logos/incoming/"
+  }
+
+  assert {
+    condition = [for q in aws_s3_bucket_notification.this[0].queue : [q.id, q.filter_prefix, q.filter_suffix]] == [
+      ["image-0", "logos/incoming/", ".jpg"], ["image-1", "logos/incoming/", ".PNG"],
+    ]
+    error_message = "Each suffix must be notified about below the prefix alone."
+  }
+}
+
+run "a_rule_takes_events_from_eventbridge_and_leaves_the_bucket_alone" {
+  command = plan
+
+  variables {
+    source_events = "eventbridge"
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_notification.this) == 0 && output.source_notification == null
+    error_message = "The bucket's notification configuration must be left alone."
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.image[0].event_pattern) == {
+      source      = ["aws.s3"]
+      detail-type = ["Object Created"]
+      detail = {
+        bucket = { name = ["labels-source"] }
+        object = { key = [{ suffix = ".jpg" }, { suffix = ".PNG" }] }
+      }
+    }
+    error_message = "The rule must match this bucket's new images and nothing else."
+  }
+
+  assert {
+    condition = [for s in jsondecode(aws_sqs_queue.image.policy).Statement : s if s.Effect == "Allow"] == [{
+      Sid       = "ReceiveBucketEvents"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = "arn:aws:sqs:us-east-1:123456789012:labels-images"
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:events:us-east-1:123456789012:rule/labels-images" } }
+    }]
+    error_message = "The rule alone may send, not the bucket."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.image[0].name == "labels-images" && aws_cloudwatch_event_target.image[0].rule == "labels-images"
+    error_message = "The rule must have the name that the queue's policy names, and a target."
+  }
+}
+
+run "a_rule_is_filtered_by_prefix_and_suffix" {
+  command = plan
+
+  variables {
+    source_events = "eventbridge"
+    source_prefix = "logos/incoming/"
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.image[0].event_pattern).detail.object.key == [{ wildcard = "logos/incoming/*.jpg" }, { wildcard = "logos/incoming/*.PNG" }]
+    error_message = "Prefix and suffix must both be asked for: two matchers of one field are either, not both."
+  }
+}
+
+run "eventbridge_is_switched_on_for_a_bucket_that_nobody_else_configures" {
+  command = plan
+
+  variables {
+    source_events = "eventbridge"
+    bucket_is_own = true
+  }
+
+  assert {
+    condition     = aws_s3_bucket_notification.this[0].eventbridge && length(aws_s3_bucket_notification.this[0].queue) == 0
+    error_message = "The bucket must send to EventBridge and to nothing else."
+  }
+}
+
+run "an_owner_is_told_what_to_add" {
+  command = plan
+
+  variables {
+    source_events = "external"
+    source_prefix = "incoming/"
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_notification.this) == 0 && length(aws_cloudwatch_event_rule.image) == 0
+    error_message = "Nothing must be made that brings events."
+  }
+
+  assert {
+    condition = jsondecode(output.source_notification) == {
+      QueueConfigurations = [
+        for index, suffix in [".jpg", ".PNG"] : {
+          Id       = "labels-image-${index}"
+          QueueArn = "arn:aws:sqs:us-east-1:123456789012:labels-images"
+          Events   = ["s3:ObjectCreated:*"]
+          Filter   = { Key = { FilterRules = [{ Name = "prefix", Value = "incoming/" }, { Name = "suffix", Value = suffix }] } }
+        }
+      ]
+    }
+    error_message = "The owner must be told exactly what S3 has to notify about, and where."
+  }
+
+  assert {
+    condition     = jsondecode(output.queue_policy_json).Statement[0].Condition.ArnEquals == { "aws:SourceArn" = "arn:aws:s3:::labels-source" }
+    error_message = "The bucket must be allowed to send."
+  }
+}
+
+run "both_queues_are_encrypted_with_the_key_that_is_given" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+  }
+
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.image, aws_sqs_queue.dead_letter] : queue.kms_master_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"])
+    error_message = "Both queues must be encrypted with the key."
+  }
+}
+
+run "refuses_a_pattern_that_eventbridge_refuses" {
+  command = plan
+
+  variables {
+    source_events  = "eventbridge"
+    source_prefix  = "${join("", [for i in range(199) : "x"])}/"
+    image_suffixes = [for i in range(9) : ".${i}"]
+  }
+
+  expect_failures = [aws_cloudwatch_event_rule.image]
 }
 
 run "refuses_what_sqs_and_s3_refuse" {
@@ -107,6 +278,9 @@ run "refuses_what_sqs_and_s3_refuse" {
 
   variables {
     name                     = "labels.images"
+    source_events            = "sns"
+    kms_key_arn              = "alias/house"
+    source_prefix            = "incoming"
     partition                = "azure"
     region                   = "Virginia"
     account_id               = "12345"
@@ -116,6 +290,9 @@ run "refuses_what_sqs_and_s3_refuse" {
 
   expect_failures = [
     var.name,
+    var.source_events,
+    var.kms_key_arn,
+    var.source_prefix,
     var.partition,
     var.region,
     var.account_id,

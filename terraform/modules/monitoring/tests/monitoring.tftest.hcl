@@ -23,6 +23,7 @@ variables {
   watchdog_function_name       = "logos-guard"
   watchdog_schedule_group_name = "logos-guard-group"
   metrics_namespace            = "Labels"
+  check_queue_service          = "counter"
   record_run_service           = "recorder"
   watchdog_service             = "guard"
 }
@@ -168,6 +169,42 @@ run "every_alarm_tells_the_topic_and_says_what_to_do" {
   }
 }
 
+run "a_daily_cap_has_an_alarm_of_its_own" {
+  command = plan
+
+  variables {
+    max_model_hours_per_day = 2.5
+    alarm_topic_arn         = null
+  }
+
+  assert {
+    condition = [
+      for alarm in aws_cloudwatch_metric_alarm.daily_cap_reached :
+      [alarm.alarm_name, alarm.namespace, alarm.metric_name, alarm.dimensions, alarm.statistic, alarm.threshold, alarm.treat_missing_data]
+    ] == [["logos-daily-cap-reached", "Labels", "DailyCapReached", tomap({ deployment = "logos", service = "counter" }), "Sum", 0, "notBreaching"]]
+    error_message = "The alarm must look at what the function reports that counts the queue."
+  }
+
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "for the 2.5 hours of max_model_hours_per_day today (UTC), which is US$11.25 at the most") && strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "`make status NAME=logos`")
+    error_message = "The alarm must say what the cap means in money, and what to look with."
+  }
+
+  assert {
+    condition     = contains(jsondecode(one(aws_sns_topic.this[*].policy)).Statement[0].Condition.ArnEquals["aws:SourceArn"], "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-daily-cap-reached")
+    error_message = "The topic must take this alarm too."
+  }
+}
+
+run "without_a_cap_there_is_no_alarm_on_it" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.daily_cap_reached) == 0 && !contains(output.alarm_names, "logos-daily-cap-reached")
+    error_message = "An alarm that can never go off is one too many."
+  }
+}
+
 run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
   command = plan
 
@@ -207,6 +244,30 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
   }
 }
 
+run "the_topic_is_encrypted_with_the_key_that_is_given" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = null
+    kms_key_arn     = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+  }
+
+  assert {
+    condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    error_message = "The topic must be encrypted with the key."
+  }
+}
+
+run "refuses_an_alias_of_a_key" {
+  command = plan
+
+  variables {
+    kms_key_arn = "alias/house"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}
+
 run "refuses_what_cannot_be" {
   command = plan
 
@@ -235,11 +296,12 @@ run "refuses_a_fifo_topic_and_no_time_at_all" {
   command = plan
 
   variables {
-    alarm_topic_arn       = "arn:aws:sns:us-east-1:123456789012:alarms.fifo"
-    image_age_alarm_hours = 0
+    alarm_topic_arn         = "arn:aws:sns:us-east-1:123456789012:alarms.fifo"
+    image_age_alarm_hours   = 0
+    max_model_hours_per_day = 0
   }
 
-  expect_failures = [var.alarm_topic_arn, var.image_age_alarm_hours]
+  expect_failures = [var.alarm_topic_arn, var.image_age_alarm_hours, var.max_model_hours_per_day]
 }
 
 run "refuses_a_region_that_cannot_be" {

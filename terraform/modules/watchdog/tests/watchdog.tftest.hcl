@@ -139,6 +139,20 @@ run "terraform_calls_the_function_before_it_destroys_and_after_it_made" {
   }
 }
 
+run "the_role_follows_house_rules" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+    iam_path                 = "/vision/labels/"
+  }
+
+  assert {
+    condition     = aws_iam_role.schedule.path == "/vision/labels/" && aws_iam_role.schedule.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+    error_message = "Path and boundary must reach the role."
+  }
+}
+
 run "refuses_what_aws_refuses" {
   command = plan
 
@@ -149,9 +163,14 @@ run "refuses_what_aws_refuses" {
     function_arn      = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard:1"
     function_name     = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard"
     state_machine_arn = "arn:aws:states:us-east-1:123456789012:stateMachine:labels:1"
+    iam_path          = "vision"
+
+    permissions_boundary_arn = "boundary"
   }
 
   expect_failures = [
+    var.iam_path,
+    var.permissions_boundary_arn,
     var.name,
     var.partition,
     var.account_id,

@@ -151,6 +151,29 @@ run "a_disabled_schedule_is_there_but_does_not_fire" {
   }
 }
 
+run "roles_and_logs_follow_house_rules" {
+  command = plan
+
+  variables {
+    kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+    iam_path                 = "/vision/labels/"
+  }
+
+  assert {
+    condition = alltrue([
+      for role in [aws_iam_role.state_machine, aws_iam_role.schedule] :
+      role.path == "/vision/labels/" && role.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+    ])
+    error_message = "Path and boundary must reach both roles."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    error_message = "The key must reach the logs."
+  }
+}
+
 run "refuses_what_step_functions_and_scheduler_refuse" {
   command = plan
 
@@ -161,9 +184,14 @@ run "refuses_what_step_functions_and_scheduler_refuse" {
     definition          = "{\"StartAt\":\"Start\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
     function_arns       = ["arn:aws:lambda:us-east-1:123456789012:function:*"]
     policy_json         = "s3:ListBucket"
+    kms_key_arn         = "alias/house"
+    iam_path            = "vision"
     schedule_expression = "hourly"
-    schedule_timezone   = "Central European Time"
-    log_retention_days  = 31
+
+    permissions_boundary_arn = "boundary"
+
+    schedule_timezone  = "Central European Time"
+    log_retention_days = 31
   }
 
   expect_failures = [
@@ -173,6 +201,9 @@ run "refuses_what_step_functions_and_scheduler_refuse" {
     var.definition,
     var.function_arns,
     var.policy_json,
+    var.kms_key_arn,
+    var.permissions_boundary_arn,
+    var.iam_path,
     var.schedule_expression,
     var.schedule_timezone,
     var.log_retention_days,

@@ -1,0 +1,92 @@
+"""What the messages of the image queue say: S3 tells of an object in one of two shapes, itself or through EventBridge.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+
+Whoever may send to the queue can write anything: what is not plainly one of the two shapes is refused in one way.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+TEST_EVENT = "s3:TestEvent"
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+KEY_BYTES_AT_MOST = 1024
+# Both go into headers of requests, where a line break would be refused later and less clearly.
+ETAG = re.compile(r"[A-Za-z0-9._-]{1,128}")
+VERSION_ID = re.compile(r"[A-Za-z0-9._-]{1,1024}")
+
+
+class NotAnS3EventError(Exception):
+    """The message is none of S3's; its text says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class CreatedObject:
+    """One object that S3 tells of; `version_id` is None where the bucket keeps no versions."""
+
+    bucket: str
+    key: str
+    etag: str
+    version_id: str | None
+    size: int
+
+
+def created_objects(body: str) -> list[CreatedObject]:
+    """Return the objects that one message tells of; none for S3's test event. Error: NotAnS3EventError."""
+    try:
+        document = json.loads(body)
+        if document.get("Event") == TEST_EVENT:
+            return []
+        if "detail-type" in document:
+            return [_from_eventbridge(document)]
+        records = document["Records"]
+        if not isinstance(records, list) or not records:
+            raise NotAnS3EventError("the message holds no records")
+        return [_from_record(record) for record in records]
+    # RecursionError: JSON nested too deep; OverflowError: a size without end.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise NotAnS3EventError(f"not an S3 event message ({type(error).__name__}: {error})") from error
+
+
+def _from_record(record: dict[str, Any]) -> CreatedObject:
+    if record["eventSource"] != "aws:s3" or not record["eventName"].startswith("ObjectCreated:"):
+        raise NotAnS3EventError(
+            f"{record['eventSource']} {record['eventName']} is not about an object that was created"
+        )
+    entity = record["s3"]["object"]
+    # Keys are form-encoded in these events: a space comes as a plus.
+    key = unquote_plus(entity["key"])
+    return _created(record["s3"]["bucket"]["name"], key, entity["eTag"], entity.get("versionId"), entity["size"])
+
+
+def _from_eventbridge(document: dict[str, Any]) -> CreatedObject:
+    if document["source"] != "aws.s3" or document["detail-type"] != "Object Created":
+        raise NotAnS3EventError(
+            f"{document['source']} {document['detail-type']} is not about an object that was created"
+        )
+    # Keys are as they are in these events.
+    entity = document["detail"]["object"]
+    return _created(
+        document["detail"]["bucket"]["name"], entity["key"], entity["etag"], entity.get("version-id"), entity["size"]
+    )
+
+
+def _created(bucket: Any, key: Any, etag: Any, version_id: Any, size: Any) -> CreatedObject:  # noqa: ANN401
+    etag, size = etag.strip('"'), int(size)
+    if not isinstance(bucket, str) or not isinstance(key, str) or not isinstance(version_id, str | None):
+        raise NotAnS3EventError("bucket, key and version must be text")
+    # encode() also refuses half of a surrogate pair, which JSON can spell and no key can hold.
+    if not 1 <= len(key.encode()) <= KEY_BYTES_AT_MOST:
+        raise NotAnS3EventError(f"a key has 1 to {KEY_BYTES_AT_MOST} bytes, and this one has {len(key.encode())}")
+    if not ETAG.fullmatch(etag) or not VERSION_ID.fullmatch(version_id or "null"):
+        raise NotAnS3EventError("etag and version must be letters, digits, dots, hyphens and underscores")
+    if size < 0:
+        raise NotAnS3EventError(f"a size of {size} bytes")
+    # "null" is the version of objects from before versioning, or while it is suspended: it can be overwritten like an
+    # object without versions, so the etag has to tell uploads apart.
+    return CreatedObject(bucket, key, etag, version_id if version_id not in (None, "", "null") else None, size)

@@ -1,0 +1,4 @@
+output "pipeline" {
+  description = "All outputs of the module."
+  value       = module.pipeline
+}

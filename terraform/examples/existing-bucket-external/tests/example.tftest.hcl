@@ -1,0 +1,35 @@
+# The example hands its inputs on. It needs the zips of `make package`.
+
+mock_provider "aws" {
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { id = "us-east-1" }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "000000000000" }
+  }
+}
+
+variables {
+  name                = "logos"
+  project_arn         = "arn:aws:rekognition:us-east-1:000000000000:project/logos/1700000000000"
+  project_version_arn = "arn:aws:rekognition:us-east-1:000000000000:project/logos/version/logos.1/1700000000001"
+}
+
+run "adds_its_notifications_to_those_that_are_there" {
+  command = plan
+
+  assert {
+    condition     = [for q in aws_s3_bucket_notification.photos.queue : q.filter_suffix] == [".pdf", ".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"]
+    error_message = "The bucket must notify of documents as before, and of each kind of image."
+  }
+
+  assert {
+    condition     = output.pipeline.source_bucket_name == "logos-photos-000000000000" && output.pipeline.final_bucket_name == "logos-results-000000000000"
+    error_message = "The estate's buckets must reach the module."
+  }
+}

@@ -1,0 +1,36 @@
+# ---------------------------------------------------------------------------------------------------------------------
+# What the estate has
+# ---------------------------------------------------------------------------------------------------------------------
+
+data "aws_caller_identity" "current" {}
+
+resource "aws_s3_bucket" "photos" {
+  bucket = "${var.name}-photos-${data.aws_caller_identity.current.account_id}"
+}
+
+# With notifications of S3's own each copy of the module would replace those of the others.
+resource "aws_s3_bucket_notification" "photos" {
+  bucket      = aws_s3_bucket.photos.id
+  eventbridge = true
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is added
+# ---------------------------------------------------------------------------------------------------------------------
+
+module "pipeline" {
+  source   = "../.."
+  for_each = var.models
+
+  name                = "${var.name}-${each.key}"
+  project_arn         = each.value.project_arn
+  project_version_arn = each.value.project_version_arn
+  schedule_expression = each.value.schedule_expression
+
+  source_bucket_name = aws_s3_bucket.photos.bucket # known at plan, as id is not
+  source_events      = "eventbridge"
+  source_prefix      = "${each.key}/incoming/"
+
+  final_bucket_name = aws_s3_bucket.photos.bucket
+  final_prefix      = "${each.key}/"
+}

@@ -1,0 +1,4 @@
+output "pipelines" {
+  description = "All outputs of the module, by the model's name."
+  value       = module.pipeline
+}

@@ -1,0 +1,41 @@
+# ---------------------------------------------------------------------------------------------------------------------
+# What the estate has
+# ---------------------------------------------------------------------------------------------------------------------
+
+data "aws_caller_identity" "current" {}
+
+resource "aws_s3_bucket" "photos" {
+  bucket = "${var.name}-photos-${data.aws_caller_identity.current.account_id}"
+}
+
+resource "aws_s3_bucket_versioning" "photos" {
+  bucket = aws_s3_bucket.photos.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_notification" "photos" {
+  bucket      = aws_s3_bucket.photos.id
+  eventbridge = true
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is added
+# ---------------------------------------------------------------------------------------------------------------------
+
+module "pipeline" {
+  source = "../.."
+
+  name                = var.name
+  project_arn         = var.project_arn
+  project_version_arn = var.project_version_arn
+
+  source_bucket_name = aws_s3_bucket.photos.bucket # known at plan, as id is not
+  source_events      = "eventbridge"
+  source_prefix      = "incoming/"
+
+  final_bucket_name = aws_s3_bucket.photos.bucket
+  final_prefix      = "labels/"
+}

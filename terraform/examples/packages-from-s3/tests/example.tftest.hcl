@@ -1,0 +1,35 @@
+# The example hands its inputs on. It needs the zips of `make package`.
+
+mock_provider "aws" {
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { id = "us-east-1" }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "000000000000" }
+  }
+}
+
+variables {
+  name                = "logos"
+  project_arn         = "arn:aws:rekognition:us-east-1:000000000000:project/logos/1700000000000"
+  project_version_arn = "arn:aws:rekognition:us-east-1:000000000000:project/logos/version/logos.1/1700000000001"
+}
+
+run "hands_its_inputs_on" {
+  command = plan
+
+  assert {
+    condition     = output.pipeline.analyze_function_name == "logos-analyze-image"
+    error_message = "The name must reach the module, and the module's outputs the caller."
+  }
+
+  assert {
+    condition     = aws_s3_object.package["watchdog"].key == "labels/v0.1.0/watchdog.zip" && length(aws_s3_object.package) == 8
+    error_message = "Each function's zip must be where the module looks for it."
+  }
+}

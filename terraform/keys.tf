@@ -1,0 +1,153 @@
+# Encryption with keys of the estate's: what each role may do with them, and what the services need in the key's policy.
+
+locals {
+  # The region's endpoint of a service, by which a key tells through whom it is used.
+  # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+  via_suffix = "${local.region}.${local.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"}"
+
+  # A bucket that the module makes is encrypted with the key of everything else that it makes.
+  source_key_arn = var.source_bucket_name == null ? var.kms_key_arn : var.source_bucket_kms_key_arn
+  final_key_arn  = var.final_bucket_name == null ? var.kms_key_arn : var.final_bucket_kms_key_arn
+
+  # What AWS asks for of who reads and writes an encrypted table, sends and receives messages, reads and writes objects.
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+  key_uses = {
+    ReadImages = { key = local.source_key_arn, service = "s3", actions = ["kms:Decrypt"] }
+    UseQueues  = { key = var.kms_key_arn, service = "sqs", actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
+    UseTable   = { key = var.kms_key_arn, service = "dynamodb", actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"] }
+    # Decrypt too, for S3 reads again what is written in parts, and the analysis what it claimed.
+    WriteResults = { key = local.final_key_arn, service = "s3", actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
+  }
+
+  key_uses_of = {
+    record_run         = ["UseTable", "WriteResults"]
+    check_queue        = ["UseQueues", "UseTable"]
+    start_model        = ["UseTable"]
+    stop_model         = ["UseTable"]
+    toggle_trigger     = ["UseTable"]
+    analyze_image      = ["ReadImages", "UseQueues", "UseTable", "WriteResults"]
+    watchdog           = ["UseTable", "WriteResults"]
+    reconcile          = ["UseQueues", "UseTable", "WriteResults"]
+    reconcile_workflow = ["WriteResults"]
+  }
+}
+
+data "aws_iam_policy_document" "key_use" {
+  for_each = local.key_uses_of
+
+  dynamic "statement" {
+    for_each = { for name in each.value : name => local.key_uses[name] if local.key_uses[name].key != null }
+
+    content {
+      sid       = statement.key
+      actions   = statement.value.actions
+      resources = [statement.value.key]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["${statement.value.service}.${local.via_suffix}"]
+      }
+    }
+  }
+}
+
+# Nothing in here depends on a key, so that the key itself can be made with it in the same apply.
+data "aws_iam_policy_document" "key" {
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+  dynamic "statement" {
+    for_each = coalesce(var.source_events, "notification") == "eventbridge" ? [] : [1]
+
+    content {
+      sid       = "BucketNotifiesQueue"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = ["*"]
+
+      principals {
+        type        = "Service"
+        identifiers = ["s3.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = ["arn:${local.partition}:s3:::${coalesce(var.source_bucket_name, local.own_source_bucket_name)}"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [local.account_id]
+      }
+    }
+  }
+
+  # Without conditions: AWS documents none for EventBridge and a queue's key.
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+  dynamic "statement" {
+    for_each = coalesce(var.source_events, "notification") == "eventbridge" ? [1] : []
+
+    content {
+      sid       = "EventBridgeSendsToQueue"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = ["*"]
+
+      principals {
+        type        = "Service"
+        identifiers = ["events.amazonaws.com"]
+      }
+    }
+  }
+
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+  statement {
+    sid       = "AlarmsReachTopic"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${local.partition}:cloudwatch:${local.region}:${local.account_id}:alarm:${var.name}-*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+  }
+
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+  statement {
+    sid       = "KeepLogs"
+    actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logs.${local.region}.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "kms:EncryptionContext:aws:logs:arn"
+      values = [
+        "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${var.name}-*",
+        "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/vendedlogs/states/${var.name}-*",
+      ]
+    }
+  }
+}
+
+output "kms_key_policy_json" {
+  description = "What S3 or EventBridge, CloudWatch and CloudWatch Logs need in the policy of kms_key_arn: a policy document to put beside the estate's own statements."
+  value       = data.aws_iam_policy_document.key.json
+}

@@ -1,0 +1,319 @@
+"""Every example beside an estate, applied to one local stack: it labels a batch, stays as planned, and goes.
+
+All of them live at once, each in a thread of its own, for an apply is almost all waiting in the provider.
+"""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.stack import invariants, runs
+from tests.stack.invariants import Uploaded
+from tests.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Model, VirtualTime
+
+pytestmark = pytest.mark.timeout(900)
+
+# Nine runs at once on two cores: three virtual minutes, in which an image has to get done, are 14 wall seconds.
+TIME = VirtualTime(scale=0.08, start_seconds=60, stop_seconds=30)
+IMAGES = 4
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One copy of the module: its model, and where it reads and writes. `key` picks it from several in one example."""
+
+    model: str
+    source_prefix: str = ""
+    final_prefix: str = ""
+    key: str | None = None
+
+    @property
+    def arns(self) -> Model:
+        """The model's two ARNs."""
+        arn = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/{self.model}"
+        return Model(f"{arn}/1700000000001", f"{arn}/version/{self.model}.1/1700000000002")
+
+
+EXAMPLES = {
+    "existing-bucket-eventbridge": [Deployment("bridge", source_prefix="incoming/")],
+    "existing-bucket-notification": [Deployment("notice")],
+    "existing-bucket-external": [Deployment("external", final_prefix="labels/")],
+    "house-rules": [Deployment("house")],
+    "packages-from-s3": [Deployment("packages")],
+    "one-bucket": [Deployment("onebucket", source_prefix="incoming/", final_prefix="labels/")],
+    "many-models": [
+        Deployment(model, f"{model}/incoming/", f"{model}/", key=model) for model in ("logos", "parts", "plants")
+    ],
+}
+# They are for people who begin; tests/e2e/test_pipeline.py and `make aws-plan` use them.
+OTHER_EXAMPLES = {"aws", "local"}
+DEPLOYMENTS = [deployment for deployments in EXAMPLES.values() for deployment in deployments]
+
+
+@dataclass
+class Life:
+    """What became of one example."""
+
+    stack: LocalStack
+    outcomes: list[list[str]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    labelled: int = 0
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
+    waiting: int = 0
+    planned: list[str] = field(default_factory=list)
+    left_over: list[str] = field(default_factory=list)
+    rules_broken: list[str] = field(default_factory=list)
+
+
+def picture(shade: int) -> bytes:
+    """A small PNG of its own for each shade."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (96, 96), (shade, 255 - shade, 128)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def variables(example: str, deployments: list[Deployment]) -> dict[str, str]:
+    """Return what the example wants to know besides endpoint and name."""
+    if example != "many-models":
+        return {
+            "project_arn": deployments[0].arns.project_arn,
+            "project_version_arn": deployments[0].arns.version_arn,
+        }
+    models = {
+        deployment.model: {
+            "project_arn": deployment.arns.project_arn,
+            "project_version_arn": deployment.arns.version_arn,
+            "schedule_expression": f"cron({20 * number} 3 1 1 ? 2040)",
+        }
+        for number, deployment in enumerate(deployments)
+    }
+    return {"models": json.dumps(models)}
+
+
+def live(servers: LocalStack, example: str, deployments: list[Deployment]) -> Life:
+    """Apply, label a batch, plan again, destroy."""
+    stack = servers.with_example(example, f"e2e-{deployments[0].model}", deployments[0].arns)
+    stack.terraform.variables = {"endpoint": stack.endpoint, "name": stack.name, **variables(example, deployments)}
+    stack.apply()
+    life = Life(stack)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda deployment: label(life, deployment), deployments))
+    if example == "house-rules":
+        life.rules_broken = rules_broken(stack)
+    life.planned = stack.terraform.planned_changes()
+    empty_buckets(stack)
+    stack.terraform.destroy()
+    life.left_over = left_over(stack)
+    return life
+
+
+def label(life: Life, deployment: Deployment) -> None:
+    """Upload images, and what is none of this deployment's business; run twice."""
+    pipelines = life.stack.outputs
+    stack = life.stack.with_example("", life.stack.name, deployment.arns)
+    stack.outputs = pipelines["pipelines"][deployment.key] if deployment.key else pipelines["pipeline"]
+    prefix, final_prefix = deployment.source_prefix, deployment.final_prefix
+    others = [invariants.upload(stack, f"{prefix}minutes of {deployment.model}.txt", b"no picture")]
+    if prefix:
+        others.append(invariants.upload(stack, f"elsewhere/{deployment.model}.png", picture(0)))
+    uploads = [
+        invariants.upload(stack, f"{prefix}a b/{number} +%20é.png", picture(10 + number)) for number in range(IMAGES)
+    ]
+    receipts = [runs.receipt(stack, runs.run(stack, seconds=240), final_prefix) for _ in range(2)]
+    life.outcomes.append([receipt["outcome"] for receipt in receipts])
+    life.labelled += sum(receipt["images"]["processed"] for receipt in receipts)
+    life.faults += invariants.broken(stack, uploads, final_prefix)
+    life.documents += invariants.final_bucket(stack, final_prefix).documents.values()
+    life.touched += touched(stack, others)
+    life.waiting += invariants.messages(stack, "queue_url", "dead_letter_queue_url")
+
+
+def touched(stack: LocalStack, others: list[Uploaded]) -> list[str]:
+    """Return the keys of what is nobody's business and is not where it was."""
+    there = invariants.waiting_in_source(stack)
+    return [other.key for other in others if (other.key, other.etag) not in there]
+
+
+def buckets_of(stack: LocalStack) -> list[str]:
+    """Return the buckets of the example, the estate's and the module's."""
+    return [bucket["Name"] for bucket in stack.client("s3").list_buckets()["Buckets"] if is_of(stack, bucket["Name"])]
+
+
+def is_of(stack: LocalStack, name: str) -> bool:
+    """Whether something belongs to the example by its name."""
+    return name.startswith(f"{stack.name}-")
+
+
+def empty_buckets(stack: LocalStack) -> None:
+    """Take everything out, as a person has to before a destroy."""
+    s3 = stack.client("s3")
+    for bucket in buckets_of(stack):
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            for version in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+
+
+def names(stack: LocalStack, service: str, operation: str, member: str, name: str) -> list[str]:
+    """Return what the pages of a listing hold of the example, by the member that is the name."""
+    pages = stack.client(service).get_paginator(operation).paginate()
+    return [entry[name] for page in pages for entry in page[member] if is_of(stack, entry[name])]
+
+
+def rules_broken(stack: LocalStack) -> list[str]:
+    """Return what follows the house's rules in examples/house-rules not at all or in part, and what was looked at."""
+    iam, functions, s3, sqs = (stack.client(service) for service in ("iam", "lambda", "s3", "sqs"))
+    pipeline = stack.outputs["pipeline"]
+    [key] = [key["KeyArn"] for key in stack.client("kms").list_keys()["Keys"]]
+    follows: dict[str, bool] = {}
+    for role in names(stack, "iam", "list_roles", "Roles", "RoleName"):
+        found = iam.get_role(RoleName=role)["Role"]
+        boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
+        follows[role] = found["Path"] == "/vision/labels/" and boundary.endswith("policy/house/e2e-house-boundary")
+    for name in names(stack, "lambda", "list_functions", "Functions", "FunctionName"):
+        network = functions.get_function_configuration(FunctionName=name).get("VpcConfig", {})
+        follows[name] = bool(network.get("SubnetIds") and network.get("SecurityGroupIds"))
+    for page in stack.client("logs").get_paginator("describe_log_groups").paginate():
+        groups = [group for group in page["logGroups"] if f"/{stack.name}-" in group["logGroupName"]]
+        follows |= {group["logGroupName"]: group.get("kmsKeyId") == key for group in groups}
+    for bucket in buckets_of(stack):
+        [rule] = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        follows[bucket] = rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID") == key
+    for url in (pipeline["queue_url"], pipeline["dead_letter_queue_url"]):
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        follows[url] = attributes.get("KmsMasterKeyId") == key
+    table = stack.client("dynamodb").describe_table(TableName=pipeline["runs_table_name"])["Table"]
+    follows["table"] = table.get("SSEDescription", {}).get("KMSMasterKeyArn") == key
+    topic = stack.client("sns").get_topic_attributes(TopicArn=pipeline["alarm_topic_arn"])["Attributes"]
+    follows["topic"] = topic.get("KmsMasterKeyId") == key
+    # Eight functions, each with a role and a log group; two machines with two roles and a log group each; the
+    # watchdog's schedule with a role; two buckets, two queues, a table and a topic.
+    counted = [] if len(follows) == 8 + 8 + 8 + 4 + 2 + 1 + 2 + 2 + 1 + 1 else [f"{len(follows)} things were looked at"]
+    return counted + [name for name, is_followed in follows.items() if not is_followed]
+
+
+def left_over(stack: LocalStack) -> list[str]:
+    """Return the names of what still bears the example's name."""
+    listings = {
+        ("dynamodb", "list_tables"): lambda answer: answer["TableNames"],
+        ("events", "list_rules"): lambda answer: [rule["Name"] for rule in answer["Rules"]],
+        ("iam", "list_roles"): lambda answer: [role["RoleName"] for role in answer["Roles"]],
+        ("lambda", "list_functions"): lambda answer: [function["FunctionName"] for function in answer["Functions"]],
+        ("scheduler", "list_schedule_groups"): lambda answer: [group["Name"] for group in answer["ScheduleGroups"]],
+        ("sqs", "list_queues"): lambda answer: [url.rsplit("/", 1)[1] for url in answer.get("QueueUrls", [])],
+        ("stepfunctions", "list_state_machines"): lambda answer: [one["name"] for one in answer["stateMachines"]],
+    }
+    left = buckets_of(stack)
+    for (service, operation), names_in in listings.items():
+        for page in stack.client(service).get_paginator(operation).paginate():
+            left += [name for name in names_in(page) if is_of(stack, name)]
+    return left
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[LocalStack]:
+    with LocalStack("examples", TIME, enforces_iam=True, running_models=len(DEPLOYMENTS)) as local:
+        for deployment in DEPLOYMENTS:
+            arns = deployment.arns
+            local.post_emulator("models", project_arn=arns.project_arn, project_version_arn=arns.version_arn)
+        yield local
+
+
+@pytest.fixture(scope="module")
+def stack(servers: LocalStack) -> LocalStack:
+    """Take the place of the other end-to-end tests' stack, which would be applied for nothing."""
+    return servers
+
+
+@pytest.fixture(scope="module")
+def lives(servers: LocalStack, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Life]]]:
+    specs = [getattr(item, "callspec", None) for item in request.session.items]
+    chosen = {spec.params["life"] for spec in specs if spec and "life" in spec.params}
+    with ThreadPoolExecutor(len(EXAMPLES)) as pool:
+        yield {example: pool.submit(live, servers, example, EXAMPLES[example]) for example in chosen}
+
+
+@pytest.fixture
+def life(request: pytest.FixtureRequest, lives: dict[str, Future[Life]]) -> Life:
+    """The life of the test's example, once it is over; what broke in it is raised in each of its tests."""
+    return lives[request.param].result()
+
+
+each_example = pytest.mark.parametrize("life", list(EXAMPLES), indirect=True)
+
+
+def test_every_example_is_tested() -> None:
+    folders = {folder.name for folder in (REPOSITORY / "terraform" / "examples").iterdir() if folder.is_dir()}
+    assert folders == EXAMPLES.keys() | OTHER_EXAMPLES
+
+
+@each_example
+def test_a_batch_is_labelled_once_and_nothing_runs_on(life: Life, request: pytest.FixtureRequest) -> None:
+    deployments = EXAMPLES[request.node.callspec.params["life"]]
+    assert life.faults == []
+    assert life.outcomes == [["completed", "nothing_to_do"]] * len(deployments), "what was written is no upload"
+    assert life.labelled == len(life.documents) == IMAGES * len(deployments)
+    assert life.waiting == 0
+
+
+@each_example
+def test_what_is_none_of_the_deployments_business_is_left_alone(life: Life) -> None:
+    assert life.touched == []
+
+
+@each_example
+def test_a_second_plan_is_empty(life: Life) -> None:
+    assert life.planned == []
+
+
+@each_example
+def test_a_destroy_leaves_nothing(life: Life) -> None:
+    assert life.left_over == []
+
+
+@pytest.mark.parametrize("life", ["house-rules"], indirect=True)
+def test_everything_follows_the_houses_rules(life: Life) -> None:
+    assert life.rules_broken == []
+
+
+@pytest.mark.parametrize("life", ["existing-bucket-eventbridge", "one-bucket"], indirect=True)
+def test_eventbridge_names_the_version_of_an_upload(life: Life) -> None:
+    assert all(document["source"]["version_id"] for document in life.documents)
+
+
+def test_a_queue_takes_nothing_from_a_rule_that_its_policy_does_not_name(servers: LocalStack) -> None:
+    """The stack refuses it: without this the other tests would show nothing about the queue's policy."""
+    s3, sqs, events = (servers.client(service) for service in ("s3", "sqs", "events"))
+    s3.create_bucket(Bucket="strangers")
+    s3.put_bucket_notification_configuration(
+        Bucket="strangers", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    url = sqs.create_queue(QueueName="strangers")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = json.dumps({"source": ["aws.s3"], "detail": {"bucket": {"name": ["strangers"]}}})
+    rule = events.put_rule(Name="strangers", EventPattern=pattern)["RuleArn"]
+    events.put_targets(Rule="strangers", Targets=[{"Id": "queue", "Arn": arn}])
+
+    def arrived_after(allowed: str) -> int:
+        allow = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": allowed}},
+        }
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allow]})})
+        s3.put_object(Bucket="strangers", Key="a.png", Body=b"")
+        time.sleep(1)
+        names = ["ApproximateNumberOfMessages"]
+        return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][names[0]])
+
+    assert arrived_after(rule + "-of-another") == 0
+    assert arrived_after(rule) == 1

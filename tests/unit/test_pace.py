@@ -1,0 +1,303 @@
+"""The analysis asks a model for what its units can do: hardly less, and hardly more."""
+
+import heapq
+import itertools
+import random
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from analyze_image.pacing import LONGEST_WAIT_SECONDS, SLOWEST_IMAGES_PER_SECOND, Pacing
+from shared.pace import Pace, pace_of
+from tests.emulator.clock import ManualClock
+from tests.emulator.errors import ServiceError
+from tests.emulator.model import Model, ModelSettings
+from tests.unit.conftest import MODEL_ARN, PROJECT_ARN
+
+
+@pytest.mark.parametrize(
+    ("units", "images_per_second_per_unit", "pace"),
+    [(1, 3, Pace(3, 2)), (2, 3, Pace(6, 2)), (5, 3, Pace(15, 5)), (5, 5.5, Pace(27.5, 5)), (2000, 1, Pace(2000, 1000))],
+)
+def test_each_unit_has_a_batch_at_work_and_there_are_two_at_the_least(
+    units: int, images_per_second_per_unit: float, pace: Pace
+) -> None:
+    assert pace_of(units, images_per_second_per_unit, is_learnt=False) == pace
+
+
+@pytest.mark.parametrize(
+    ("pace", "images"), [(Pace(0.1, 2), 1), (Pace(1, 2), 2), (Pace(3, 2), 6), (Pace(15, 5), 10), (Pace(999, 2), 10)]
+)
+def test_as_many_images_are_at_work_as_come_in_four_seconds(pace: Pace, images: int) -> None:
+    assert pace.images_at_once_a_batch == images
+
+
+# --- one execution environment
+
+
+class Time:
+    """A clock that a sleep moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(round(seconds, 6))
+        self.now += seconds
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def pacing_of(time: Time, images_per_second: float, *, is_learnt: bool = False) -> Pacing:
+    pacing = Pacing(time, time.sleep)
+    pacing.begin("run-1", Pace(images_per_second * 2, 2, is_learnt))
+    return pacing
+
+
+def test_calls_are_as_far_apart_as_the_share_of_the_pace_says(time: Time) -> None:
+    pacing = pacing_of(time, 4)
+    for _ in range(4):
+        pacing.wait()
+    assert time.slept == [0.25, 0.25, 0.25]
+
+
+def test_without_a_pace_nothing_waits(time: Time) -> None:
+    pacing = Pacing(time, time.sleep)
+    pacing.begin(None, None)
+    for _ in range(100):
+        pacing.wait()
+        pacing.refused()
+        pacing.answered()
+    assert time.slept == []
+
+
+def test_a_pause_is_made_up_for_by_a_second_at_the_most(time: Time) -> None:
+    pacing = pacing_of(time, 4)
+    pacing.wait()
+    time.now += 60
+    for _ in range(6):
+        pacing.wait()
+    assert time.slept == [0.25], "four calls of the second that is made up for, one of now, and then they wait again"
+
+
+def test_a_refusal_slows_down_and_those_of_the_same_moment_count_as_one(time: Time) -> None:
+    pacing = pacing_of(time, 4, is_learnt=True)
+    pacing.refused()
+    pacing.refused()
+    assert (pacing.rate, pacing.throttled) == (pytest.approx(3.6), 2)
+    time.now += 1
+    pacing.refused()
+    assert pacing.rate == pytest.approx(3.6 * 0.85), "soon after the last: that was not enough"
+    time.now += 60
+    pacing.refused()
+    assert pacing.rate == pytest.approx(3.6 * 0.85 * 0.9)
+
+
+def test_a_first_refusal_falls_no_further_than_below_what_it_began_with(time: Time) -> None:
+    pacing = pacing_of(time, 4)
+    time.now += 1
+    pacing.answered()
+    pacing.refused()
+    assert pacing.rate == pytest.approx(4 * 0.95)
+
+
+def test_an_estimate_is_outgrown_fast_until_the_first_refusal(time: Time) -> None:
+    guessed, learnt = pacing_of(time, 4), pacing_of(time, 4, is_learnt=True)
+    for _ in range(10):
+        time.now += 1
+        guessed.answered()
+        learnt.answered()
+    assert guessed.rate == pytest.approx(4 * 1.08**10)
+    assert learnt.rate == pytest.approx(4 * 1.0022**10)
+    guessed.refused()
+    fallen = guessed.rate
+    time.now += 1
+    guessed.answered()
+    time.now += 1
+    guessed.answered()
+    assert fallen < guessed.rate < fallen * 1.0051
+
+
+def test_it_never_stops_and_no_call_waits_for_ever(time: Time) -> None:
+    pacing = pacing_of(time, 1)
+    for _ in range(100):
+        time.now += 1
+        pacing.refused()
+    assert pacing.rate == SLOWEST_IMAGES_PER_SECOND
+    pacing._sleep = lambda seconds: time.slept.append(seconds)  # others wait at the same time
+    for _ in range(50):
+        pacing.wait()
+    assert max(time.slept) == LONGEST_WAIT_SECONDS
+
+
+def test_a_clock_that_is_set_back_stops_nothing(time: Time) -> None:
+    pacing = pacing_of(time, 4)
+    pacing.wait()
+    time.now -= 3600
+    pacing.wait()
+    assert time.slept == [LONGEST_WAIT_SECONDS]
+
+
+def test_a_new_run_begins_with_its_own_pace_and_a_batch_of_the_same_goes_on(time: Time) -> None:
+    pacing = pacing_of(time, 4)
+    time.now += 5
+    pacing.refused()
+    found_out = pacing.rate
+    pacing.begin("run-1", Pace(8, 2))
+    assert (pacing.rate, pacing.throttled) == (found_out, 0)
+    pacing.begin("run-2", Pace(20, 2))
+    assert pacing.rate == 10
+
+
+def test_the_batch_knows_when_the_model_was_first_asked_and_last_answered(time: Time) -> None:
+    pacing = pacing_of(time, 4)
+    assert (pacing.first_call_at, pacing.last_answer_at) == (None, None)
+    pacing.wait()
+    first = pacing.first_call_at
+    pacing.answered()
+    pacing.wait()
+    pacing.answered()
+    assert pacing.first_call_at == first
+    assert first <= pacing.last_answer_at
+
+
+def test_the_client_of_the_sdk_is_held_back_at_each_attempt_and_tells_each_refusal(
+    aws: None,  # noqa: ARG001
+    time: Time,
+) -> None:
+    client = boto3.client("rekognition")
+    pacing = pacing_of(time, 4)
+    pacing.attach(client)
+    answers = iter(["ProvisionedThroughputExceededException", None])
+
+    def answer(**_: Any) -> Any:  # noqa: ANN401
+        code = next(answers)
+        body = f'{{"__type": "{code}"}}' if code else '{"CustomLabels": []}'
+        return SimpleNamespace(
+            status_code=400 if code else 200, headers={}, content=body.encode(), text=body, raw=None, url=""
+        )
+
+    # After the pacing's own handler: what botocore gets is what this answers in the network's place.
+    client.meta.events.register_last("before-send.rekognition.DetectCustomLabels", answer)
+    client.detect_custom_labels(ProjectVersionArn=MODEL_ARN, Image={"S3Object": {"Bucket": "bucket", "Name": "key"}})
+    assert pacing.throttled == 1
+    assert pacing.rate < 4
+    assert time.slept, "the second attempt waited for its turn"
+
+
+def test_threads_share_one_pace() -> None:
+    pacing = Pacing(sleep=lambda _: None)
+    pacing.begin("run-1", Pace(100_000, 2))
+    threads = [
+        threading.Thread(target=lambda: [(pacing.wait(), pacing.refused()) for _ in range(500)]) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pacing.throttled == 4000
+
+
+# --- all environments of a run, on the emulator's model in virtual time
+
+
+class Fleet:
+    """Batches of ten, as many at once as the pace says, on one model; each image also takes a while after its call."""
+
+    def __init__(self, units: int, truth: float, pace: Pace, images: int, seed: int) -> None:
+        self.random = random.Random(seed)  # noqa: S311 - the same each time
+        self.clock = ManualClock()
+        settings = ModelSettings(start_seconds=0, images_per_second_per_unit=truth)
+        self.model = Model(PROJECT_ARN, MODEL_ARN, settings, self.clock, created_at=None)
+        self.model.start(units, None, "test")
+        self.capacity = units * truth
+        self.pace, self.left, self.calls, self.refused = pace, images, 0, 0
+        self.events: list[tuple[float, int, Callable[[], None]]] = []
+        self.order = itertools.count()
+        self.pacings = [Pacing(self.clock.now, sleep=self._note_sleep) for _ in range(pace.batches_at_once)]
+        self._slept = 0.0
+        for pacing in self.pacings:
+            pacing.begin("run", pace)
+            self.later(self.random.random(), lambda pacing=pacing: self.batch(pacing))
+
+    def _note_sleep(self, seconds: float) -> None:
+        self._slept = seconds
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self.events, (self.clock.now() + seconds, next(self.order), action))
+
+    def batch(self, pacing: Pacing) -> None:
+        size = min(10, self.left)
+        self.left -= size
+        if size:
+            work = {"to_begin": size, "to_end": size}
+            for _ in range(min(size, self.pace.images_at_once_a_batch)):
+                self.image(pacing, work)
+
+    def image(self, pacing: Pacing, work: dict[str, int]) -> None:
+        if not work["to_begin"]:
+            return
+        work["to_begin"] -= 1
+        self.wait(pacing, lambda: self.call(pacing, work))
+
+    def wait(self, pacing: Pacing, then: Callable[[], None]) -> None:
+        self._slept = 0.0
+        pacing.wait()
+        self.later(self._slept, then)
+
+    def call(self, pacing: Pacing, work: dict[str, int]) -> None:
+        self.calls += 1
+        try:
+            run = self.model.admit()
+        except ServiceError:
+            self.refused += 1
+            pacing.refused()
+            self.later(self.random.random(), lambda: self.wait(pacing, lambda: self.call(pacing, work)))
+            return
+
+        def answered() -> None:
+            self.model.answered(run)
+            pacing.answered()
+            self.later(self.random.uniform(0.1, 0.4), lambda: self.done(pacing, work))
+
+        self.later(self.random.uniform(0.2, 0.6), answered)
+
+    def done(self, pacing: Pacing, work: dict[str, int]) -> None:
+        work["to_end"] -= 1
+        self.image(pacing, work)
+        if not work["to_end"]:
+            self.later(self.random.uniform(0.05, 0.3), lambda: self.batch(pacing))
+
+    def run(self) -> tuple[float, float]:
+        """Return how much of the capacity was used, and how many calls were refused."""
+        while self.events:
+            at, _, action = heapq.heappop(self.events)
+            self.clock.advance(max(0.0, at - self.clock.now()))
+            action()
+        [run] = self.model.meter()["runs"]
+        busy = run["last_detection_at"] - run["first_detection_at"]
+        return run["images"] / busy / self.capacity, self.refused / self.calls
+
+
+@pytest.mark.parametrize("units", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("estimate", "truth", "is_learnt"), [(3, 5, False), (3, 3, False), (5, 4, False), (4.9, 5, True)]
+)
+def test_two_thousand_images_keep_the_model_busy_with_few_refusals(
+    units: int, estimate: float, truth: float, is_learnt: bool
+) -> None:
+    pace = pace_of(units, estimate, is_learnt=is_learnt)
+    used, refused = Fleet(units, truth, pace, 2000, seed=units).run()
+    assert used >= 0.95
+    assert refused < 0.02

@@ -1,0 +1,197 @@
+"""What the messages of the image queue say, in both shapes, and what somebody may write who says it wrong."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyze_image.upload import ForeignMessageError, Source, Upload, uploads_in
+from check_queue.queue import kind_of
+from reconcile.listing import ImageId
+from reconcile.message import images_in
+from shared.s3_events import KEY_BYTES_AT_MOST, CreatedObject, NotAnS3EventError, created_objects
+
+PHOTOS = Source("photos", "logos/incoming/")
+
+
+def eventbridge(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    """An event as EventBridge hands it on, with some members of its object changed; None: left out."""
+    entity = {"key": "logos/incoming/a.jpg", "size": 5, "etag": "0123", "version-id": "v1", "sequencer": "00"} | changes
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "123456789012",
+        "time": "2026-01-31T12:00:00Z",
+        "region": "us-east-1",
+        "resources": ["arn:aws:s3:::photos"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": "photos"},
+            "object": {name: value for name, value in entity.items() if value is not None},
+            "request-id": "N4N7GDK58NMKJ12R",
+            "requester": "123456789012",
+            "reason": "PutObject",
+        },
+    }
+
+
+def record(key: str, bucket: str = "photos") -> dict[str, Any]:
+    return {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": 5, "eTag": "0123"}},
+    }
+
+
+def test_an_event_through_eventbridge_is_an_upload_with_its_version() -> None:
+    upload = Upload("photos", "logos/incoming/a.jpg", "0123", "v1", 5)
+    assert uploads_in(json.dumps(eventbridge()), PHOTOS) == [upload]
+    assert kind_of(json.dumps(eventbridge())) == "images"
+    assert list(images_in(json.dumps(eventbridge()), "photos")) == [ImageId("logos/incoming/a.jpg", "0123")]
+
+
+@pytest.mark.parametrize("key", ["a+b.jpg", "a%20b.jpg", "a b.jpg", "é/写真.jpg", "100%.jpg"])
+def test_a_key_through_eventbridge_is_as_it_is(key: str) -> None:
+    [created] = created_objects(json.dumps(eventbridge(key=key)))
+    assert created.key == key
+
+
+@pytest.mark.parametrize("version", [None, "", "null"])
+def test_an_event_without_a_version_has_none(version: str | None) -> None:
+    [created] = created_objects(json.dumps(eventbridge(**{"version-id": version})))
+    assert created.version_id is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        eventbridge() | {"detail-type": "Object Deleted"},
+        eventbridge() | {"source": "somebody.else"},
+        eventbridge() | {"detail": None},
+        eventbridge(key=None),
+        eventbridge(key=""),
+        eventbridge(key="a" * (KEY_BYTES_AT_MOST + 1)),
+        eventbridge(key=["a.jpg"]),
+        eventbridge(key="\ud800.jpg"),
+        eventbridge(etag=None),
+        eventbridge(etag="line\r\nbreak"),
+        eventbridge(**{"version-id": 7}),
+        eventbridge(**{"version-id": "x\ny"}),
+        eventbridge(size=-1),
+        eventbridge(size="many"),
+        eventbridge(size=float("inf")),
+        {"Records": []},
+        {"Records": {}},
+        {"Records": [None]},
+        {"Records": [record("a.jpg"), {}]},
+        [],
+        None,
+    ],
+)
+def test_what_is_no_event_about_a_new_object_is_refused(event: Any) -> None:  # noqa: ANN401
+    with pytest.raises(NotAnS3EventError):
+        created_objects(json.dumps(event))
+    assert list(images_in(json.dumps(event), "photos")) == []
+
+
+@pytest.mark.parametrize(
+    "body", ["[" * 200_000, '{"detail":' * 200_000, '{"Records": [' + "9" * 100_000 + "]}", "", "x"]
+)
+def test_absurd_messages_are_refused(body: str) -> None:
+    with pytest.raises(ForeignMessageError):
+        uploads_in(body, PHOTOS)
+    assert list(images_in(body, "photos")) == []
+    assert kind_of(body) in ("foreign", "images")
+
+
+def test_a_message_that_is_nested_too_deep_starts_no_model() -> None:
+    assert kind_of("[" * (sys.getrecursionlimit() * 100)) == "foreign"
+
+
+def test_an_event_about_something_deleted_starts_no_model() -> None:
+    assert kind_of(json.dumps(eventbridge() | {"detail-type": "Object Deleted"})) == "foreign"
+
+
+@pytest.mark.parametrize(
+    "key", ["a.jpg", "logos/processed/logos/incoming/a.jpg", "logos/incoming", "plants/incoming/a.jpg"]
+)
+@pytest.mark.parametrize("wrap", [lambda key: eventbridge(key=key), lambda key: {"Records": [record(key)]}])
+def test_an_image_outside_of_the_source_prefix_is_refused_with_its_reason(key: str, wrap: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ForeignMessageError, match="does not begin with logos/incoming/"):
+        uploads_in(json.dumps(wrap(key)), PHOTOS)
+
+
+def test_an_image_of_another_bucket_is_refused_with_its_reason() -> None:
+    event = eventbridge()
+    event["detail"]["bucket"]["name"] = "another"
+    with pytest.raises(ForeignMessageError, match="about bucket another"):
+        uploads_in(json.dumps(event), PHOTOS)
+
+
+# --- whatever anybody may write
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def leaves(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401
+    """Return the path to everything in a document, itself included."""
+    inner = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return [path, *(found for name, value in inner for found in leaves(value, (*path, name)))]
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:  # noqa: ANN401
+    """Return the document with another value at a path."""
+    if not path:
+        return value
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[path[0]] = replaced(document[path[0]], path[1:], value)
+    return copy
+
+
+@st.composite
+def nearly_right(draw: st.DrawFn) -> str:
+    """Draw an event of either shape with up to three parts replaced by something else."""
+    event = draw(st.sampled_from([eventbridge(), {"Records": [record("logos/incoming/a+b.jpg")]}]))
+    for _ in range(draw(st.integers(0, 3))):
+        event = replaced(event, draw(st.sampled_from(leaves(event))), draw(json_values))
+    return json.dumps(event)
+
+
+@given(st.text(max_size=200) | st.builds(json.dumps, json_values) | nearly_right())
+@settings(max_examples=400, deadline=None)
+def test_a_message_is_read_whole_or_refused_in_one_way(body: str) -> None:
+    try:
+        uploads = uploads_in(body, PHOTOS)
+    except ForeignMessageError:
+        uploads = None
+    for upload in uploads or []:
+        assert upload.bucket == "photos"
+        assert upload.key.startswith("logos/incoming/")
+        assert 1 <= len(upload.key.encode()) <= KEY_BYTES_AT_MOST
+        assert upload.etag.isascii()
+        assert upload.size >= 0
+    if uploads:
+        assert kind_of(body) == "images", "what the analysis labels, the model is started for"
+        assert set(images_in(body, "photos")) == {ImageId(upload.key, upload.etag) for upload in uploads}
+    assert kind_of(body) in ("images", "test_events", "foreign")
+
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200).filter(
+    lambda key: len(key.encode()) <= 1024
+)
+
+
+@given(keys)
+def test_every_key_that_s3_allows_comes_back_from_eventbridge(key: str) -> None:
+    assert created_objects(json.dumps(eventbridge(key=key))) == [CreatedObject("photos", key, "0123", "v1", 5)]
