@@ -77,7 +77,7 @@ backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message
 
 test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end, and each role's permissions over all of it
 	rm -rf build/permissions
-	$(PY) -m pytest -n 2 --dist loadgroup
+	$(PY) -m pytest -n 2 --dist loadfile
 	$(PY) -m tests.permissions
 
 define need_terraform
