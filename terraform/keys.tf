@@ -14,11 +14,13 @@ locals {
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
   key_uses = {
-    ReadImages = { key = local.source_key_arn, service = "s3", actions = ["kms:Decrypt"] }
-    UseQueues  = { key = var.kms_key_arn, service = "sqs", actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
-    UseTable   = { key = var.kms_key_arn, service = "dynamodb", actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"] }
-    # Decrypt too, for S3 reads again what is written in parts, and the analysis what it claimed.
-    WriteResults = { key = local.final_key_arn, service = "s3", actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
+    # One statement for both buckets: with one key for both, two would say the same.
+    ReadObjects = { keys = [local.source_key_arn, local.final_key_arn], service = "s3", actions = ["kms:Decrypt"] }
+    # S3 reads again what is written in parts, as a Distributed Map's results are.
+    ReadResults  = { keys = [local.final_key_arn], service = "s3", actions = ["kms:Decrypt"] }
+    UseQueues    = { keys = [var.kms_key_arn], service = "sqs", actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
+    UseTable     = { keys = [var.kms_key_arn], service = "dynamodb", actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"] }
+    WriteResults = { keys = [local.final_key_arn], service = "s3", actions = ["kms:GenerateDataKey"] }
   }
 
   key_uses_of = {
@@ -27,10 +29,10 @@ locals {
     start_model        = ["UseTable"]
     stop_model         = ["UseTable"]
     toggle_trigger     = ["UseTable"]
-    analyze_image      = ["ReadImages", "UseQueues", "UseTable", "WriteResults"]
+    analyze_image      = ["ReadObjects", "UseQueues", "UseTable", "WriteResults"]
     watchdog           = ["UseTable", "WriteResults"]
-    reconcile          = ["UseQueues", "UseTable", "WriteResults"]
-    reconcile_workflow = ["WriteResults"]
+    reconcile          = ["ReadResults", "UseQueues", "UseTable", "WriteResults"]
+    reconcile_workflow = ["ReadResults", "WriteResults"]
   }
 }
 
@@ -38,12 +40,12 @@ data "aws_iam_policy_document" "key_use" {
   for_each = local.key_uses_of
 
   dynamic "statement" {
-    for_each = { for name in each.value : name => local.key_uses[name] if local.key_uses[name].key != null }
+    for_each = { for name in each.value : name => local.key_uses[name] if anytrue([for key in local.key_uses[name].keys : key != null]) }
 
     content {
       sid       = statement.key
       actions   = statement.value.actions
-      resources = [statement.value.key]
+      resources = distinct([for key in statement.value.keys : key if key != null])
 
       condition {
         test     = "StringEquals"

@@ -58,15 +58,16 @@ run "each_role_uses_the_key_for_what_it_does_and_through_the_service_alone" {
         start_model        = ["UseTable"]
         stop_model         = ["UseTable"]
         toggle_trigger     = ["UseTable"]
-        analyze_image      = ["ReadImages", "UseQueues", "UseTable", "WriteResults"]
+        analyze_image      = ["ReadObjects", "UseQueues", "UseTable", "WriteResults"]
         watchdog           = ["UseTable", "WriteResults"]
-        reconcile          = ["UseQueues", "UseTable", "WriteResults"]
-        reconcile_workflow = ["WriteResults"]
+        reconcile          = ["ReadResults", "UseQueues", "UseTable", "WriteResults"]
+        reconcile_workflow = ["ReadResults", "WriteResults"]
         } : role => {
         for use in uses : use => ["arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa", {
           UseTable     = "dynamodb.us-east-1.amazonaws.com"
           UseQueues    = "sqs.us-east-1.amazonaws.com"
-          ReadImages   = "s3.us-east-1.amazonaws.com"
+          ReadObjects  = "s3.us-east-1.amazonaws.com"
+          ReadResults  = "s3.us-east-1.amazonaws.com"
           WriteResults = "s3.us-east-1.amazonaws.com"
         }[use]]
       }
@@ -76,10 +77,10 @@ run "each_role_uses_the_key_for_what_it_does_and_through_the_service_alone" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => s.Action if strcontains(jsonencode(s.Action), "kms:") } == {
-      ReadImages   = "kms:Decrypt"
+      ReadObjects  = "kms:Decrypt"
       UseQueues    = ["kms:GenerateDataKey", "kms:Decrypt"]
       UseTable     = ["kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Encrypt", "kms:DescribeKey", "kms:Decrypt"]
-      WriteResults = ["kms:GenerateDataKey", "kms:Decrypt"]
+      WriteResults = "kms:GenerateDataKey"
     }
     error_message = "The function's own policy must hold the statements about the key."
   }
@@ -116,7 +117,7 @@ run "buckets_of_the_estate_have_keys_of_their_own" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.key_use["analyze_image"].json).Statement : s.Sid => s.Resource } == {
-      ReadImages   = "arn:aws:kms:us-east-1:123456789012:key/00000000-bbbb"
+      ReadObjects  = ["arn:aws:kms:us-east-1:123456789012:key/00000000-cccc", "arn:aws:kms:us-east-1:123456789012:key/00000000-bbbb"]
       UseQueues    = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
       UseTable     = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
       WriteResults = "arn:aws:kms:us-east-1:123456789012:key/00000000-cccc"
