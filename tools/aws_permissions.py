@@ -1,16 +1,17 @@
 """Prints the IAM policy that a role needs to apply and destroy a plan, from `terraform show -json` of that plan.
 
-Usage: terraform show -json PLAN | python -m tools.aws_permissions [--name NAME]
+Usage: terraform show -json PLAN | python -m tools.aws_permissions [--name NAME] [--project-version-arn ARN]
 
-Each action is on the resources whose names begin with NAME, where AWS has a resource level. What the provider calls:
-its sources at 5.100, and https://docs.aws.amazon.com/service-authorization/latest/reference/.
+Each action is on the resources whose names begin with NAME, where AWS has a resource level, and on what of an estate is
+named in the plan. What the provider calls: its sources at 5.100, and
+https://docs.aws.amazon.com/service-authorization/latest/reference/.
 """
 
 import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class Actions:
     """Actions of one service on one kind of resource."""
 
     service: str
-    # The resource's part of the ARN, {name} being the prefix; ANY where AWS has no resource level.
+    # The part of the ARN, {name} being the prefix and {path} that of roles; or a whole ARN; ANY where AWS has no
+    # resource level.
     resource: str
     names: tuple[str, ...]
     # A condition's test, key and resource.
@@ -91,7 +93,7 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
     "aws_iam_role": (
         Actions(
             "iam",
-            "role/{name}-*",
+            "role{path}{name}-*",
             (
                 "CreateRole",
                 "DeleteRole",
@@ -107,7 +109,9 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
             ),
         ),
     ),
-    "aws_iam_role_policy": (Actions("iam", "role/{name}-*", ("DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")),),
+    "aws_iam_role_policy": (
+        Actions("iam", "role{path}{name}-*", ("DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")),
+    ),
     "aws_lambda_event_source_mapping": (
         Actions("lambda", ANY, ("CreateEventSourceMapping",), ("ArnLike", "lambda:FunctionArn", "function:{name}-*")),
         Actions(
@@ -136,7 +140,7 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
             "UpdateFunctionCode",
             "UpdateFunctionConfiguration",
         ),
-        Actions("iam", "role/{name}-*", ("PassRole",)),
+        Actions("iam", "role{path}{name}-*", ("PassRole",)),
     ),
     "aws_lambda_function_event_invoke_config": on_functions(
         "DeleteFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig", "PutFunctionEventInvokeConfig"
@@ -175,7 +179,7 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
         Actions(
             "scheduler", "schedule/{name}-*", ("CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule")
         ),
-        Actions("iam", "role/{name}-*", ("PassRole",)),
+        Actions("iam", "role{path}{name}-*", ("PassRole",)),
     ),
     "aws_scheduler_schedule_group": (
         Actions(
@@ -198,7 +202,7 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
             ),
         ),
         Actions("states", ANY, ("ValidateStateMachineDefinition",)),
-        Actions("iam", "role/{name}-*", ("PassRole",)),
+        Actions("iam", "role{path}{name}-*", ("PassRole",)),
     ),
     "aws_sns_topic": (
         Actions("sns", "{name}-*", ("CreateTopic", "DeleteTopic", "GetTopicAttributes", "SetTopicAttributes", *TAGS)),
@@ -229,6 +233,13 @@ FORCE_DESTROY = (
 )
 
 
+# What the maker of a table needs of its key.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+OF_TABLE_KEY = ("CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*")
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+OF_VPC = ("DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs")
+
+
 class UnknownTypeError(Exception):
     """A plan has resources of which this tool does not know what they need; the message names their types."""
 
@@ -238,19 +249,23 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
     resources = list(resources)
     if unknown := {each["type"] for each in resources} - OF_TYPE.keys():
         raise UnknownTypeError(f"tools/aws_permissions.py does not know {', '.join(sorted(unknown))}")
+    paths = {each["values"].get("path") or "/" for each in resources if each["type"] == "aws_iam_role"} or {"/"}
     needed = [actions for each in resources for actions in OF_TYPE[each["type"]]]
+    needed += [actions for each in resources for actions in of_estate(each["type"], each["values"], name, partition)]
     if any(each["values"].get("force_destroy") for each in resources):
         needed += FORCE_DESTROY
 
-    def arn(service: str, resource: str) -> str:
+    def arn(service: str, resource: str, path: str = "") -> str:
+        if resource == ANY or resource.startswith("arn:"):
+            return resource
         place = {"s3": ":", "iam": f":{account}"}.get(service, f"{region}:{account}")
-        return f"arn:{partition}:{service}:{place}:{resource.format(name=name)}"
+        return f"arn:{partition}:{service}:{place}:{resource.format(name=name, path=path)}"
 
     grouped: dict[tuple[str, str, Any], set[str]] = defaultdict(set)
     for actions in needed:
-        resource = ANY if actions.resource == ANY else arn(actions.service, actions.resource)
         condition = actions.condition and (*actions.condition[:2], arn(actions.service, actions.condition[2]))
-        grouped[actions.service, resource, condition] |= {f"{actions.service}:{action}" for action in actions.names}
+        for resource in {arn(actions.service, actions.resource, path) for path in paths}:
+            grouped[actions.service, resource, condition] |= {f"{actions.service}:{action}" for action in actions.names}
     statements = []
     for (_, resource, condition), names in sorted(grouped.items(), key=lambda group: (group[0][0], group[0][1])):
         statement: Json = {"Effect": "Allow", "Action": sorted(names), "Resource": resource}
@@ -258,6 +273,25 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
             statement["Condition"] = {condition[0]: {condition[1]: condition[2]}}
         statements.append(statement)
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def of_estate(kind: str, values: Json, name: str, partition: str) -> Iterator[Actions]:
+    """Yield what a planned resource needs of things that are the estate's: a key, a VPC, and buckets."""
+    if kind == "aws_dynamodb_table":
+        for encryption in values.get("server_side_encryption") or []:
+            if key := encryption.get("kms_key_arn"):
+                yield Actions("kms", key, OF_TABLE_KEY)
+    elif kind == "aws_lambda_function":
+        if values.get("vpc_config"):
+            yield Actions("ec2", ANY, OF_VPC)
+        if bucket := values.get("s3_bucket"):
+            zip_arn = f"arn:{partition}:s3:::{bucket}/{values['s3_key']}"
+            yield Actions("s3", zip_arn, ("GetObjectVersion" if values.get("s3_object_version") else "GetObject",))
+    elif kind == "aws_s3_bucket_notification":
+        bucket = values.get("bucket") or ""
+        if bucket and not bucket.startswith(f"{name}-"):
+            [of_bucket] = OF_TYPE[kind]
+            yield Actions("s3", f"arn:{partition}:s3:::{bucket}", of_bucket.names)
 
 
 def planned(plan: Json) -> list[Json]:
@@ -273,12 +307,14 @@ def main() -> int:
     """Read a plan and print the policy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--name", help="the prefix of all names; by default the plan's variable `name`")
+    parser.add_argument("--project-version-arn", help="the model; by default the plan's variable of that name")
     arguments = parser.parse_args()
     plan = json.load(sys.stdin)
     variables = {name: variable.get("value") for name, variable in plan.get("variables", {}).items()}
-    name, model = arguments.name or variables.get("name"), variables.get("project_version_arn")
+    name = arguments.name or variables.get("name")
+    model = arguments.project_version_arn or variables.get("project_version_arn")
     if not name or not model:
-        print("error: the plan has no variables `name` and `project_version_arn`: plan the example", file=sys.stderr)
+        print("error: the plan has no variables of these names: give --name and --project-version-arn", file=sys.stderr)
         return 1
     _, partition, _, region, account, _ = model.split(":", 5)
     try:

@@ -53,6 +53,33 @@ def test_it_is_about_this_deployment_alone() -> None:
             assert "Condition" in statement or set(statement["Action"]) <= without_level
 
 
+def test_what_is_the_estates_is_named_as_the_plan_names_it() -> None:
+    key = "arn:aws-cn:kms:cn-north-1:123456789012:key/a"
+    plan = [
+        {"type": "aws_iam_role", "values": {"path": "/vision/"}},
+        {"type": "aws_dynamodb_table", "values": {"server_side_encryption": [{"kms_key_arn": key}]}},
+        {"type": "aws_lambda_function", "values": {"vpc_config": [{}], "s3_bucket": "zips", "s3_key": "v1/a.zip"}},
+        {"type": "aws_s3_bucket_notification", "values": {"bucket": "photos"}},
+    ]
+    of_resource = {one["Resource"]: set(one["Action"]) for one in policy(plan, *PLACE)["Statement"]}
+    assert "iam:PassRole" in of_resource["arn:aws-cn:iam::123456789012:role/vision/custom-labels-batch-*"]
+    assert "kms:CreateGrant" in of_resource[key]
+    assert "ec2:DescribeSubnets" in of_resource["*"]
+    assert of_resource["arn:aws-cn:s3:::zips/v1/a.zip"] == {"s3:GetObject"}
+    assert of_resource["arn:aws-cn:s3:::photos"] == {"s3:GetBucketNotification", "s3:PutBucketNotification"}
+
+
+def test_a_plan_without_the_examples_variables_asks_for_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["aws_permissions", "--name", "logos"]
+    for given, code in ((arguments, 1), ([*arguments, "--project-version-arn", MODEL], 0)):
+        monkeypatch.setattr("sys.stdin", io.StringIO("{}"))
+        monkeypatch.setattr("sys.argv", given)
+        assert aws_permissions.main() == code
+    assert "--project-version-arn" in capsys.readouterr().err
+
+
 def test_objects_may_be_deleted_only_when_the_plan_says_so() -> None:
     assert "s3:DeleteObject" not in actions(of("aws_s3_bucket", force_destroy=False))
     assert {"s3:DeleteObject", "s3:DeleteObjectVersion"} <= actions(of("aws_s3_bucket", force_destroy=True))
