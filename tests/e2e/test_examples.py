@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.permissions import record
 from tests.stack import invariants, runs
 from tests.stack.invariants import Uploaded
 from tests.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Model, VirtualTime
@@ -108,6 +109,11 @@ def live(servers: LocalStack, example: str, deployments: list[Deployment]) -> Li
         list(pool.map(lambda deployment: label(life, deployment), deployments))
     if example == "house-rules":
         life.rules_broken = rules_broken(stack)
+    for deployment in deployments:
+        if deployment.key:
+            record.keep(stack, f"{stack.name}-{deployment.key}", f'module.pipeline["{deployment.key}"].')
+        else:
+            record.keep(stack)
     life.planned = stack.terraform.planned_changes()
     empty_buckets(stack)
     stack.terraform.destroy()
@@ -219,7 +225,7 @@ def left_over(stack: LocalStack) -> list[str]:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[LocalStack]:
-    with LocalStack("examples", TIME, enforces_iam=True, running_models=len(DEPLOYMENTS)) as local:
+    with LocalStack("examples", TIME, enforces_iam=True, records_calls=True, running_models=len(DEPLOYMENTS)) as local:
         for deployment in DEPLOYMENTS:
             arns = deployment.arns
             local.post_emulator("models", project_arn=arns.project_arn, project_version_arn=arns.version_arn)

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from tests.permissions import needs, policies
+from tests.permissions import keys, needs, policies
 from tests.permissions.definitions import Applied
 from tests.permissions.needs import Need, Place
 from tests.permissions.policies import Grant
@@ -77,6 +77,22 @@ class Evidence:
     grants: list[list[Grant]] = field(default_factory=list)
     # Every policy with its subject.
     documents: list[tuple[str, Json]] = field(default_factory=list)
+    _places: list[Place] = field(default_factory=list)
+    _keys: list[dict[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, records: Iterable[Json]) -> Self:
+        """Return the evidence of all records. UnknownCallError, UnknownDefinitionError."""
+        found = cls()
+        for record in records:
+            found.add(record)
+        # What a role does in any stack it does in those with keys too, on what is encrypted there.
+        everywhere = list(zip(found.needs, found._places, strict=True))
+        for number, (place, encrypted) in enumerate(zip(found._places, found._keys, strict=True)):
+            asked = [need for own, other in everywhere for need in keys.moved(own, other, place)] if encrypted else []
+            of_keys = dict.fromkeys(keys.of_needs(asked, encrypted, place))
+            found.needs[number] = [*found.needs[number], *of_keys]
+        return found
 
     def add(self, record: Json) -> None:
         """Add a stack's record. UnknownCallError, UnknownDefinitionError."""
@@ -94,6 +110,8 @@ class Evidence:
                 allowed.update(dict.fromkeys(policies.grants(subject, document)))
         self.needs.append(list(asked))
         self.grants.append(list(allowed))
+        self._places.append(place)
+        self._keys.append({arn: key for applied in applies for arn, key in keys.keys_of(applied).items()})
 
 
 def findings(

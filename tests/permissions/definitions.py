@@ -15,6 +15,15 @@ Json = Any
 LOG_WRITES = ("logs:CreateLogStream", "logs:PutLogEvents")
 # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
 TRACE_WRITES = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+VPC_ATTACHMENT = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
 # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
 MACHINE_TRACING = (*TRACE_WRITES, "xray:GetSamplingRules", "xray:GetSamplingTargets")
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions
@@ -40,19 +49,20 @@ READ = {
     "aws_cloudwatch_event_rule": ("arn", "name"),
     "aws_cloudwatch_event_target": ("arn", "rule"),
     "aws_cloudwatch_metric_alarm": ("arn", "alarm_actions", "ok_actions"),
-    "aws_dynamodb_table": ("hash_key", "name"),
+    "aws_dynamodb_table": ("hash_key", "name", "server_side_encryption"),
     "aws_iam_role": ("assume_role_policy", "name"),
     "aws_iam_role_policy": ("policy", "role"),
     "aws_iam_role_policy_attachment": ("policy_arn", "role"),
     "aws_lambda_event_source_mapping": ("event_source_arn", "function_arn"),
-    "aws_lambda_function": ("arn", "function_name", "role", "tracing_config"),
+    "aws_lambda_function": ("arn", "function_name", "role", "tracing_config", "vpc_config"),
     "aws_lambda_permission": ("action", "function_name", "principal", "source_account", "source_arn", "statement_id"),
     "aws_s3_bucket_notification": ("bucket", "queue"),
     "aws_s3_bucket_policy": ("bucket", "policy"),
+    "aws_s3_bucket_server_side_encryption_configuration": ("bucket", "rule"),
     "aws_scheduler_schedule": ("group_name", "target"),
     "aws_sfn_state_machine": ("arn", "definition", "logging_configuration", "role_arn", "tracing_configuration"),
     "aws_sns_topic": ("name", "policy"),
-    "aws_sqs_queue": ("name", "policy"),
+    "aws_sqs_queue": ("kms_master_key_id", "name", "policy"),
     "aws_sqs_queue_policy": ("policy", "queue_url"),
 }
 
@@ -120,6 +130,8 @@ class Applied:
                 yield Need(role, action, log, because="Lambda writes the function's log")
             for action in TRACE_WRITES if function["tracing_config"][0]["mode"] == "Active" else ():
                 yield Need(role, action, "*", because="the function is traced")
+            for action in VPC_ATTACHMENT if function["vpc_config"] else ():
+                yield Need(role, action, "*", because="Lambda attaches the function to its VPC")
         for mapping in self.of_type("aws_lambda_event_source_mapping"):
             for action in POLLER:
                 role = roles[mapping["function_arn"]]
@@ -175,16 +187,13 @@ class Applied:
     def _of_resource_policies(self) -> Iterator[Need]:
         rules = {rule["name"]: rule["arn"] for rule in self.of_type("aws_cloudwatch_event_rule")}
         for target in self.of_type("aws_cloudwatch_event_target"):
-            # EventBridge names no account to Lambda.
-            # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
-            caller = self._caller(rules[target["rule"]])
-            uses = {
-                "lambda": ("function", "lambda:InvokeFunction", caller[:1]),
-                "sqs": ("queue", "sqs:SendMessage", caller),
-            }
-            kind, action, context = uses[target["arn"].split(":")[2]]
+            # EventBridge names the rule, and no account.
+            # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+            caller = self._caller(rules[target["rule"]])[:1]
+            uses = {"lambda": ("function", "lambda:InvokeFunction"), "sqs": ("queue", "sqs:SendMessage")}
+            kind, action = uses[target["arn"].split(":")[2]]
             name = self.place.short(target["arn"].rsplit(":", 1)[1])
-            yield Need(f"{kind} {name}", action, target["arn"], context, "events.amazonaws.com", "the rule's target")
+            yield Need(f"{kind} {name}", action, target["arn"], caller, "events.amazonaws.com", "the rule's target")
         for notification in self.of_type("aws_s3_bucket_notification"):
             for arn in {queue["queue_arn"] for queue in notification["queue"]}:
                 queue = self.place.short(arn.rsplit(":", 1)[1])

@@ -11,12 +11,15 @@ from tests.stack.local_stack import REPOSITORY, LocalStack
 FOLDER = REPOSITORY / "build" / "permissions"
 
 
-def keep(stack: LocalStack) -> None:
-    """Write the stack's record; another worker writes beside it, also about a stack of the same name."""
+def keep(stack: LocalStack, name: str = "", module: str = "") -> None:
+    """Write the stack's record; another worker writes beside it, also about a stack of the same name.
+
+    `name` and `module` are those of LocalStack.record.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
-    record = stack.record()
+    record = stack.record(name, module)
     record["applied"] = [definitions.read(resources) for resources in record["applied"]]
-    (FOLDER / f"{stack.name}-{os.getpid()}.json").write_text(json.dumps(record, indent=1))
+    (FOLDER / f"{record['name']}-{os.getpid()}.json").write_text(json.dumps(record, indent=1))
 
 
 def read(path: Path) -> dict[str, Any]:

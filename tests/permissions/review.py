@@ -21,8 +21,8 @@ OF_EVERY_TRUST_POLICY = "Statement contains neither Resource nor NotResource"
 OF_OTHER_WORKFLOWS = {"action": "states:DescribeExecution", "required_format": "arn:*:states:*:*:express:*:*:*"}
 
 # Services that name no account, or no source at all, when they use a grant; a condition would never hold.
-# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
-WITHOUT_ACCOUNT = ("events.amazonaws.com", "lambda:InvokeFunction")
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+WITHOUT_ACCOUNT = "events.amazonaws.com"
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
 WITHOUT_SOURCE = ("lambda.amazonaws.com", "sts:AssumeRole")
 
@@ -55,7 +55,7 @@ def open_grants(subject: str, document: Json) -> Iterator[str]:
         wanted = {"aws:sourcearn", "aws:sourceaccount"}
         if use == WITHOUT_SOURCE:
             wanted = set()
-        elif use == WITHOUT_ACCOUNT:
+        elif use[0] == WITHOUT_ACCOUNT:
             wanted = {"aws:sourcearn"}
         for key in sorted(wanted - keys):
             yield f"{subject}: statement {sid} lets {use[0]} do {use[1]} without a condition on {key}"

@@ -16,11 +16,12 @@ from tests.permissions.policies import Grant
 SAMPLE = json.loads(Path(__file__).with_name("sample.json").read_text())
 
 
+WHOLE = Evidence.of(SAMPLE)
+
+
 def evidence() -> Evidence:
-    found = Evidence()
-    for record in SAMPLE:
-        found.add(record)
-    return found
+    """The sample's, to be changed at will."""
+    return replace(WHOLE, needs=[*map(list, WHOLE.needs)], grants=[*map(list, WHOLE.grants)])
 
 
 def allowed() -> list[tuple[str, str, str]]:

@@ -146,6 +146,7 @@ class LocalStack:
         other = copy(self)
         other.__dict__.pop("terraform", None)
         other.name, other.model, other.outputs, other._example = name, model, {}, example
+        other._applied = []
         return other
 
     @cached_property
@@ -175,8 +176,12 @@ class LocalStack:
         if self._records_calls:
             self._applied.append(self.terraform.resources())
 
-    def record(self) -> dict[str, Any]:
-        """Return every call that a function's role made so far, and the resources of each apply, policies and all."""
+    def record(self, name: str = "", module: str = "") -> dict[str, Any]:
+        """Return every call that a function's role made so far, and the resources of each apply, policies and all.
+
+        `name`, `module`: of several copies of the module the one with that name, whose addresses begin so.
+        """
+        name = name or self.name
         record = self._tell("GET", f"{self.endpoint}/_calls")
         roles, calls = record["roles_of_access_keys"], {json.dumps(call): call for call in record["calls"]}
         for request in self.emulator("requests"):
@@ -185,7 +190,10 @@ class LocalStack:
                 named = {"operation": request["operation"], "parameters": request["parameters"]}
                 call = {"role": role, "service": "rekognition", **named}
                 calls[json.dumps(call)] = call
-        return {"name": self.name, "calls": list(calls.values()), "applied": self._applied}
+        # The stack's servers may have other examples' roles too.
+        own = [call for call in calls.values() if call["role"].startswith(f"{name}-")]
+        applied = [[each for each in resources if each["address"].startswith(module)] for resources in self._applied]
+        return {"name": name, "calls": own, "applied": applied}
 
     def sdk_settings(self) -> dict[str, str]:
         """Return the SDK's standard settings for a program that is to work on this stack."""

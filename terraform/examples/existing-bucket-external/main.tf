@@ -28,6 +28,12 @@ data "aws_iam_policy_document" "documents" {
       variable = "aws:SourceArn"
       values   = [aws_s3_bucket.photos.arn]
     }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
   }
 }
 
