@@ -121,7 +121,7 @@ def _notes(every: list[plan.Row], shown: list[plan.Row], refused: list[settings.
     if refused:
         pairs = {(row.gate_text, row.schedule) for row in refused}
         notes.append(
-            f"{len(pairs)} pairs of gate and schedule left out, for the module refuses a gate under which no image could wait."
+            f"{len(pairs)} pairs of gate and schedule left out: the module refuses gates with which no image can wait."
         )
     most = max(row.outcome.units for row in every)
     if most * model.images_per_second_per_unit > FASTEST_IMAGES_PER_SECOND:
