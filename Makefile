@@ -22,9 +22,10 @@ IMAGES ?=
 KEEP ?=
 PREFIX ?=
 DRY_RUN ?=
+PART ?=
 NAME ?= custom-labels-batch
 
-.PHONY: help setup demo test lint format docs package release lock clean status redrive backfill aws-plan aws-apply aws-destroy aws-permissions
+.PHONY: help setup demo bench test lint format docs package release lock clean status redrive backfill aws-plan aws-apply aws-destroy aws-permissions
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +75,9 @@ redrive: $(VENV)/tools.ok ## Puts the dead-letter queue's images of NAME=… bac
 
 backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message, below PREFIX=…, after a dry run and a question
 	PYTHONPATH=lambdas $(PY) -m tools.backfill --name '$(NAME)' --prefix '$(PREFIX)'
+
+bench: setup package ## What a pile of images costs and where the time goes, on the local stack, as tables (PART=overhead|saturation|image|starts)
+	PYTHONPATH=lambdas $(PY) -m tests.bench $(if $(PART),--only $(PART))
 
 test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end, and each role's permissions over all of it
 	rm -rf build/permissions

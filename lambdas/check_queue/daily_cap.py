@@ -9,6 +9,11 @@ from shared.run_record import RunRecord
 LEAST_SECONDS_WORTH_A_START = 180
 
 
+def is_worth_a_start(seconds_left: float | None) -> bool:
+    """Whether a model that may run for so long today, None for without a cap, should be started."""
+    return seconds_left is None or seconds_left >= LEAST_SECONDS_WORTH_A_START
+
+
 class DailyCap:
     """`hours` a day at the most; None: no cap, and nothing is read."""
 

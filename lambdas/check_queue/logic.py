@@ -167,3 +167,21 @@ def is_stuck(sample: Sample) -> bool:
 def is_blocked(sample: Sample, progress: Progress) -> bool:
     """Whether messages were refused since an image last ended, for longer than a model needs to settle."""
     return sample.idle_seconds >= BLOCKED_SECONDS and progress.refused > sample.refused_before
+
+
+def verdict_draining(sample: Sample, *, run_left: float, day_left: float | None) -> str:
+    """Return `busy`, `drained`, or how the run must end, with so many seconds left of it and of the day's cap."""
+    if is_drained(sample):
+        return "drained"
+    if run_left <= 0 or has_looked_enough(sample):
+        return "time_limit_reached"
+    if day_left is not None and day_left < 1:
+        return "daily_cap_reached"
+    return "busy"
+
+
+def verdict_closed(backlog: Backlog, *, take_more: bool) -> str:
+    """Return what is left once the trigger is closed: `more_work` to take, batches `in_flight`, or `empty`."""
+    if take_more and backlog.visible + backlog.delayed > 0:
+        return "more_work"
+    return "in_flight" if backlog.in_flight > 0 else "empty"

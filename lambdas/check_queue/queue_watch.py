@@ -5,17 +5,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from check_queue.daily_cap import LEAST_SECONDS_WORTH_A_START, DailyCap
+from check_queue.daily_cap import DailyCap, is_worth_a_start
 from check_queue.logic import (
     Backlog,
     Progress,
     Sample,
-    has_looked_enough,
     is_blocked,
-    is_drained,
     is_stuck,
     sample_closed,
     sample_draining,
+    verdict_closed,
+    verdict_draining,
 )
 from check_queue.queue import PEEKED_AT_MOST, ImageQueue
 from check_queue.start_gate import Gate, Known, reason_to_wait
@@ -87,7 +87,7 @@ class QueueWatch:
 
     def _is_capped(self, run_id: str, backlog: Backlog) -> bool:
         left = self._cap.seconds_left(RunRecord(), now())
-        if left is None or left >= LEAST_SECONDS_WORTH_A_START:
+        if is_worth_a_start(left):
             return False
         self._note_cap(run_id, backlog)
         return True
@@ -125,15 +125,12 @@ class QueueWatch:
         sample = sample_draining(backlog, progress, before, seconds_left=seconds_left, now_ms=int(self._epoch() * 1000))
         self._lease.renew(run_id, quiet_seconds=sample.wait_seconds)
         self._raise_if_idle(sample, record, progress)
-        if is_drained(sample):
-            return self._answer("drained", backlog, sample)
-        if run_left <= 0 or has_looked_enough(sample):
+        verdict = verdict_draining(sample, run_left=run_left, day_left=day_left)
+        if verdict == "time_limit_reached":
             logger.warning("the run has lasted as long as it may; the rest waits for the next one", left=backlog.total)
-            return self._answer("time_limit_reached", backlog, sample)
-        if seconds_left <= 0:
+        elif verdict == "daily_cap_reached":
             self._note_cap(run_id, backlog)
-            return self._answer("daily_cap_reached", backlog, sample)
-        return self._answer("busy", backlog, sample)
+        return self._answer(verdict, backlog, sample)
 
     def closed(self, run_id: str, before: Sample | None, *, take_more: bool) -> dict[str, Any]:
         """Say what is left once the trigger is closed: `in_flight`, `more_work`, or `empty`, which is the end.
@@ -145,14 +142,9 @@ class QueueWatch:
         sample = sample_closed(backlog, progress, before, now_ms=int(self._epoch() * 1000))
         self._lease.renew(run_id)
         self._raise_if_idle(sample, record, progress)
-        if take_more and backlog.visible + backlog.delayed > 0:
-            verdict = "more_work"
-        elif backlog.in_flight > 0:
-            verdict = "in_flight"
-        else:
-            verdict = "empty"
-            if backlog.total == 0:
-                self._lease.note_queue_empty(run_id)
+        verdict = verdict_closed(backlog, take_more=take_more)
+        if verdict == "empty" and backlog.total == 0:
+            self._lease.note_queue_empty(run_id)
         return self._answer(verdict, backlog, sample)
 
     def _seconds_left(self, record: RunRecord) -> int:

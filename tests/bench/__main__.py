@@ -1,0 +1,97 @@
+"""Measures the pipeline and prints tables for the README: python -m tests.bench [--only PART …]."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from tests.bench import cold_starts, one_image
+from tests.bench.runs_on_stack import Measured, measure, stack_of
+
+USD_PER_UNIT_SECOND = 4 / 3600
+HOUR = 3600
+
+# Wall seconds in a virtual one. At 1 the functions, which live by this machine's clock, live by the model's too.
+SCALE = 1.0
+PILE, SATURATION_IMAGES, SATURATION_UNITS = 40, 2000, (1, 2, 5)
+
+
+def overhead() -> list[str]:
+    """Forty images at the defaults, and what they would cost otherwise."""
+    with stack_of(SCALE) as stack:
+        good, mixed = measure(stack, PILE), measure(stack, PILE // 2, PILE // 2)
+    return [
+        f"### {PILE} images at the defaults ({good.lower_bound:.0f} s of work for one unit)",
+        "",
+        "| | unit-seconds | US$ | times the lower bound |",
+        "|---|---|---|---|",
+        _cost("an always-on model, for one hour of it", HOUR, good),
+        _cost("a fixed one-hour hold (64 minutes, as AWS's sample)", 3854, good),
+        _cost("**this system**", good.unit_seconds, good),
+        _cost(f"this system, {PILE // 2} good images and {PILE // 2} bad ones", mixed.unit_seconds, good),
+        _cost("the lower bound: images ÷ capacity", good.lower_bound, good),
+        "",
+        "| of the run's model time (virtual seconds) | |",
+        "|---|---|",
+        f"| RUNNING to the first image | {good.to_first_image:.1f} |",
+        f"| labelling | {good.labelling:.1f} |",
+        f"| the last image to the accepted stop, 60 of it to confirm an empty queue | {good.to_stop:.1f} |",
+        f"| **overhead** | **{good.overhead:.1f}** |",
+    ]
+
+
+def _cost(name: str, unit_seconds: float, run: Measured) -> str:
+    usd, times = unit_seconds * USD_PER_UNIT_SECOND, unit_seconds / run.lower_bound
+    return f"| {name} | {unit_seconds:.0f} | {usd:.4f} | {times:.1f} |"
+
+
+def saturation() -> list[str]:
+    """Many images with one unit and with more: first with the default estimate, then with what that run has shown."""
+    rows = [
+        f"### {SATURATION_IMAGES} images: how busy the model is kept",
+        "",
+        "| units | images a second and unit | capacity used | calls refused | labelling s | overhead s | unit-seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for units in SATURATION_UNITS:
+        with stack_of(SCALE) as stack:
+            stack.apply(min_inference_units=units, max_inference_units=units)
+            for source in ("estimated, 3", "learnt"):
+                run = measure(stack, SATURATION_IMAGES)
+                rows.append(
+                    f"| {run.units} | {source} | {run.busy_share:.1%} | {run.refused_share:.1%} | {run.labelling:.0f} | "
+                    f"{run.overhead:.0f} | {run.unit_seconds:.0f} |"
+                )
+    return rows
+
+
+def image() -> list[str]:
+    """Where the milliseconds of one image go."""
+    return ["### One image", "", *one_image.measure()[0]]
+
+
+def starts() -> list[str]:
+    """What a cold start takes."""
+    return ["### Cold starts", "", *cold_starts.table()]
+
+
+PARTS: dict[str, Callable[[], list[str]]] = {
+    "overhead": overhead,
+    "saturation": saturation,
+    "image": image,
+    "starts": starts,
+}
+
+
+def main() -> int:
+    """Measure what is asked for, and print it as it comes."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the pipeline on this machine.")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure; all by default"
+    )
+    for part in parser.parse_args().only:
+        print("\n".join(PARTS[part]()), end="\n\n", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

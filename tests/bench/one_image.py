@@ -1,0 +1,183 @@
+"""Where the milliseconds of one image go: processor time of the analysis function, with the network taken away.
+
+The real handler with real SDK clients, which build, sign and parse everything; only what would go over the wire is
+answered at once. The same calls made directly, without our code, are what the SDK takes by itself.
+"""
+
+import cProfile
+import io
+import json
+import os
+import pstats
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import contextmanager, redirect_stdout
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+
+BATCH = 10
+BATCHES = 60
+SETTINGS = {
+    "AWS_ACCESS_KEY_ID": "bench",
+    "AWS_SECRET_ACCESS_KEY": "bench",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead",
+    "FINAL_BUCKET_NAME": "final-bucket",
+    "POWERTOOLS_METRICS_NAMESPACE": "Bench",
+    "POWERTOOLS_SERVICE_NAME": "analyze_image",
+    "PROJECT_VERSION_ARN": "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000002",
+    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/images",
+    "RUNS_TABLE_NAME": "runs",
+    "SOURCE_BUCKET_NAME": "source-bucket",
+}
+LABELS = {"CustomLabels": [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}] * 3}
+XML = b'<?xml version="1.0"?><CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>'
+
+
+class Wire:
+    """Answers what an SDK client sends, and counts it."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, int] = defaultdict(int)
+
+    def attach(self, client: Any) -> None:  # noqa: ANN401
+        """Take the network away from a client."""
+        client.meta.events.register_last("before-send", self._answer)
+
+    def _answer(self, request: Any, event_name: str, **_: Any) -> AWSResponse:  # noqa: ANN401
+        operation = event_name.rsplit(".", 1)[1]
+        self.calls[operation] += 1
+        body = {"DetectCustomLabels": json.dumps(LABELS).encode(), "CopyObject": XML}.get(operation, b"")
+        if operation in ("GetItem", "TransactWriteItems"):
+            body = json.dumps({"Item": {"held_by": {"S": "run-1"}}} if operation == "GetItem" else {}).encode()
+        return AWSResponse(request.url, 200, {"ETag": '"e"'}, SimpleNamespace(stream=lambda: iter([body])))
+
+
+def event(first: int) -> dict[str, Any]:
+    """A batch as Lambda's poller hands it over."""
+    keys = [f"folder/photo-{first + n}.png" for n in range(BATCH)]
+    return {"Records": [_message(key) for key in keys]}
+
+
+def _message(key: str) -> dict[str, Any]:
+    entity = {"key": key, "eTag": "5456fc54c74a297ce994998c2873b370", "size": 48211, "versionId": "v" * 32}
+    record = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "source-bucket"}, "object": entity},
+    }
+    return {
+        "messageId": key,
+        "receiptHandle": "r",
+        "body": json.dumps({"Records": [record]}),
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1800000000000"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:images",
+        "awsRegion": "us-east-1",
+    }
+
+
+def context() -> Any:  # noqa: ANN401
+    """What Lambda tells a function of its invocation."""
+    return SimpleNamespace(
+        function_name="analyze",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:analyze",
+        aws_request_id="request",
+        get_remaining_time_in_millis=lambda: 119_000,
+    )
+
+
+@contextmanager
+def _settings() -> Any:  # noqa: ANN401
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(SETTINGS)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _milliseconds(work: Callable[[int], None]) -> float:
+    """Return the processor's milliseconds an image."""
+    work(0)  # whatever is made at first use
+    began = time.process_time()
+    for number in range(1, BATCHES + 1):
+        work(number * BATCH)
+    return (time.process_time() - began) * 1000 / (BATCHES * BATCH)
+
+
+def measure() -> tuple[list[str], Wire]:
+    """Return the table, and what was called."""
+    with _settings(), redirect_stdout(io.StringIO()):
+        from analyze_image import handler as module
+
+        analysis = module._analysis()
+        rekognition, s3 = analysis.labelling._detector._rekognition, analysis.labelling._store._s3
+        wire = Wire()
+        for client in (rekognition, s3, analysis.queue._sqs, analysis.records._dynamodb):
+            wire.attach(client)
+
+        def whole(first: int) -> None:
+            assert module.handler(event(first), context()) == {"batchItemFailures": []}
+
+        def sdk(first: int) -> None:
+            for message in event(first)["Records"]:
+                _calls(rekognition, s3, message["messageId"])
+            analysis.look_at_lease()
+            analysis.records.add_batch("run-1", module.BatchCounts(processed=BATCH))
+
+        all_of_it, of_sdk = _milliseconds(whole), _milliseconds(sdk)
+        wire.calls.clear()
+        whole(0)
+        calls = dict(wire.calls)
+        profile = cProfile.Profile()
+        profile.runcall(lambda: [whole(number * BATCH) for number in range(BATCHES)])
+    rows = ["| processor time of one image | ms |", "|---|---|"]
+    rows += [f"| the handler | {all_of_it:.2f} |", f"| the same calls by the SDK alone | {of_sdk:.2f} |"]
+    rows += [f"| **ours beyond the SDK** | **{all_of_it - of_sdk:.2f}** |"]
+    rows += [f"| {name} (share of the profile) | {share:.0%} |" for name, share in _shares(profile)]
+    each = ", ".join(f"{name} {count}" for name, count in sorted(calls.items()))
+    rows.append(f"| calls for a batch of {BATCH} | {each} |")
+    wire.calls = defaultdict(int, calls)
+    return rows, wire
+
+
+def _calls(rekognition: Any, s3: Any, key: str) -> None:  # noqa: ANN401
+    arn = SETTINGS["PROJECT_VERSION_ARN"]
+    image = {"S3Object": {"Bucket": "source-bucket", "Name": key, "Version": "v" * 32}}
+    found = rekognition.detect_custom_labels(ProjectVersionArn=arn, Image=image)
+    body = json.dumps(found["CustomLabels"]).encode()
+    target = {"Bucket": "final-bucket", "Key": f"processed/{key}.json"}
+    s3.put_object(**target, Body=body, ContentType="application/json", IfNoneMatch="*")
+    source = {"Bucket": "source-bucket", "Key": key, "VersionId": "v" * 32}
+    s3.copy_object(Bucket="final-bucket", Key=f"processed/{key}", CopySource=source, CopySourceIfMatch="e")
+    s3.delete_object(Bucket="source-bucket", Key=key, VersionId="v" * 32)
+
+
+PACKAGES = {
+    "/botocore/": "botocore",
+    "/boto3/": "botocore",
+    "/aws_lambda_powertools/": "Powertools: logs, metrics, batch",
+    "/analyze_image/": "our code",
+    "/shared/": "our code",
+    "/json/": "json",
+    "/logging/": "logging",
+}
+
+
+def _shares(profile: cProfile.Profile) -> list[tuple[str, float]]:
+    """Return the packages and their share of the time spent in themselves, the largest first."""
+    own: dict[str, float] = defaultdict(float)
+    for (file, _, _), (_, _, seconds, _, _) in pstats.Stats(profile, stream=io.StringIO()).stats.items():
+        name = next((title for part, title in PACKAGES.items() if part in file), "the standard library and the rest")
+        own[name] += seconds
+    total = sum(own.values())
+    return sorted(((name, seconds / total) for name, seconds in own.items()), key=lambda pair: -pair[1])
