@@ -48,13 +48,6 @@ EXCUSES = (
     ),
     Excuse(
         "analyze-image",
-        "TakeImages",
-        ("s3:DeleteObject", "s3:GetObject", "s3:GetObjectTagging"),
-        "an event names no version when its bucket has no versioning; that of the end-to-end tests has it",
-        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html",
-    ),
-    Excuse(
-        "analyze-image",
         "KeepResults",
         ("s3:AbortMultipartUpload",),
         "ends a copy in parts that failed; only an object of more than 5 GB is copied so",

@@ -54,7 +54,8 @@ READ = {
     "aws_iam_role_policy": ("policy", "role"),
     "aws_iam_role_policy_attachment": ("policy_arn", "role"),
     "aws_lambda_event_source_mapping": ("event_source_arn", "function_arn"),
-    "aws_lambda_function": ("arn", "function_name", "role", "tracing_config", "vpc_config"),
+    # Of the environment only the prefix is kept.
+    "aws_lambda_function": ("arn", "environment", "function_name", "role", "tracing_config", "vpc_config"),
     "aws_lambda_permission": ("action", "function_name", "principal", "source_account", "source_arn", "statement_id"),
     "aws_s3_bucket_notification": ("bucket", "queue"),
     "aws_s3_bucket_policy": ("bucket", "policy"),
@@ -73,11 +74,15 @@ class UnknownDefinitionError(Exception):
 
 def read(resources: list[Json]) -> list[Json]:
     """Return what of applied resources is read."""
-    return [
+    found = [
         {"type": each["type"], "values": {name: each["values"][name] for name in READ[each["type"]]}}
         for each in resources
         if each["type"] in READ
     ]
+    for each in found:
+        if environment := each["values"].pop("environment", None):
+            each["values"]["source_prefix"] = environment[0]["variables"].get("SOURCE_PREFIX", "")
+    return found
 
 
 class Applied:
@@ -164,7 +169,10 @@ class Applied:
         reader, writer = state["ItemReader"], state.get("ResultWriter")
         if not reader["Resource"].endswith(":s3:listObjectsV2"):
             raise UnknownDefinitionError(f"tests/permissions/definitions.py knows no reader {reader['Resource']}")
-        yield Need(role, "s3:ListBucket", self.place.s3(reader["Arguments"]["Bucket"]), because="the map's reader")
+        # The prefix is an expression: what the function lets through, which is its own or longer.
+        prefix = max((function["source_prefix"] for function in self.of_type("aws_lambda_function")), key=len)
+        bucket, context = self.place.s3(reader["Arguments"]["Bucket"]), (("s3:prefix", (prefix,)),)
+        yield Need(role, "s3:ListBucket", bucket, context, because="the map's reader")
         if writer:
             place = writer["Arguments"]
             # The prefix is an expression, whose constant begins it.

@@ -1,6 +1,7 @@
 """What is wrong with a policy whatever is done with it: a linter's findings, and grants that could be borrowed."""
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,15 @@ OF_EVERY_TRUST_POLICY = "Statement contains neither Resource nor NotResource"
 # workflow has no express executions.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
 OF_OTHER_WORKFLOWS = {"action": "states:DescribeExecution", "required_format": "arn:*:states:*:*:express:*:*:*"}
+# Lambda asks for all resources, whatever interfaces it makes; the code's own calls name the function to every service.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+OF_VPC = re.compile(r"Unknown condition lambda:SourceFunctionArn for action ec2:\w+")
+OF_ALL_INTERFACES = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:UnassignPrivateIpAddresses",
+]
 
 # Services that name no account, or no source at all, when they use a grant; a condition would never hold.
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
@@ -31,7 +41,8 @@ def lint(subject: str, document: Json) -> Iterator[str]:
     """Yield what parliament finds in a policy."""
     for finding in parliament.analyze_policy_string(json.dumps(document)).findings:
         is_trust = subject.startswith("trust of ") and finding.detail == OF_EVERY_TRUST_POLICY
-        if not is_trust and finding.detail != [OF_OTHER_WORKFLOWS]:
+        is_of_vpc = finding.detail == OF_ALL_INTERFACES or OF_VPC.fullmatch(str(finding.detail))
+        if not is_trust and not is_of_vpc and finding.detail != [OF_OTHER_WORKFLOWS]:
             yield f"{subject}: {finding.issue} {finding.detail} {finding.location}"
 
 

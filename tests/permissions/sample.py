@@ -1,14 +1,14 @@
 """Writes a small record out of large ones, for the tests: one call of each kind that permissions tell apart.
 
-Usage: python -m tests.permissions.sample build/permissions/*.json > tests/permissions/sample.json
+Usage: python -m tests.permissions.sample > tests/permissions/sample.json
 """
 
 import json
-import sys
-from pathlib import Path
+import re
 from typing import Any
 
 from tests.permissions import check, needs, record
+from tests.permissions.__main__ import STACKS
 from tests.permissions.definitions import Applied
 
 Json = Any
@@ -37,6 +37,28 @@ def reduce(full: Json) -> Json:
     return {"name": full["name"], "calls": list(calls.values()), "applied": full["applied"][:1]}
 
 
+def as_one(records: list[Json]) -> Json:
+    """Return several stacks' records as the first's: the same functions did it all."""
+    first = records[0]
+    for other in records[1:]:
+        text = re.sub(rf"\b{other['name']}-", f"{first['name']}-", json.dumps(other["calls"]))
+        first["calls"] += json.loads(text)
+    return first
+
+
+def lines(value: Json) -> str:
+    """One call and one resource a line, for a diff that can be read."""
+    records = []
+    for each in value:
+        applied = [",\n".join(f"  {json.dumps(resource)}" for resource in resources) for resources in each["applied"]]
+        calls = ",\n".join(f"  {json.dumps(call)}" for call in each["calls"])
+        name, inner = json.dumps(each["name"]), "\n ], [\n".join(applied)
+        records.append(f'{{"name": {name},\n "calls": [\n{calls}\n ],\n "applied": [[\n{inner}\n ]]}}')
+    return "[\n" + ",\n".join(records) + "\n]"
+
+
 if __name__ == "__main__":
-    small = [reduce(record.read(Path(name))) for name in sys.argv[1:]]
-    print(json.dumps(small, indent=1, ensure_ascii=False))
+    kept = {name: list(map(record.read, sorted(record.FOLDER.glob(f"{name}-[0-9]*.json")))) for name in STACKS}
+    main_one, faults, *examples = kept.values()
+    small = [as_one([*main_one, *faults]), *(each for [each] in examples)]
+    print(lines([reduce(each) for each in small]))
