@@ -79,9 +79,10 @@ backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message
 bench: setup package ## What a pile of images costs and where the time goes, on the local stack, as tables (PART=overhead|saturation|image|starts)
 	PYTHONPATH=lambdas $(PY) -m tests.bench $(if $(PART),--only $(PART))
 
+# Files in their order: the last of the faults destroys the stack of its worker.
 test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end, and each role's permissions over all of it
 	rm -rf build/permissions
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(PY) -m tests.permissions
 
 define need_terraform
