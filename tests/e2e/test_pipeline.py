@@ -243,5 +243,5 @@ def test_the_functions_logs_hold_no_image_and_no_secret(stack: LocalStack) -> No
     images = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
     lines = logs.lines_of_functions(stack.log("MiniStack"))
     assert len(images) > 40
-    assert len(lines) > 100
+    assert len(lines) >= len(images)
     assert logs.leaks(lines, images) == []
