@@ -23,9 +23,12 @@ KEEP ?=
 PREFIX ?=
 DRY_RUN ?=
 PART ?=
+# What make plan-cost takes; each that is left out has the default that `python -m tools.plan_cost --help` tells.
+PLAN_INPUTS := IMAGES PER SHAPE SEED ARRIVALS RATE PRICE START_MINUTES SCHEDULES UNITS GATES TARGET_DRAIN CAP WITHIN
+flag = --$(subst _,-,$(shell echo $(1) | tr A-Z a-z))
 NAME ?= custom-labels-batch
 
-.PHONY: help setup demo bench test lint format docs package release lock clean status redrive backfill aws-plan aws-apply aws-destroy aws-permissions
+.PHONY: help setup demo bench test lint format docs package release lock clean status redrive backfill plan-cost aws-plan aws-apply aws-destroy aws-permissions
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +87,9 @@ test: setup lint package ## Everything: lint, unit, Terraform, state machine, zi
 	rm -rf build/permissions
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(PY) -m tests.permissions
+
+plan-cost: $(VENV)/tools.ok ## What settings cost and how long images wait: IMAGES=2000 PER=day or ARRIVALS=file, and WITHIN=4h
+	PYTHONPATH=lambdas $(PY) -m tools.plan_cost $(foreach input,$(PLAN_INPUTS),$(if $($(input)),$(call flag,$(input)) '$($(input))'))
 
 define need_terraform
 @command -v $(TERRAFORM) >/dev/null || { echo "error: no $(TERRAFORM) on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }

@@ -127,7 +127,9 @@ class QueueWatch:
         self._raise_if_idle(sample, record, progress)
         verdict = verdict_draining(sample, run_left=run_left, day_left=day_left)
         if verdict == "time_limit_reached":
-            logger.warning("the run has lasted as long as it may; the rest waits for the next one", left=backlog.total)
+            limit = "lasted for max_run_minutes" if run_left <= 0 else "looked as often as its history holds"
+            self._records.note_reason(run_id, f"the run has {limit}; {backlog.total} images wait for the next one")
+            logger.warning(f"the run has {limit}; the rest waits for the next one", left=backlog.total)
         elif verdict == "daily_cap_reached":
             self._note_cap(run_id, backlog)
         return self._answer(verdict, backlog, sample)

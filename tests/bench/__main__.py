@@ -45,11 +45,11 @@ def _cost(name: str, unit_seconds: float, run: Measured) -> str:
 
 
 def saturation() -> list[str]:
-    """Many images with one unit and with more: first with the default estimate, then with what that run has shown."""
+    """Many images with one unit and more: first with the default estimate, then with what that run has shown."""
     rows = [
         f"### {SATURATION_IMAGES} images: how busy the model is kept",
         "",
-        "| units | images a second and unit | capacity used | calls refused | labelling s | overhead s | unit-seconds |",
+        "| units | images a second and unit | capacity used | refused | labelling s | overhead s | unit-s |",
         "|---|---|---|---|---|---|---|",
     ]
     for units in SATURATION_UNITS:
@@ -58,8 +58,8 @@ def saturation() -> list[str]:
             for source in ("estimated, 3", "learnt"):
                 run = measure(stack, SATURATION_IMAGES)
                 rows.append(
-                    f"| {run.units} | {source} | {run.busy_share:.1%} | {run.refused_share:.1%} | {run.labelling:.0f} | "
-                    f"{run.overhead:.0f} | {run.unit_seconds:.0f} |"
+                    f"| {run.units} | {source} | {run.busy_share:.1%} | {run.refused_share:.1%} | {run.labelling:.0f} "
+                    f"| {run.overhead:.0f} | {run.unit_seconds:.0f} |"
                 )
     return rows
 

@@ -28,6 +28,8 @@ MINISTACK_PYTHON = REPOSITORY / ".venv" / "ministack" / "bin" / "python"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 START_SECONDS = 60
+# terraform/variables.tf has the same.
+DEFAULT_IMAGES_PER_SECOND = 3.0
 # A port that was free may be taken before the server binds it.
 START_ATTEMPTS = 3
 
@@ -164,6 +166,8 @@ class LocalStack:
             "name": self.name,
             "project_arn": self.model.project_arn,
             "project_version_arn": self.model.version_arn,
+            # The module's default, in the functions' wall seconds: the model labels in virtual ones.
+            "images_per_second_per_unit": str(DEFAULT_IMAGES_PER_SECOND / self.time.scale),
         }
         return Terraform(folder / "terraform" / "examples" / self._example, variables, self._trust)
 

@@ -357,6 +357,7 @@ def test_a_run_that_has_lasted_long_enough_is_out_of_time(
     records.open("run-1")
     parts = (queue, lease, records, dynamodb, clock)
     assert make_watch(*parts, longest_run=timedelta(0)).draining("run-1", None)["verdict"] == "time_limit_reached"
+    assert records.read("run-1").reason == "the run has lasted for max_run_minutes; 1 images wait for the next one"
     assert make_watch(*parts, longest_run=timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
 
 
@@ -647,6 +648,7 @@ def test_only_time_with_images_waiting_shows_how_fast_the_model_is() -> None:
 
 def test_a_run_that_has_looked_as_often_as_its_history_holds_ends_in_order(
     watch: QueueWatch,
+    records: RunRecords,
     sqs: Any,  # noqa: ANN401
     queue_url: str,
 ) -> None:
@@ -655,6 +657,10 @@ def test_a_run_that_has_looked_as_often_as_its_history_holds_ends_in_order(
     answer = watch.draining("run-1", before)
     assert answer["verdict"] == "busy"
     assert watch.draining("run-1", Sample.from_workflow(answer["sample"]))["verdict"] == "time_limit_reached"
+    assert (
+        records.read("run-1").reason
+        == "the run has looked as often as its history holds; 1 images wait for the next one"
+    )
 
 
 def test_a_look_at_the_closed_trigger_counts_for_the_switches_around_it() -> None:
