@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import error_code
-from shared.errors import ModelStopTimedOut
+from shared.errors import LeaseLost, ModelStopTimedOut
 from shared.instants import now
 from shared.lease import RETIRED, WATCHDOG, CleanUp, Held, Lease
 from shared.model_stop import POLL_SECONDS, STOP_TIMEOUT_SECONDS, ModelStop
@@ -98,6 +98,15 @@ class Watchdog:
             logger.info("the lease changed hands just now; the next look will see whose it is")
             return _answer(owner, held, runs_without_owner=False)
         logger.warning("cleaning up", after_run=clean_up.after_run, reason=clean_up.reason, since=clean_up.since)
+        try:
+            settled = self._clean_up(me, clean_up)
+        except LeaseLost:
+            # The report of an end and the schedule come at any time, also at the same.
+            logger.info("another look took the lease over meanwhile, and goes on from there")
+            return _answer(owner, held, runs_without_owner=False)
+        return _answer(owner, held, runs_without_owner=runs_without_owner, settled=settled)
+
+    def _clean_up(self, me: str, clean_up: CleanUp) -> bool:
         step = self._step(me, clean_up)
         waited = int(self._epoch()) - clean_up.since
         if step.settled and (self._write_receipt(step, Outcome.ABORTED) or waited >= STOP_TIMEOUT_SECONDS):
@@ -106,7 +115,7 @@ class Watchdog:
         else:
             self._lease.note_clean_up(me, step.clean_up)
             self._report_if_late(step, waited)
-        return _answer(owner, held, runs_without_owner=runs_without_owner, settled=step.settled)
+        return step.settled
 
     def retire(self, *, seconds_left: Callable[[], float], pause: Callable[[float], None]) -> dict[str, Any]:
         """Bring everything to rest for good, because Terraform removes or changes what it runs on; wait for it.

@@ -302,6 +302,23 @@ def test_no_run_gets_the_lease_while_the_watchdog_cleans_up(world: World) -> Non
     assert not world.lease.acquire("run-2").acquired
 
 
+def test_a_look_that_another_overtakes_leaves_the_rest_to_it(world: World) -> None:
+    world.start_run()
+    step = world.watchdog._step
+
+    def overtaken(owner: str, clean_up: Any) -> Any:  # noqa: ANN401
+        world.watchdog._step = step  # type: ignore[method-assign]
+        world.tick(invocation="2")
+        return step(owner, clean_up)
+
+    world.watchdog._step = overtaken  # type: ignore[method-assign]
+    assert world.tick(Ended("run-1", "ABORTED"))["settled"] is None
+    assert world.held().held_by == "watchdog/2"
+    world.model.statuses = ["STOPPED"]
+    world.tick(invocation="3")
+    assert at_rest(world)
+
+
 def test_a_run_goes_on_where_a_silent_watchdog_stopped(world: World) -> None:
     world.start_run()
     world.tick(Ended("run-1", "ABORTED"))
