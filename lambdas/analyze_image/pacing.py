@@ -106,7 +106,7 @@ class Pacing:
             if self.rate is None:
                 return
             instant = self._epoch()
-            seconds = min(max(0.0, instant - self._grown_at), CREDIT_SECONDS)
+            seconds = min(max(0.0, instant - self._grown_at), LONGEST_WAIT_SECONDS)
             self._grown_at = instant
             # Where no call has to wait, it is not the pace that holds them back: nothing shows that it could be faster.
             is_limit = self._next_at > instant

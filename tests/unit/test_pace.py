@@ -132,6 +132,15 @@ def test_the_pace_grows_fast_until_the_first_refusal_and_creeps_from_then_on(tim
     assert fallen < pacing.rate < fallen * 1.005
 
 
+def test_a_pace_far_too_slow_is_outgrown_within_some_calls(time: Time) -> None:
+    pacing = pacing_of(time, 0.1)
+    for _ in range(8):
+        time.now += 10
+        pacing._next_at = time.now + 0.1
+        pacing.answered()
+    assert pacing.rate > 10
+
+
 def test_calls_that_need_not_wait_show_nothing_of_what_the_model_can_do(time: Time) -> None:
     """Uploads that trickle in for an hour, and then a pile."""
     pacing = pacing_of(time, 4)
