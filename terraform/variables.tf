@@ -71,7 +71,7 @@ variable "max_inference_units" {
 }
 
 variable "images_per_second_per_unit" {
-  description = "Images that one inference unit labels in a second. AWS publishes no figure, for it depends on the model: an estimate, until runs that were long enough have shown it."
+  description = "Images that one inference unit labels in a second. AWS publishes no figure, for it depends on the model: an estimate, until runs that were long enough have shown it; with autoscaling_enabled they cannot."
   type        = number
   default     = 3
   nullable    = false
@@ -165,7 +165,7 @@ variable "min_batch_size" {
 }
 
 variable "max_wait_minutes" {
-  description = "Longest time in minutes that an image waits for company before a run starts the model for it, if min_batch_size is more than 1. Kept exactly with rate(...); with cron(...) and at(...) the time since the look before stands for the time to the next."
+  description = "Longest time in minutes that an image waits for company before a run starts the model for it, if min_batch_size is more than 1. Kept exactly with rate(...); with cron(...) and at(...) the longer of the last two pauses between looks stands for the next."
   type        = number
   default     = 240
   nullable    = false
@@ -188,7 +188,7 @@ variable "max_wait_minutes" {
 }
 
 variable "max_model_hours_per_day" {
-  description = "Hours that the model may run on a day (UTC), which cost at most that times max_inference_units times inference_unit_hour_usd; at the cap no run starts it, one that goes on ends in order, an alarm says so, and the images wait. null: no cap."
+  description = "Hours that the model may run on a day (UTC), which cost that times max_inference_units times inference_unit_hour_usd at the most, and the minutes that a run takes to end; at the cap no run starts it, one that goes on ends in order, an alarm says so, and the images wait. null: no cap."
   type        = number
   default     = null
 
@@ -199,7 +199,7 @@ variable "max_model_hours_per_day" {
 }
 
 variable "max_run_minutes" {
-  description = "Longest time in minutes that a run labels: it then ends in order and leaves the rest to the next."
+  description = "Longest time in minutes that a run labels, from the model's start on: it then ends in order and leaves the rest to the next."
   type        = number
   default     = 1440
   nullable    = false

@@ -143,7 +143,9 @@ class Batch:
                     logger.error("nothing can be labelled now: the batch goes back", **details)
                 self._put_off(body, history, details)
             case Fault.CONGESTED:
-                self._stopped_by = error
+                with self._lock:
+                    # What blocks everything says more than that it is asked too often.
+                    self._stopped_by = self._stopped_by or error
                 self._put_off(body, history, details)
             case Fault.BUSY:
                 self._put_off(body, history, details)

@@ -60,6 +60,9 @@ _DETECT = {
     "InternalServerError": Fault.SUSPECT,
 }
 
+# Codes by which the model answers that an image is at fault.
+IMAGE_FAULTS = frozenset(code for code, fault in _DETECT.items() if fault is Fault.IMAGE)
+
 # These two operations go to the final bucket alone. A copy or a delete may be refused for the source's sake.
 _FINAL_BUCKET = {"AccessDenied": Fault.BLOCKED, "NoSuchBucket": Fault.BLOCKED}
 

@@ -1,9 +1,9 @@
 """Asks the model as fast as it can label, and hardly faster.
 
 Rekognition refuses what comes too fast, and a refused call is made in vain; what comes too slowly is paid for too.
-Nobody tells how fast a model is, so each execution environment begins with its share of the run's pace and finds out:
-it speeds up until a call is refused, falls back below that, and from then on creeps up again, for the service tolerates
-what is a little too fast for a while.
+Nobody tells how fast a model is now, so each execution environment begins with its share of the run's pace and finds
+out: while calls wait for their turn it speeds up until one is refused, falls back below that, and from then on creeps
+up again, for the service tolerates what is a little too fast for a while.
 
 botocore's adaptive retry mode hooks into the same events with the same aim. It only begins after a first refusal, and
 then swings by a third every few seconds, which is more refusals and less work than a model that costs by the second is
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from analyze_image.faults import IMAGE_FAULTS
 from shared.instants import now
 from shared.pace import Pace
 
@@ -24,8 +25,8 @@ THROTTLES = frozenset(
     {"ProvisionedThroughputExceededException", "ThrottlingException", "Throttling", "TooManyRequestsException"}
 )
 
-# An estimate may be far off: until the first refusal the pace grows by a twelfth each second. A learnt one, or one that
-# has met a refusal, grows by a fifth of a per cent: a refusal every minute or so.
+# An estimate may be far off, and so may be what a short run has shown: until the first refusal the pace grows by a
+# twelfth each second. One that has met a refusal grows by a fifth of a per cent: a refusal every minute or so.
 GROWTH_A_SECOND_UNKNOWN = 0.08
 GROWTH_A_SECOND_KNOWN = 0.0022
 # What is left of the pace after a refusal. The first one after fast growth comes late, when the pace is far above what
@@ -42,8 +43,7 @@ CUT_SECONDS = 1.0
 CREDIT_SECONDS = 1.0
 # No call waits for longer, however slow the pace has become: batch.py counts with it.
 LONGEST_WAIT_SECONDS = 10.0
-# As slow as botocore's adaptive mode becomes at the most: one call in two seconds.
-SLOWEST_IMAGES_PER_SECOND = 0.5
+SLOWEST_IMAGES_PER_SECOND = 1 / LONGEST_WAIT_SECONDS
 
 
 class Pacing:
@@ -81,7 +81,7 @@ class Pacing:
         elif self.rate is None or run_id != self._run_id:
             self._run_id = run_id
             self.rate = max(SLOWEST_IMAGES_PER_SECOND, pace.images_per_second_a_batch)
-            self._began_with, self._is_known = self.rate, pace.is_learnt
+            self._began_with, self._is_known = self.rate, False
             self._grown_at = self._next_at = self._epoch()
 
     def wait(self) -> None:
@@ -100,16 +100,17 @@ class Pacing:
             self.first_call_at = now()
 
     def answered(self) -> None:
-        """Note an answer that was no refusal: the pace may grow."""
+        """Note that the model answered for an image: the pace may grow."""
         self.last_answer_at = now()
         with self._lock:
             if self.rate is None:
                 return
             instant = self._epoch()
-            # Time in which nothing was asked proves nothing.
-            seconds = min(max(0.0, instant - self._grown_at), CREDIT_SECONDS)
+            seconds = min(max(0.0, instant - self._grown_at), LONGEST_WAIT_SECONDS)
             self._grown_at = instant
-            if instant - self._cut_at >= CUT_SECONDS:
+            # Where no call has to wait, it is not the pace that holds them back: nothing shows that it could be faster.
+            is_limit = self._next_at > instant
+            if is_limit and not 0 <= instant - self._cut_at < CUT_SECONDS:
                 growth = GROWTH_A_SECOND_KNOWN if self._is_known else GROWTH_A_SECOND_UNKNOWN
                 self.rate *= (1 + growth) ** seconds
 
@@ -122,12 +123,13 @@ class Pacing:
             instant = self._epoch()
             self._grown_at = instant
             since_cut = instant - self._cut_at
-            if since_cut < CUT_SECONDS:
+            # Negative when the clock was set back.
+            if 0 <= since_cut < CUT_SECONDS:
                 return
             if not self._is_known:
                 left = max(self.rate * LEFT_AFTER_FAST_GROWTH, self._began_with * LEFT_OF_THE_BEGINNING)
             else:
-                left = self.rate * (LEFT_AFTER_ANOTHER_SOON if since_cut < SOON_SECONDS else LEFT_AFTER_REFUSAL)
+                left = self.rate * (LEFT_AFTER_ANOTHER_SOON if 0 <= since_cut < SOON_SECONDS else LEFT_AFTER_REFUSAL)
             self.rate, self._is_known, self._cut_at = max(SLOWEST_IMAGES_PER_SECOND, left), True, instant
             # No credit: whatever was saved up is what was too fast.
             self._next_at = max(self._next_at, instant + 1 / self.rate)
@@ -138,7 +140,8 @@ class Pacing:
     def _response_received(self, parsed_response: dict[str, Any] | None, **_: Any) -> None:  # noqa: ANN401
         if parsed_response is None:
             return
-        if parsed_response.get("Error", {}).get("Code") in THROTTLES:
+        code = parsed_response.get("Error", {}).get("Code")
+        if code in THROTTLES:
             self.refused()
-        else:
+        elif code is None or code in IMAGE_FAULTS:
             self.answered()

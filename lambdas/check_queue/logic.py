@@ -24,9 +24,11 @@ WATCHED_SHARE = 20
 LONGEST_WAIT_SECONDS = 1800
 
 # Uploads that trickle in keep a run at short waits. Before its history is full, which would end it without its last
-# steps, it ends in order. A look has 9 events; one at the closed trigger comes with the switches before and after it.
+# steps, it ends in order. A look has 9 events, and there are 25,000. One at the closed trigger comes with the switches
+# before and after it, each of which may be looked at a dozen times until it has settled; and the model's start, looked
+# at every 4 seconds at the most, may have taken 6,000.
 LOOKS_AT_MOST = 1500
-LOOKS_A_SWITCH = 5
+LOOKS_A_SWITCH = 20
 
 # Batches in flight when the trigger closes finish by themselves; they are looked for this often.
 IN_FLIGHT_WAIT_SECONDS = 5
@@ -60,6 +62,8 @@ class Progress:
 
     images_done: int
     refused: int
+    # Of the images done those that the model labelled: the others may have cost no call.
+    labelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Sample:
     looked_at_ms: int = 0
     # Messages that wait for a batch to take them.
     visible: int = 0
+    labelled: int = 0
     # Messages refused up to the last look that found progress.
     refused_before: int = 0
     empty_samples: int = 0
@@ -79,8 +84,8 @@ class Sample:
     watched_seconds: int = 0
     wait_seconds: int = 0
     looks: int = 1
-    # The time in which messages waited from one look to the next, and the images done in it: the model had all it could
-    # do, so this is how fast it is.
+    # The time in which messages waited from one look to the next, and the images labelled in it: the model had all it
+    # could do, so this is how fast it is.
     busy_ms: int = 0
     busy_images: int = 0
 
@@ -125,20 +130,21 @@ def _sample(backlog: Backlog, progress: Progress, before: Sample | None, now_ms:
         images_done=progress.images_done,
         looked_at_ms=now_ms,
         visible=backlog.visible,
+        labelled=progress.labelled,
         refused_before=progress.refused,
         looks=looks,
     )
     if before is None:
         return seen
-    images_since = progress.images_done - before.images_done
-    was_busy = before.visible > 0 and backlog.visible > 0 and images_since > 0
+    labelled_since = progress.labelled - before.labelled
+    was_busy = before.visible > 0 and backlog.visible > 0 and labelled_since > 0
     return replace(
         seen,
         idle_seconds=_idle_seconds(progress.images_done, before) if backlog.total else 0,
         watched_seconds=before.watched_seconds + before.wait_seconds,
         looks=before.looks + looks,
         busy_ms=before.busy_ms + (now_ms - before.looked_at_ms if was_busy else 0),
-        busy_images=before.busy_images + (images_since if was_busy else 0),
+        busy_images=before.busy_images + (labelled_since if was_busy else 0),
     )
 
 

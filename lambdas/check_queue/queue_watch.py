@@ -25,6 +25,9 @@ from shared.lease import Held, Lease
 from shared.run_record import RunRecord, RunRecords
 from shared.telemetry import MetricUnit, logger, metrics
 
+# A look so soon after another is the same one, tried again.
+SHORTEST_PAUSE_SECONDS = 60
+
 
 class QueueWatch:
     """Looks at the queue on behalf of one run."""
@@ -56,10 +59,13 @@ class QueueWatch:
         """
         held = self._lease.renew(run_id)
         backlog = self._queue.count()
+        known = Known(self._epoch(), held.queue_empty_at, held.looked_at, held.looked_after)
+        if self._gate.min_batch_size > 1 and (known.pause is None or known.pause >= SHORTEST_PAUSE_SECONDS):
+            self._lease.note_look(run_id, None if known.pause is None else int(known.pause))
         if backlog.total == 0:
             self._lease.note_queue_empty(run_id)
             return self._answer("nothing_to_do", backlog, None)
-        if self._waits_for_more(run_id, held, backlog):
+        if self._waits_for_more(run_id, held, known, backlog):
             return self._answer("waiting_for_more_images", backlog, None)
         if held.images_waiting or backlog.in_flight > 0 or backlog.total > PEEKED_AT_MOST:
             has_work = True
@@ -72,11 +78,7 @@ class QueueWatch:
             return self._answer("daily_cap_reached", backlog, None)
         return self._answer("work" if has_work else "nothing_to_do", backlog, None)
 
-    def _waits_for_more(self, run_id: str, held: Held, backlog: Backlog) -> bool:
-        if self._gate.min_batch_size <= 1:
-            return False
-        known = Known(self._epoch(), held.queue_empty_at, held.looked_at)
-        self._lease.note_look(run_id)
+    def _waits_for_more(self, run_id: str, held: Held, known: Known, backlog: Backlog) -> bool:
         # A model that a dead run left running is paid for anyway.
         reason = None if held.model_started_by else reason_to_wait(backlog.total, known, self._gate)
         if reason is None:
@@ -121,7 +123,7 @@ class QueueWatch:
         record = self._records.read(run_id)
         run_left, day_left = self._seconds_left(record), self._cap.seconds_left(record, now())
         seconds_left = run_left if day_left is None else min(run_left, int(day_left))
-        backlog, progress = self._queue.count(), Progress(record.images_done, record.refused)
+        backlog, progress = self._queue.count(), Progress(record.images_done, record.refused, record.processed)
         sample = sample_draining(backlog, progress, before, seconds_left=seconds_left, now_ms=int(self._epoch() * 1000))
         self._lease.renew(run_id, quiet_seconds=sample.wait_seconds)
         self._raise_if_idle(sample, record, progress)
@@ -140,7 +142,7 @@ class QueueWatch:
         Unless the run is to `take_more`, what waits is left for the next run.
         """
         record = self._records.read(run_id)
-        backlog, progress = self._queue.count(), Progress(record.images_done, record.refused)
+        backlog, progress = self._queue.count(), Progress(record.images_done, record.refused, record.processed)
         sample = sample_closed(backlog, progress, before, now_ms=int(self._epoch() * 1000))
         self._lease.renew(run_id)
         self._raise_if_idle(sample, record, progress)
@@ -150,9 +152,9 @@ class QueueWatch:
         return self._answer(verdict, backlog, sample)
 
     def _seconds_left(self, record: RunRecord) -> int:
-        if record.started_at is None:
-            return int(self._longest_run.total_seconds())
-        return int((record.started_at + self._longest_run - now()).total_seconds())
+        """Return what is left of the time that a run may label; what its model took to start is not counted."""
+        began = record.model_running_at or record.started_at or now()
+        return int((began + self._longest_run - now()).total_seconds())
 
     def _raise_if_idle(self, sample: Sample, record: RunRecord, progress: Progress) -> None:
         if is_blocked(sample, progress):

@@ -27,25 +27,34 @@ class Gate:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known at a look, in epoch seconds; None: never yet."""
+    """What is known at a look, in epoch seconds; None: never yet.
+
+    `looked_after` is how many seconds lay between the look before this one and the one before that.
+    """
 
     now: float
     queue_empty_at: float | None
     looked_at: float | None
+    looked_after: float | None = None
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds since the look before; None at the first."""
+        return None if self.looked_at is None else self.now - self.looked_at
 
 
 def reason_to_wait(backlog: int, known: Known, gate: Gate) -> str | None:
     """Return why these images wait for the next look, as a sentence for the receipt; None: start now.
 
-    They wait only if the next look still comes in time. Where nothing tells when that is, the time since the look
-    before stands for it.
+    They wait only if the next look still comes in time. Where nothing tells when that is, the longer of the last two
+    pauses stands for it: one of them may have been cut short by a run that somebody started by hand.
     """
     if backlog >= gate.min_batch_size or known.queue_empty_at is None:
         return None
     waited = known.now - known.queue_empty_at
     next_look = gate.schedule_seconds
     if next_look is None:
-        next_look = known.now - (known.looked_at if known.looked_at is not None else known.queue_empty_at)
+        next_look = max(waited if known.pause is None else known.pause, known.looked_after or 0)
     if waited + next_look + SLACK_SECONDS > gate.max_wait_seconds:
         return None
     return (

@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.lease import Lease
 from shared.receipts import Outcome, Receipts
-from shared.run_record import RunRecords
+from shared.run_record import RunRecord, RunRecords
 from shared.telemetry import logger
 from shared.throughput import ThroughputBook, measured
 
@@ -62,17 +62,18 @@ class RunBook:
     def close(
         self, run_id: str, outcome: Outcome, error: dict[str, str] | None, busy: Busy | None = None
     ) -> dict[str, Any]:
-        """Learn from what the run showed of the model's speed, write the receipt, then give the lease back."""
-        if busy is not None:
-            self._learn(run_id, busy)
+        """Write the receipt, learn from what the run showed of the model's speed, then give the lease back."""
+        before = self._records.read(run_id)
         document = self._receipts.write(run_id, outcome, error)
+        # A repeated attempt finds the run closed, and may have learnt.
+        if busy is not None and before.finished_at is None:
+            self._learn(before, busy)
         self._lease.release(run_id)
         return document
 
-    def _learn(self, run_id: str, busy: Busy) -> None:
-        record = self._records.read(run_id)
-        # With autoscaling nobody says how many units there were; and a repeated attempt has learnt already.
-        if not record.units_are_fixed or record.inference_units is None or record.finished_at is not None:
+    def _learn(self, record: RunRecord, busy: Busy) -> None:
+        # With autoscaling nobody says how many units there were, and someone else's model may have done more than ours.
+        if not record.units_are_fixed or not record.model_is_ours or record.inference_units is None:
             return
         figure = measured(busy.images, busy.seconds, record.inference_units)
         if figure is None:

@@ -25,7 +25,7 @@ class ModelNotStartable(NotRetriedError):  # noqa: N818
 
 
 class ModelStartRefused(NotRetriedError):  # noqa: N818
-    """Rekognition refused the start: a quota, a permission, or a model that is not there."""
+    """Rekognition refused the start: a permission, a parameter, or a model that is not there."""
 
 
 class ModelQuotaReached(NotRetriedError):  # noqa: N818

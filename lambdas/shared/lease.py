@@ -8,7 +8,8 @@ One item per model in the runs table:
                       model is seen stopped, so that it outlives a run that died in between
     images_waiting    true while images are known to wait, so that no later run has to look into the queue again
     queue_empty_at    epoch seconds; the last time that the queue was counted empty while its trigger was closed
-    looked_at         epoch seconds; the last time that a run decided whether too few images wait for a start
+    looked_at         epoch seconds; the last look of a run that decides whether enough images wait for a start
+    looked_after      seconds; how long after the look before it that was
     pace              how fast the run's batches may ask the model; written before the trigger is opened
     clean_up          what the watchdog is at: whom it cleans up after, since when, and how far it has come
 
@@ -60,6 +61,7 @@ class Held:
     queue_empty_at: int | None = None
     clean_up: CleanUp | None = None
     looked_at: int | None = None
+    looked_after: int | None = None
     pace: Pace | None = None
 
     @property
@@ -194,9 +196,14 @@ class Lease:
         values = {":waiting": {"BOOL": False}, ":now": {"N": str(int(self._epoch()))}}
         self._update_held(run_id, "SET images_waiting = :waiting, queue_empty_at = :now", values)
 
-    def note_look(self, run_id: str) -> None:
-        """Write down when a run decided whether too few images wait for a start."""
-        self._update_held(run_id, "SET looked_at = :now", {":now": {"N": str(int(self._epoch()))}})
+    def note_look(self, run_id: str, after_seconds: int | None) -> None:
+        """Write down when a run looked whether enough images wait for a start, and how long after the look before."""
+        values = {":now": {"N": str(int(self._epoch()))}}
+        if after_seconds is None:
+            self._update_held(run_id, "SET looked_at = :now", values)
+            return
+        values[":after"] = {"N": str(after_seconds)}
+        self._update_held(run_id, "SET looked_at = :now, looked_after = :after", values)
 
     def note_pace(self, run_id: str, pace: Pace) -> None:
         """Write down how fast the batches of this run may ask the model."""
@@ -254,6 +261,7 @@ def _parse(item: dict[str, Any]) -> Held:
         queue_empty_at=int(item["queue_empty_at"]["N"]) if "queue_empty_at" in item else None,
         clean_up=_clean_up_from_item(item["clean_up"]["M"]) if "clean_up" in item else None,
         looked_at=int(item["looked_at"]["N"]) if "looked_at" in item else None,
+        looked_after=int(item["looked_after"]["N"]) if "looked_after" in item else None,
         pace=_pace_from_item(item["pace"]["M"]) if "pace" in item else None,
     )
 
@@ -263,17 +271,12 @@ def _pace_to_item(pace: Pace) -> dict[str, Any]:
         "M": {
             "images_per_second": {"N": str(pace.images_per_second)},
             "batches_at_once": {"N": str(pace.batches_at_once)},
-            "is_learnt": {"BOOL": pace.is_learnt},
         }
     }
 
 
 def _pace_from_item(item: dict[str, Any]) -> Pace:
-    return Pace(
-        images_per_second=float(item["images_per_second"]["N"]),
-        batches_at_once=int(item["batches_at_once"]["N"]),
-        is_learnt=item["is_learnt"]["BOOL"],
-    )
+    return Pace(float(item["images_per_second"]["N"]), int(item["batches_at_once"]["N"]))
 
 
 def _clean_up_to_item(clean_up: CleanUp) -> dict[str, Any]:

@@ -22,14 +22,10 @@ MOST_IMAGES_AT_ONCE = 10
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast a run may ask the model, over all batches, and how many batches it has at work.
-
-    `is_learnt`: measured in earlier runs, rather than somebody's estimate.
-    """
+    """How fast a run begins to ask the model, over all batches, and how many batches it has at work."""
 
     images_per_second: float
     batches_at_once: int
-    is_learnt: bool = False
 
     @property
     def images_per_second_a_batch(self) -> float:
@@ -43,22 +39,20 @@ class Pace:
 
     def to_workflow(self) -> dict[str, Any]:
         """Return the pace for the workflow to carry from the model's start to the trigger's."""
-        return {
-            "images_per_second": self.images_per_second,
-            "batches_at_once": self.batches_at_once,
-            "is_learnt": self.is_learnt,
-        }
+        return {"images_per_second": self.images_per_second, "batches_at_once": self.batches_at_once}
 
     @classmethod
     def from_workflow(cls, data: dict[str, Any]) -> Self:
         """Return the pace that `to_workflow` gave away."""
-        return cls(float(data["images_per_second"]), int(data["batches_at_once"]), bool(data["is_learnt"]))
+        return cls(float(data["images_per_second"]), int(data["batches_at_once"]))
 
 
-def pace_of(inference_units: int, images_per_second_per_unit: float, *, is_learnt: bool) -> Pace:
-    """Return the pace of a model that runs with so many units: a batch at work for each, two at the least."""
+def pace_of(inference_units: int, images_per_second_per_unit: float, *, most_units: int | None = None) -> Pace:
+    """Return the pace of a model that runs with so many units: a batch at work for each, two at the least.
+
+    `most_units` is what Rekognition may scale up to by itself: the batches for them are there, and find out.
+    """
     return Pace(
         images_per_second=round(inference_units * images_per_second_per_unit, 3),
-        batches_at_once=min(MOST_BATCHES_AT_ONCE, max(FEWEST_BATCHES_AT_ONCE, inference_units)),
-        is_learnt=is_learnt,
+        batches_at_once=min(MOST_BATCHES_AT_ONCE, max(FEWEST_BATCHES_AT_ONCE, inference_units, most_units or 0)),
     )

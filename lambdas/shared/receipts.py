@@ -92,10 +92,15 @@ class Receipts:
         return document
 
     def write_for_dead_run(self, run_id: str, outcome: Outcome, error: dict[str, str]) -> None:
-        """Write the receipt of a run that did not live to do it; does nothing when there is one."""
+        """Write the receipt of a run that did not live to do it; one that is there stays as it is.
+
+        Of a model that ran on after that, the day's account learns all the same.
+        """
         record = self._records.read(run_id)
         if record.started_at is not None and record.finished_at is None:
             self.write(run_id, outcome, error)
+        else:
+            self._records.add_late_model_time(run_id, record)
 
 
 def model_time(record: RunRecord, *, finished_at: datetime, unit_hour_usd: float) -> ModelTime:
@@ -132,7 +137,7 @@ def phases(record: RunRecord) -> dict[str, float | None]:
     start and the stop too, it does not say.
     """
     return {
-        "starting_seconds": _seconds(record.start_accepted_at, record.model_running_at),
+        "starting_seconds": _seconds(record.start_asked_at, record.model_running_at),
         "to_first_image_seconds": _seconds(record.model_running_at, record.first_detection_at),
         "labelling_seconds": _seconds(record.first_detection_at, record.last_detection_at),
         "to_stop_seconds": _seconds(record.last_detection_at, record.model_stop_accepted_at),
@@ -141,7 +146,8 @@ def phases(record: RunRecord) -> dict[str, float | None]:
 
 
 def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
-    return None if begin is None or end is None else round((end - begin).total_seconds(), 3)
+    # Batches in flight when a failed run stops its model may be answered after that.
+    return None if begin is None or end is None else round(max(0.0, (end - begin).total_seconds()), 3)
 
 
 def receipt(
@@ -175,7 +181,7 @@ def receipt(
         },
         "phases": phases(record),
         "calls_throttled": record.throttled,
-        # Why so many units: None when this run started no model.
+        # Why so many units: None when this run asked for no start.
         "sizing": None if record.backlog is None else {"backlog": record.backlog, "reason": record.sizing_reason},
         # Why the run did no more, when nothing is wrong with it.
         "reason": record.reason,

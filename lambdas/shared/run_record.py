@@ -23,7 +23,7 @@ class RunRecord:
     """What is known of a run. Instants are None until they have happened."""
 
     started_at: datetime | None = None
-    start_accepted_at: datetime | None = None
+    start_asked_at: datetime | None = None
     model_running_at: datetime | None = None
     first_detection_at: datetime | None = None
     last_detection_at: datetime | None = None
@@ -33,8 +33,8 @@ class RunRecord:
     backlog: int | None = None
     sizing_reason: str | None = None
     inference_units: int | None = None
-    # Whether the units stay the same while the model runs; with autoscaling nobody says how many there are.
-    units_are_fixed: bool = True
+    # Whether the units are known to stay as they are while the model runs; with autoscaling nobody says how many run.
+    units_are_fixed: bool = False
     model_is_ours: bool = False
     finished_at: datetime | None = None
     # Why the run did no more than it did.
@@ -95,37 +95,33 @@ class RunRecords:
             },
         )
 
-    def note_start_accepted(self, run_id: str, *, backlog: int, sizing_reason: str, is_fixed: bool) -> None:
-        """Write down when Rekognition accepted the start, for how many messages, and why with so many units."""
+    def note_start_asked(self, run_id: str, *, backlog: int, sizing_reason: str) -> None:
+        """Write down when the start is asked for, the last time if it is refused, for how many messages, and why so."""
         self._update(
             run_id,
-            "SET start_accepted_at = if_not_exists(start_accepted_at, :now), backlog = :backlog, "
-            "sizing_reason = :reason, units_are_fixed = :fixed",
-            {
-                ":now": {"S": to_text(now())},
-                ":backlog": {"N": str(backlog)},
-                ":reason": {"S": sizing_reason},
-                ":fixed": {"BOOL": is_fixed},
-            },
+            "SET start_asked_at = :now, backlog = :backlog, sizing_reason = :reason",
+            {":now": {"S": to_text(now())}, ":backlog": {"N": str(backlog)}, ":reason": {"S": sizing_reason}},
         )
 
     def note_reason(self, run_id: str, reason: str) -> None:
         """Write down why the run does no more than it does, as a sentence for its receipt."""
         self._update(run_id, "SET reason = :reason", {":reason": {"S": reason}})
 
-    def note_model_running(self, run_id: str, *, inference_units: int, ours: bool) -> None:
+    def note_model_running(self, run_id: str, *, inference_units: int, ours: bool, fixed: bool = False) -> None:
         """Write down the first time this run saw the model RUNNING, which is when its model time begins.
 
-        `ours` tells a model that this system started from one that someone else runs and pays for.
+        `ours` tells a model that this system started from one that someone else runs and pays for; `fixed` says that
+        Rekognition does not scale it.
         """
         self._update(
             run_id,
             "SET model_running_at = if_not_exists(model_running_at, :now), inference_units = :units, "
-            "model_is_ours = :ours",
+            "model_is_ours = :ours, units_are_fixed = if_not_exists(units_are_fixed, :fixed)",
             {
                 ":now": {"S": to_text(now())},
                 ":units": {"N": str(inference_units)},
                 ":ours": {"BOOL": ours},
+                ":fixed": {"BOOL": fixed},
             },
         )
 
@@ -204,13 +200,36 @@ class RunRecords:
                 raise
             self._dynamodb.update_item(**ending)
 
+    def add_late_model_time(self, run_id: str, record: RunRecord) -> None:
+        """Add what a model ran on after its run was closed, because its stop came late: once, if repeated.
+
+        `record` is what was read of the closed run.
+        """
+        if record.finished_at is None or record.model_stop_accepted_at is None or not record.model_is_ours:
+            return
+        additions = self._model_hours.additions(record.finished_at, record.model_stop_accepted_at)
+        if not additions:
+            return
+        counted = {
+            "TableName": self._table_name,
+            "Key": self._key(run_id),
+            "UpdateExpression": "SET late_time_counted = :yes",
+            "ConditionExpression": "attribute_not_exists(late_time_counted)",
+            "ExpressionAttributeValues": {":yes": {"BOOL": True}},
+        }
+        try:
+            self._dynamodb.transact_write_items(TransactItems=[{"Update": counted}, *additions])
+        except ClientError as error:
+            if not _was_closed_already(error):
+                raise
+
     def read(self, run_id: str) -> RunRecord:
         """Return what is known of the run (a consistent read); an empty record when there is none."""
         answer = self._dynamodb.get_item(TableName=self._table_name, Key=self._key(run_id), ConsistentRead=True)
         item = answer.get("Item", {})
         return RunRecord(
             started_at=_instant(item, "started_at"),
-            start_accepted_at=_instant(item, "start_accepted_at"),
+            start_asked_at=_instant(item, "start_asked_at"),
             model_running_at=_instant(item, "model_running_at"),
             first_detection_at=_instant(item, "first_detection_at"),
             last_detection_at=_instant(item, "last_detection_at"),
@@ -219,7 +238,7 @@ class RunRecords:
             backlog=int(item["backlog"]["N"]) if "backlog" in item else None,
             sizing_reason=item.get("sizing_reason", {}).get("S"),
             inference_units=int(item["inference_units"]["N"]) if "inference_units" in item else None,
-            units_are_fixed=item.get("units_are_fixed", {}).get("BOOL", True),
+            units_are_fixed=item.get("units_are_fixed", {}).get("BOOL", False),
             model_is_ours=item.get("model_is_ours", {}).get("BOOL", False),
             finished_at=_instant(item, "finished_at"),
             reason=item.get("reason", {}).get("S"),
@@ -245,7 +264,7 @@ class RunRecords:
 
 
 def _was_closed_already(error: ClientError) -> bool:
-    """Whether a transaction was cancelled for the run's condition, and not for a conflict with another write."""
+    """Whether a transaction was cancelled by its first condition, and not for a conflict with another write."""
     reasons = error.response.get("CancellationReasons", [{}])
     return error_code(error) == "TransactionCanceledException" and reasons[0].get("Code") == "ConditionalCheckFailed"
 

@@ -15,6 +15,9 @@ LEAST_IMAGES = 50
 # How much the newest run counts: the average of about the last three.
 NEWEST_SHARE = 0.5
 
+# The bounds of images_per_second_per_unit in terraform/variables.tf.
+LOWEST, HIGHEST = 0.05, 1000.0
+
 THROUGHPUT_ITEM = "throughput"
 
 
@@ -39,7 +42,7 @@ def measured(images: int, seconds: float, inference_units: int) -> float | None:
     """Return the images a second and unit of a time in which images always waited; None: it is too short to tell."""
     if images < LEAST_IMAGES or seconds < LEAST_SECONDS or inference_units < 1:
         return None
-    return round(images / seconds / inference_units, 3)
+    return min(HIGHEST, max(LOWEST, round(images / seconds / inference_units, 3)))
 
 
 def learnt(before: Throughput | None, images_per_second_per_unit: float) -> Throughput:

@@ -110,13 +110,11 @@ class ModelStart:
     def _use(self, run_id: str, sighting: Sighting, begun: Begun, *, ours: bool) -> dict[str, Any]:
         limits = self._units.limits
         units = sighting.inference_units or limits.fewest
-        self._records.note_model_running(run_id, inference_units=units, ours=ours)
+        self._records.note_model_running(run_id, inference_units=units, ours=ours, fixed=not self._units.scales)
         if not ours:
             logger.warning("the model was started by someone else: it is used, and left running afterwards")
-        known = self._throughput.read()
-        # Rekognition scales up when it is asked for more than the fewest units do.
-        asked_for = max(units, limits.most) if self._units.scales else units
-        pace = pace_of(asked_for, known.images_per_second_per_unit, is_learnt=known.is_learnt)
+        most_units = limits.most if self._units.scales else None
+        pace = pace_of(units, self._throughput.read().images_per_second_per_unit, most_units=most_units)
         return self._answer(sighting, begun, ours=ours, wait_seconds=0) | {"ready": True, "pace": pace.to_workflow()}
 
     def _start(self, run_id: str, sighting: Sighting, backlog: int, begun: Begun, *, ours: bool) -> dict[str, Any]:
@@ -127,6 +125,8 @@ class ModelStart:
             sizing = Sizing(limits.fewest, f"{sizing.reason}; but the account's quota refused that, so the fewest")
         # Written first: if this function dies after the call, whoever comes next knows that the model is ours to stop.
         self._lease.note_model_started(run_id)
+        if not begun.accepted:
+            self._records.note_start_asked(run_id, backlog=backlog, sizing_reason=sizing.reason)
         try:
             self._model.start(sizing.inference_units, limits.most if self._units.scales else None)
         except ClientError as error:
@@ -147,9 +147,6 @@ class ModelStart:
             logger.info("the model is being started or stopped already; waiting", code=code)
             wait_seconds = poll_seconds(sizing.inference_units)
             return self._answer(sighting, begun, ours=ours, wait_seconds=wait_seconds)
-        self._records.note_start_accepted(
-            run_id, backlog=backlog, sizing_reason=sizing.reason, is_fixed=not self._units.scales
-        )
         logger.info("start accepted", inference_units=sizing.inference_units, reason=sizing.reason)
         wait_seconds = poll_seconds(sizing.inference_units)
         return self._answer(sighting, begun, ours=True, wait_seconds=wait_seconds) | {"start_accepted": True}
@@ -165,6 +162,7 @@ class ModelStart:
         if begun.quota_seconds >= QUOTA_TIMEOUT_SECONDS:
             self._records.note_reason(run_id, f"{reason}. The images wait for the next run.")
             raise ModelQuotaReached(f"{reason}. The images stay in the queue and the next run tries again.")
+        self._lease.renew(run_id, quiet_seconds=QUOTA_POLL_SECONDS)
         logger.warning("no model may be started now; asking again in a minute", reason=reason)
         answer = self._answer(sighting, begun, ours=ours, wait_seconds=QUOTA_POLL_SECONDS)
         return answer | {"quota_seconds": begun.quota_seconds + QUOTA_POLL_SECONDS}

@@ -34,6 +34,8 @@ SETTINGS = {
     "SOURCE_BUCKET_NAME": "source-bucket",
 }
 LABELS = {"CustomLabels": [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}] * 3}
+PACE = {"images_per_second": {"N": "1000000"}, "batches_at_once": {"N": "2"}}
+LEASE = {"held_by": {"S": "run-1"}, "pace": {"M": PACE}}
 XML = b'<?xml version="1.0"?><CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>'
 
 
@@ -52,7 +54,7 @@ class Wire:
         self.calls[operation] += 1
         body = {"DetectCustomLabels": json.dumps(LABELS).encode(), "CopyObject": XML}.get(operation, b"")
         if operation in ("GetItem", "TransactWriteItems"):
-            body = json.dumps({"Item": {"held_by": {"S": "run-1"}}} if operation == "GetItem" else {}).encode()
+            body = json.dumps({"Item": LEASE} if operation == "GetItem" else {}).encode()
         return AWSResponse(request.url, 200, {"ETag": '"e"'}, SimpleNamespace(stream=lambda: iter([body])))
 
 

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -227,12 +228,94 @@ def test_an_analysis_that_gets_nothing_done_stops_the_model_before_the_run_fails
         FunctionName=stack.outputs["analyze_function_name"], ReservedConcurrentExecutions=0
     )
     ledger.upload("unlucky.png", photo(70))
-    execution = runs.run(stack)
+    try:
+        execution = runs.run(stack)
+    finally:
+        stack.client("lambda").delete_function_concurrency(FunctionName=stack.outputs["analyze_function_name"])
     assert (execution["status"], execution["error"]) == ("FAILED", "NoProgress")
     states = runs.states_entered(stack, execution["executionArn"])
     assert states.index("Close the trigger") < states.index("Stop the model") < states.index("Run failed")
     assert runs.receipt(stack, execution)["error"]["code"] == "NoProgress"
     ledger.assert_invariants()
+    assert runs.receipt(stack, runs.run(stack))["images"] == {"processed": 1, "failed": 0}
+    ledger.assert_invariants()
+
+
+# --- what a run costs. From here on the stack has other settings.
+
+
+@pytest.fixture(scope="module")
+def thrifty(stack: LocalStack) -> LocalStack:
+    """A slow estimate, so that 130 images are worth three units; a gate of five images; and a cap of an hour a day."""
+    stack.apply(
+        images_per_second_per_unit=1,
+        max_inference_units=3,
+        target_drain_minutes=1,
+        min_batch_size=5,
+        max_model_hours_per_day=1,
+    )
+    return stack
+
+
+def note(stack: LocalStack, item: str, attribute: str, seconds: float) -> None:
+    """Write a number into an item of the model."""
+    stack.client("dynamodb").update_item(
+        TableName=stack.outputs["runs_table_name"],
+        Key={"model": {"S": stack.model.version_arn}, "item": {"S": item}},
+        UpdateExpression=f"SET {attribute} = :seconds",
+        ExpressionAttributeValues={":seconds": {"N": str(int(seconds))}},
+    )
+
+
+def test_few_images_wait_for_company_until_one_has_waited_long_enough(thrifty: LocalStack, ledger: Ledger) -> None:
+    assert runs.receipt(thrifty, runs.run(thrifty))["outcome"] == "nothing_to_do"
+    starts = thrifty.meter()["starts"]
+    ledger.upload("lonely.png", photo(80))
+    waiting = runs.run(thrifty)
+    receipt = runs.receipt(thrifty, waiting)
+    assert (waiting["status"], receipt["outcome"], receipt["error"]) == ("SUCCEEDED", "waiting_for_more_images", None)
+    assert "1 images wait, fewer than min_batch_size (5)" in receipt["reason"]
+    assert thrifty.meter()["starts"] == starts
+    ledger.assert_invariants()
+    note(thrifty, "lease", "queue_empty_at", time.time() - 4 * 3600)
+    assert runs.receipt(thrifty, runs.run(thrifty))["images"] == {"processed": 1, "failed": 0}
+    ledger.assert_invariants()
+
+
+def test_a_run_rents_what_the_backlog_needs_and_opens_the_trigger_as_wide(thrifty: LocalStack, ledger: Ledger) -> None:
+    for number in range(130):
+        ledger.upload(f"many/{number}.png", photo(90 + number))
+    # The functions keep their pace by this machine's clock: three minutes without progress must be longer than a batch.
+    with thrifty.set_wait_scale(0.2):
+        receipt = runs.receipt(thrifty, runs.run(thrifty))
+    assert (receipt["outcome"], receipt["images"]) == ("completed", {"processed": 130, "failed": 0})
+    assert thrifty.meter()["runs"][-1]["units"] == receipt["model"]["inference_units"] == 3
+    assert "130 images at 1 images a second and unit (an estimate)" in receipt["sizing"]["reason"]
+    mapping = thrifty.client("lambda").get_event_source_mapping(UUID=thrifty.outputs["event_source_mapping_uuid"])
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 3}
+    assert all(seconds is not None for seconds in receipt["phases"].values()), receipt["phases"]
+    assert receipt["model"]["unit_seconds"] == pytest.approx(3 * receipt["model"]["running_seconds"])
+    ledger.assert_invariants()
+
+
+def test_at_the_daily_cap_images_wait_and_no_model_is_started(thrifty: LocalStack, ledger: Ledger) -> None:
+    assert thrifty.outputs["max_model_usd_per_day"] == 1 * 3 * 4
+    starts, today = thrifty.meter()["starts"], datetime.now(UTC).date().isoformat()
+    note(thrifty, f"day#{today}", "model_seconds", 3600)
+    for number in range(5):
+        ledger.upload(f"tomorrow/{number}.png", photo(240 + number))
+    execution = runs.run(thrifty)
+    receipt = runs.receipt(thrifty, execution)
+    assert (execution["status"], receipt["outcome"]) == ("SUCCEEDED", "daily_cap_reached")
+    assert thrifty.meter()["starts"] == starts
+    ledger.assert_invariants()
+    note(thrifty, f"day#{today}", "model_seconds", 0)
+    assert runs.receipt(thrifty, runs.run(thrifty))["outcome"] == "completed"
+    ledger.assert_invariants()
+
+
+def test_a_plan_after_runs_with_other_units_is_empty(thrifty: LocalStack) -> None:
+    assert thrifty.terraform.planned_changes() == []
 
 
 def test_the_functions_logs_hold_no_image_and_no_secret(stack: LocalStack) -> None:

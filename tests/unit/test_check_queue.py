@@ -361,6 +361,28 @@ def test_a_run_that_has_lasted_long_enough_is_out_of_time(
     assert make_watch(*parts, longest_run=timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
 
 
+def test_the_time_that_the_model_took_to_start_is_none_of_the_runs(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+    sqs: Any,  # noqa: ANN401
+    queue_url: str,
+) -> None:
+    fill(sqs, queue_url, IMAGE)
+    lease.acquire("run-1")
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
+        records.open("run-1")
+        wall.shift(timedelta(minutes=70))
+        records.note_model_running("run-1", inference_units=1, ours=True)
+        watch = make_watch(queue, lease, records, dynamodb, clock, longest_run=timedelta(minutes=60))
+        wall.shift(timedelta(minutes=59))
+        assert watch.draining("run-1", None)["verdict"] == "busy"
+        wall.shift(timedelta(minutes=1))
+        assert watch.draining("run-1", None)["verdict"] == "time_limit_reached"
+
+
 def test_the_lease_lasts_through_the_wait_that_is_asked_for(
     watch: QueueWatch,
     lease: Lease,
@@ -441,13 +463,21 @@ def test_few_images_wait_for_company_and_never_too_long(
 
 @pytest.mark.parametrize(
     ("empty_minutes_ago", "looked_minutes_ago", "waits"),
-    [(60, 60, True), (120, 60, True), (180, 60, False), (100, None, True), (130, None, False), (60, 200, False)],
+    [
+        (60, 60, True),
+        (120, 60, True),
+        (180, 60, False),
+        (100, None, True),
+        (130, None, False),
+        # Somebody started a run a minute ago: the pause before that one tells more.
+        (180, 1, False),
+    ],
 )
-def test_where_the_schedule_does_not_tell_the_last_pause_stands_for_the_next(
+def test_where_the_schedule_does_not_tell_the_longer_of_two_pauses_stands_for_the_next(
     empty_minutes_ago: int, looked_minutes_ago: int | None, waits: bool
 ) -> None:
     looked_at = None if looked_minutes_ago is None else 1_000_000 - looked_minutes_ago * 60
-    known = Known(1_000_000, 1_000_000 - empty_minutes_ago * 60, looked_at)
+    known = Known(1_000_000, 1_000_000 - empty_minutes_ago * 60, looked_at, None if looked_at is None else 3600)
     assert (reason_to_wait(1, known, Gate(10, 4 * 3600)) is not None) == waits
 
 
@@ -513,6 +543,24 @@ def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(
     lease.note_model_started("run-1")
     fill(sqs, queue_url, IMAGE)
     assert gated.before_start("run-1")["verdict"] == "work"
+
+
+def test_looks_are_written_down_with_their_pauses_and_repeated_ones_are_not(
+    queue: ImageQueue,
+    lease: Lease,
+    records: RunRecords,
+    dynamodb: Any,  # noqa: ANN401
+    clock: Clock,
+) -> None:
+    lease.acquire("run-1")
+    gated = make_watch(queue, lease, records, dynamodb, clock, gate=Gate(10, 4 * 3600))
+    seen = []
+    for pause in (0, 3600, 10, 3590, 7200):
+        clock.now += pause
+        gated.before_start("run-1")
+        held = lease.renew("run-1")
+        seen.append((int(held.looked_at - 1_800_000_000), held.looked_after))
+    assert seen == [(0, None), (3600, 3600), (3600, 3600), (7200, 3600), (14400, 7200)]
 
 
 # --- the cap
@@ -632,18 +680,21 @@ def test_model_time_falls_on_the_days_of_utc(begin: str, end: str, days: dict[st
 
 
 def test_only_time_with_images_waiting_shows_how_fast_the_model_is() -> None:
-    sample = draining(Backlog(100, 10, 0), Progress(0, 0), None, at=1000)
-    sample = draining(Backlog(70, 10, 0), Progress(30, 0), sample, at=1010)
-    assert (sample.busy_ms, sample.busy_images) == (10_000, 30)
+    sample = draining(Backlog(100, 10, 0), Progress(0, 0, 0), None, at=1000)
+    sample = draining(Backlog(70, 10, 0), Progress(30, 0, 25), sample, at=1010)
+    assert (sample.busy_ms, sample.busy_images) == (10_000, 25)
     # No progress: a look is only as new as the last batch that ended.
-    sample = draining(Backlog(70, 10, 0), Progress(30, 0), sample, at=1015)
-    assert (sample.busy_ms, sample.busy_images) == (10_000, 30)
+    sample = draining(Backlog(70, 10, 0), Progress(30, 0, 25), sample, at=1015)
+    assert (sample.busy_ms, sample.busy_images) == (10_000, 25)
+    # Images that were deleted meanwhile, or are too large, never asked the model.
+    sample = draining(Backlog(20, 10, 0), Progress(80, 0, 25), sample, at=1020)
+    assert (sample.busy_ms, sample.busy_images) == (10_000, 25)
     # Nothing waits any more: the model may have had less to do than it could.
-    sample = draining(Backlog(0, 10, 0), Progress(90, 0), sample, at=1030)
-    assert (sample.busy_ms, sample.busy_images) == (10_000, 30)
-    closed = sample_closed(Backlog(9, 0, 0), Progress(100, 0), sample, now_ms=1_040_000)
-    reopened = draining(Backlog(5, 0, 0), Progress(104, 0), closed, at=1100)
-    assert (reopened.busy_ms, reopened.busy_images) == (10_000, 30)
+    sample = draining(Backlog(0, 10, 0), Progress(90, 0, 35), sample, at=1030)
+    assert (sample.busy_ms, sample.busy_images) == (10_000, 25)
+    closed = sample_closed(Backlog(9, 0, 0), Progress(100, 0, 45), sample, now_ms=1_040_000)
+    reopened = draining(Backlog(5, 0, 0), Progress(104, 0, 49), closed, at=1100)
+    assert (reopened.busy_ms, reopened.busy_images) == (10_000, 25)
 
 
 def test_a_run_that_has_looked_as_often_as_its_history_holds_ends_in_order(
@@ -665,4 +716,4 @@ def test_a_run_that_has_looked_as_often_as_its_history_holds_ends_in_order(
 
 def test_a_look_at_the_closed_trigger_counts_for_the_switches_around_it() -> None:
     before = Sample(total=0, images_done=0, looks=10)
-    assert sample_closed(Backlog(0, 0, 0), Progress(0, 0), before, now_ms=0).looks == 15
+    assert sample_closed(Backlog(0, 0, 0), Progress(0, 0), before, now_ms=0).looks == 30

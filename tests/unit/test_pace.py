@@ -26,7 +26,7 @@ from tests.unit.conftest import MODEL_ARN, PROJECT_ARN
 def test_each_unit_has_a_batch_at_work_and_there_are_two_at_the_least(
     units: int, images_per_second_per_unit: float, pace: Pace
 ) -> None:
-    assert pace_of(units, images_per_second_per_unit, is_learnt=False) == pace
+    assert pace_of(units, images_per_second_per_unit) == pace
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def time() -> Time:
     return Time()
 
 
-def pacing_of(time: Time, images_per_second: float, *, is_learnt: bool = False) -> Pacing:
+def pacing_of(time: Time, images_per_second: float) -> Pacing:
     pacing = Pacing(time, time.sleep)
-    pacing.begin("run-1", Pace(images_per_second * 2, 2, is_learnt))
+    pacing.begin("run-1", Pace(images_per_second * 2, 2))
     return pacing
 
 
@@ -92,41 +92,64 @@ def test_a_pause_is_made_up_for_by_a_second_at_the_most(time: Time) -> None:
 
 
 def test_a_refusal_slows_down_and_those_of_the_same_moment_count_as_one(time: Time) -> None:
-    pacing = pacing_of(time, 4, is_learnt=True)
+    pacing = pacing_of(time, 4)
     pacing.refused()
     pacing.refused()
-    assert (pacing.rate, pacing.throttled) == (pytest.approx(3.6), 2)
+    first = 4 * 0.95
+    assert (pacing.rate, pacing.throttled) == (pytest.approx(first), 2)
     time.now += 1
     pacing.refused()
-    assert pacing.rate == pytest.approx(3.6 * 0.85), "soon after the last: that was not enough"
+    assert pacing.rate == pytest.approx(first * 0.85), "soon after the last: that was not enough"
     time.now += 60
     pacing.refused()
-    assert pacing.rate == pytest.approx(3.6 * 0.85 * 0.9)
+    assert pacing.rate == pytest.approx(first * 0.85 * 0.9)
+
+
+def busy_second(pacing: Pacing, time: Time) -> None:
+    """A second in which calls wait for their turn."""
+    time.now += 1
+    pacing._next_at = time.now + 0.1
+    pacing.answered()
 
 
 def test_a_first_refusal_falls_no_further_than_below_what_it_began_with(time: Time) -> None:
     pacing = pacing_of(time, 4)
-    time.now += 1
-    pacing.answered()
+    busy_second(pacing, time)
     pacing.refused()
     assert pacing.rate == pytest.approx(4 * 0.95)
 
 
-def test_an_estimate_is_outgrown_fast_until_the_first_refusal(time: Time) -> None:
-    guessed, learnt = pacing_of(time, 4), pacing_of(time, 4, is_learnt=True)
+def test_the_pace_grows_fast_until_the_first_refusal_and_creeps_from_then_on(time: Time) -> None:
+    pacing = pacing_of(time, 4)
     for _ in range(10):
+        busy_second(pacing, time)
+    assert pacing.rate == pytest.approx(4 * 1.08**10)
+    pacing.refused()
+    fallen = pacing.rate
+    assert fallen == pytest.approx(4 * 1.08**10 * 0.77)
+    for _ in range(2):
+        busy_second(pacing, time)
+    assert fallen < pacing.rate < fallen * 1.005
+
+
+def test_a_pace_far_too_slow_is_outgrown_within_some_calls(time: Time) -> None:
+    pacing = pacing_of(time, 0.1)
+    for _ in range(8):
+        time.now += 10
+        pacing._next_at = time.now + 0.1
+        pacing.answered()
+    assert pacing.rate > 10
+
+
+def test_calls_that_need_not_wait_show_nothing_of_what_the_model_can_do(time: Time) -> None:
+    """Uploads that trickle in for an hour, and then a pile."""
+    pacing = pacing_of(time, 4)
+    for _ in range(3600):
         time.now += 1
-        guessed.answered()
-        learnt.answered()
-    assert guessed.rate == pytest.approx(4 * 1.08**10)
-    assert learnt.rate == pytest.approx(4 * 1.0022**10)
-    guessed.refused()
-    fallen = guessed.rate
-    time.now += 1
-    guessed.answered()
-    time.now += 1
-    guessed.answered()
-    assert fallen < guessed.rate < fallen * 1.0051
+        pacing.wait()
+        time.now += 0.3
+        pacing.answered()
+    assert pacing.rate == 4
 
 
 def test_it_never_stops_and_no_call_waits_for_ever(time: Time) -> None:
@@ -134,7 +157,7 @@ def test_it_never_stops_and_no_call_waits_for_ever(time: Time) -> None:
     for _ in range(100):
         time.now += 1
         pacing.refused()
-    assert pacing.rate == SLOWEST_IMAGES_PER_SECOND
+    assert pacing.rate == SLOWEST_IMAGES_PER_SECOND == 0.1
     pacing._sleep = lambda seconds: time.slept.append(seconds)  # others wait at the same time
     for _ in range(50):
         pacing.wait()
@@ -147,6 +170,11 @@ def test_a_clock_that_is_set_back_stops_nothing(time: Time) -> None:
     time.now -= 3600
     pacing.wait()
     assert time.slept == [LONGEST_WAIT_SECONDS]
+    pacing.refused()
+    assert pacing.rate < 4
+    rate, time.now = pacing.rate, time.now - 3600
+    pacing.refused()
+    assert pacing.rate < rate
 
 
 def test_a_new_run_begins_with_its_own_pace_and_a_batch_of_the_same_goes_on(time: Time) -> None:
@@ -291,13 +319,9 @@ class Fleet:
 
 
 @pytest.mark.parametrize("units", [1, 2, 5])
-@pytest.mark.parametrize(
-    ("estimate", "truth", "is_learnt"), [(3, 5, False), (3, 3, False), (5, 4, False), (4.9, 5, True)]
-)
-def test_two_thousand_images_keep_the_model_busy_with_few_refusals(
-    units: int, estimate: float, truth: float, is_learnt: bool
-) -> None:
-    pace = pace_of(units, estimate, is_learnt=is_learnt)
+@pytest.mark.parametrize(("estimate", "truth"), [(3, 5), (3, 3), (5, 4), (4.9, 5)])
+def test_two_thousand_images_keep_the_model_busy_with_few_refusals(units: int, estimate: float, truth: float) -> None:
+    pace = pace_of(units, estimate)
     used, refused = Fleet(units, truth, pace, 2000, seed=units).run()
     assert used >= 0.95
     assert refused < 0.02

@@ -15,7 +15,7 @@ from shared.lease import Lease
 from shared.model_hours import ModelHours
 from shared.receipts import ModelTime, Outcome, Receipts, model_time, phases
 from shared.run_record import BatchCounts, RunRecord, RunRecords
-from shared.throughput import Throughput, ThroughputBook
+from shared.throughput import Throughput, ThroughputBook, measured
 from tests.unit.conftest import FINAL, MODEL_ARN, TABLE, Clock, aws_error
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -107,7 +107,7 @@ def test_a_receipt_is_written_below_the_final_prefix(records: RunRecords, s3: An
 def test_the_receipt_has_the_promised_fields(book: RunBook, records: RunRecords, s3: Any) -> None:  # noqa: ANN401
     book.open("run-1")
     records.note_model_running("run-1", inference_units=2, ours=True)
-    records.note_start_accepted("run-1", backlog=9, sizing_reason="nine images", is_fixed=True)
+    records.note_start_asked("run-1", backlog=9, sizing_reason="nine images")
     records.note_reason("run-1", "the day is over")
     first, last = START, START + timedelta(seconds=40)
     counts = BatchCounts(processed=3, failed=1, refused=7, refusal="because", throttled=2)
@@ -178,7 +178,7 @@ def test_model_time_is_from_running_to_the_accepted_stop() -> None:
 def test_the_account_of_a_run_adds_up() -> None:
     """Ten minutes to start, 5 s to the first image, 80 s of labelling, 65 s to the stop, two minutes to STOPPED."""
     instants = [START + timedelta(seconds=seconds) for seconds in (0, 600, 605, 685, 750, 870)]
-    names = ("start_accepted_at", "model_running_at", "first_detection_at", "last_detection_at")
+    names = ("start_asked_at", "model_running_at", "first_detection_at", "last_detection_at")
     names += ("model_stop_accepted_at", "model_stopped_at")
     record = RunRecord(
         **dict(zip(names, instants, strict=True)), inference_units=2, model_is_ours=True, processed=780, failed=20
@@ -200,11 +200,13 @@ def test_a_phase_that_was_not_seen_is_no_number() -> None:
     assert set(phases(RunRecord(model_running_at=START)).values()) == {None}
 
 
-def closed_run(book: RunBook, records: RunRecords, busy: Busy, *, units: int = 2, throttled: int = 1) -> None:
+def closed_run(
+    book: RunBook, records: RunRecords, busy: Busy, *, throttled: int = 1, ours: bool = True, fixed: bool = True
+) -> None:
+    """A run with two units."""
     run_id = f"run-{busy.images}-{busy.seconds}"
     book.open(run_id)
-    records.note_start_accepted(run_id, backlog=900, sizing_reason="because", is_fixed=True)
-    records.note_model_running(run_id, inference_units=units, ours=True)
+    records.note_model_running(run_id, inference_units=2, ours=ours, fixed=fixed)
     records.add_batch(run_id, BatchCounts(throttled=throttled))
     book.close(run_id, Outcome.COMPLETED, None, busy)
 
@@ -234,12 +236,41 @@ def test_a_run_that_was_never_refused_shows_no_slower_model(
     assert throughput.read() == Throughput(3.5, runs=1)
 
 
-def test_a_run_that_may_scale_shows_nothing(book: RunBook, records: RunRecords, throughput: ThroughputBook) -> None:
-    book.open("run-1")
-    records.note_start_accepted("run-1", backlog=900, sizing_reason="because", is_fixed=False)
-    records.note_model_running("run-1", inference_units=1, ours=True)
-    book.close("run-1", Outcome.COMPLETED, None, Busy(100, 1000))
+@pytest.mark.parametrize(("ours", "fixed"), [(True, False), (False, True)])
+def test_a_model_that_may_scale_or_is_someone_elses_shows_nothing(
+    ours: bool, fixed: bool, book: RunBook, records: RunRecords, throughput: ThroughputBook
+) -> None:
+    closed_run(book, records, Busy(100, 1000), ours=ours, fixed=fixed)
     assert not throughput.read().is_learnt
+
+
+def test_a_repeated_close_learns_once(book: RunBook, records: RunRecords, throughput: ThroughputBook) -> None:
+    closed_run(book, records, Busy(100, 1000))
+    book.close("run-1000-100", Outcome.COMPLETED, None, Busy(100, 1000))
+    assert throughput.read() == Throughput(5, runs=1)
+
+
+def test_what_is_learnt_is_within_what_the_input_allows() -> None:
+    assert measured(50, 10_000_000, 5) == 0.05
+    assert measured(1_000_000, 20, 1) == 1000
+
+
+def test_a_model_that_ran_on_after_its_receipt_is_counted_late_and_once(
+    book: RunBook,
+    records: RunRecords,
+    receipts: Receipts,
+    dynamodb: Any,  # noqa: ANN401
+) -> None:
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as clock:
+        book.open("run-1")
+        records.note_model_running("run-1", inference_units=1, ours=True)
+        clock.shift(timedelta(minutes=30))
+        book.close("run-1", Outcome.STOP_NOT_CONFIRMED, None)
+        clock.shift(timedelta(minutes=20))
+        records.note_model_stop_accepted("run-1")
+        for _ in range(2):
+            receipts.write_for_dead_run("run-1", Outcome.ABORTED, {"code": "X", "message": "y"})
+    assert ModelHours(dynamodb, TABLE, MODEL_ARN).used_seconds("2026-01-01") == 50 * 60
 
 
 def test_a_throughput_that_cannot_be_written_costs_no_receipt(

@@ -21,7 +21,7 @@ from shared.throughput import ThroughputBook
 from start_model.logic import START_TIMEOUT_SECONDS, poll_seconds
 from start_model.model_start import Begun, ModelStart, Units
 from start_model.sizing import Limits
-from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, TABLE, ScriptedModel, aws_error
+from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, TABLE, Clock, ScriptedModel, aws_error
 
 
 @pytest.fixture
@@ -148,21 +148,35 @@ def test_a_start_rents_what_the_backlog_needs_and_says_why(held: Lease, records:
     assert model.calls[0][1]["MinInferenceUnits"] == 4
     assert answer["wait_seconds"] == poll_seconds(4) < poll_seconds(1) == 9
     record = records.read("run-1")
-    assert (record.backlog, record.units_are_fixed) == (40_000, True)
+    assert record.backlog == 40_000
     assert record.sizing_reason == (
         "40000 images at 3 images a second and unit (an estimate) take 55.6 minutes with 4 inference units, "
         "the fewest for target_drain_minutes (60)"
     )
-    assert record.start_accepted_at is not None
+    assert record.start_asked_at is not None
 
 
-@pytest.mark.parametrize(("scales", "images_per_second"), [(False, 6.0), (True, 15.0)])
-def test_the_pace_is_what_the_units_are_good_for(
-    scales: bool, images_per_second: float, held: Lease, records: RunRecords
-) -> None:
+@pytest.mark.parametrize(("scales", "batches"), [(False, 2), (True, 5)])
+def test_the_pace_is_what_the_units_are_good_for(scales: bool, batches: int, held: Lease, records: RunRecords) -> None:
     answer = step(starter(ScriptedModel(["RUNNING"], units=2), held, records, most=5, scales=scales), accepted=True)
-    pace = Pace.from_workflow(answer["pace"])
-    assert (pace.images_per_second, pace.is_learnt) == (images_per_second, False)
+    assert Pace.from_workflow(answer["pace"]) == Pace(images_per_second=6.0, batches_at_once=batches)
+    assert records.read("run-1").units_are_fixed is not scales
+
+
+def test_a_run_whose_start_was_carried_out_unanswered_still_says_why_it_rented_so_many(
+    held: Lease, records: RunRecords
+) -> None:
+    lost = ScriptedModel(["STOPPED"], start_error=ReadTimeoutError(endpoint_url="rekognition"))
+    with pytest.raises(ReadTimeoutError):
+        step(starter(lost, held, records, most=5), backlog=40_000)
+    record = records.read("run-1")
+    assert (record.backlog, record.start_asked_at is None) == (40_000, False)
+
+
+def test_the_lease_lasts_through_the_wait_for_the_quota(held: Lease, records: RunRecords, clock: Clock) -> None:
+    answer = step(starter(quota(), held, records))
+    clock.now += answer["wait_seconds"] + 899
+    assert not held.acquire("run-2").acquired
 
 
 def test_what_runs_have_shown_takes_the_place_of_the_estimate(held: Lease, records: RunRecords) -> None:
@@ -172,7 +186,7 @@ def test_what_runs_have_shown_takes_the_place_of_the_estimate(held: Lease, recor
     assert model.calls[0][1]["MinInferenceUnits"] == 3
     assert "learnt from 1 runs" in str(records.read("run-1").sizing_reason)
     pace = step(starter(ScriptedModel(["RUNNING"], units=3), held, records), accepted=True)["pace"]
-    assert pace == {"images_per_second": 30.0, "batches_at_once": 3, "is_learnt": True}
+    assert pace == {"images_per_second": 30.0, "batches_at_once": 3}
 
 
 def test_a_start_that_someone_else_won_is_waited_for_and_not_ours(held: Lease, records: RunRecords) -> None:

@@ -48,7 +48,7 @@ def test_the_other_state_is_switched_and_looked_at_again(state: str, enable: boo
 
 
 def test_opening_sets_the_batches_at_once_and_tells_the_analysis_its_pace(held: Lease) -> None:
-    mapping, pace = Mapping("Disabled"), Pace(15.0, 5, is_learnt=True)
+    mapping, pace = Mapping("Disabled"), Pace(15.0, 5)
     Trigger(mapping, "uuid", held).step("run-1", enable=True, waited_seconds=0, pace=pace)
     assert mapping.updates == [{"UUID": "uuid", "Enabled": True, "ScalingConfig": {"MaximumConcurrency": 5}}]
     assert held.renew("run-1").pace == pace

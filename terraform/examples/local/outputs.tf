@@ -48,6 +48,11 @@ output "alarm_topic_arn" {
   value       = module.pipeline.alarm_topic_arn
 }
 
+output "max_model_usd_per_day" {
+  description = "What the model may cost on a day at the most, in US dollars; null without max_model_hours_per_day."
+  value       = module.pipeline.max_model_usd_per_day
+}
+
 output "runs_table_name" {
   description = "Name of the table with the model's lease and the runs."
   value       = module.pipeline.runs_table_name

@@ -245,9 +245,10 @@ class Scene:
         self._set("lease", "held_until", {"N": "1"})
 
     def backdate(self, arn: str, *, hours: int) -> None:
-        """Let a run have begun so long ago."""
-        began = datetime.now(UTC) - timedelta(hours=hours)
-        self._set(f"run#{arn.rsplit(':', 1)[1]}", "started_at", {"S": began.isoformat(timespec="milliseconds")})
+        """Let a run have begun so long ago, and its model too if it runs."""
+        began = {"S": (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="milliseconds")}
+        for attribute in {"started_at", "model_running_at"} & self.record(arn).keys():
+            self._set(f"run#{arn.rsplit(':', 1)[1]}", attribute, began)
 
     def _set(self, item: str, attribute: str, value: dict[str, str]) -> None:
         self.stack.client("dynamodb").update_item(
