@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from shared.throughput import THROUGHPUT_ITEM
 from tests.stack import invariants, runs
 from tests.stack.local_stack import LocalStack, VirtualTime
 
@@ -93,6 +94,12 @@ def measure(stack: LocalStack, good: int, bad: int = 0) -> Measured:
         calls=sum(calls.values()),
         refused=calls.get("ProvisionedThroughputExceededException", 0),
     )
+
+
+def forget_throughput(stack: LocalStack) -> None:
+    """Let the next run begin with the estimate, as the first one does."""
+    key = {"model": {"S": stack.model.version_arn}, "item": {"S": THROUGHPUT_ITEM}}
+    stack.client("dynamodb").delete_item(TableName=stack.outputs["runs_table_name"], Key=key)
 
 
 def answers(stack: LocalStack) -> dict[str, Any]:
