@@ -103,8 +103,10 @@ def test_a_batch_is_labelled_and_every_image_ends_once(stack: LocalStack, ledger
     assert receipt["model"]["running_seconds"] > 0
     assert receipt["model"]["cost_usd"] > 0
     assert invariants.messages(stack, "queue_url", "dead_letter_queue_url") == 0
-    calls = stack.meter()["answers"]["DetectCustomLabels"]
-    assert sum(calls.values()) == len(chosen), "one call an image, good or bad"
+    calls = dict(stack.meter()["answers"]["DetectCustomLabels"])
+    # Refused as too fast: this stack's clock runs twentyfold, which makes a burst of what a second's pace allows.
+    calls.pop("ProvisionedThroughputExceededException", None)
+    assert calls == {"OK": len(chosen) - broken, "InvalidImageFormatException": broken}, "one answer an image"
 
 
 def test_waiting_by_design_stays_under_three_minutes_of_model_time(stack: LocalStack, ledger: Ledger) -> None:

@@ -234,6 +234,10 @@ class LocalStack:
         """Tell the emulator something; RefusedError when it refuses."""
         return self._tell("POST", f"{self.emulator_url}/_emulator/{path}", body)
 
+    def clear_emulator_faults(self) -> None:
+        """Take all faults of the emulator's calls away; what its models are set to stays."""
+        self._tell("DELETE", f"{self.emulator_url}/_emulator/faults")
+
     def add_fault(self, **rule: Any) -> None:  # noqa: ANN401
         """Break requests of the functions to a service; the members are those of service_faults.Rule."""
         self._tell("POST", f"{self.endpoint}/_faults", rule)

@@ -29,17 +29,24 @@ TIME = VirtualTime(scale=0.05, start_seconds=20, stop_seconds=20)
 # Wall seconds. A function that was killed leaves its messages hidden; twelve minutes of that are no test.
 VISIBILITY_SECONDS = 5
 PATIENCE_SECONDS = 180
+# Just below the time that the analysis function's SDK waits for an answer of the model.
+SLOWEST_CALL_SECONDS = 9
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
     with LocalStack("faults", TIME, enforces_iam=True, records_calls=True) as local:
         local.apply()
-        local.client("sqs").set_queue_attributes(
-            QueueUrl=local.outputs["queue_url"], Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)}
-        )
+        set_visibility(local, VISIBILITY_SECONDS)
         yield local
         record.keep(local)
+
+
+def set_visibility(stack: LocalStack, seconds: int) -> None:
+    """Set for how long a message is hidden from all others once somebody received it."""
+    stack.client("sqs").set_queue_attributes(
+        QueueUrl=stack.outputs["queue_url"], Attributes={"VisibilityTimeout": str(seconds)}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +116,9 @@ class Scene:
     def model_status(self) -> str:
         return self.stack.meter()["status"]
 
+    def is_running(self, arn: str) -> bool:
+        return self.stack.client("stepfunctions").describe_execution(executionArn=arn)["status"] == "RUNNING"
+
     def abort(self, arn: str) -> None:
         states = self.stack.client("stepfunctions")
         # It may have ended meanwhile.
@@ -119,14 +129,19 @@ class Scene:
         self.stack.post_emulator("models/settings", project_version_arn=self.stack.model.version_arn, **settings)
 
     @contextmanager
-    def slow_run(self) -> Iterator[str]:
-        """Begin a run that outlasts what Terraform does; a batch, which is its progress, takes 20 wall seconds."""
-        self.break_call("DetectCustomLabels", delay_wall_seconds=2)
-        self.upload(60)
+    def slow_run(self, images: int = 300) -> Iterator[str]:
+        """Begin a run that outlasts what Terraform does meanwhile, and goes on as fast as it can after that.
+
+        Its two batches of ten images at once take nine wall seconds, which the SDK just waits for.
+        """
+        set_visibility(self.stack, 2 * SLOWEST_CALL_SECONDS)
+        self.break_call("DetectCustomLabels", delay_wall_seconds=SLOWEST_CALL_SECONDS)
+        self.upload(images)
         with self.stack.set_wait_scale(0.2):
             arn = self.start()
             self.until_state(arn, "Watch the queue drain")
             yield arn
+        self.stack.clear_emulator_faults()
 
     def change_model(self) -> None:
         """Apply the stack for another version of the model, which is the stack's from then on."""
@@ -263,7 +278,7 @@ class Scene:
         self.stack.clear_faults()
         self.stack.post_emulator("models/reset", project_version_arn=self.stack.model.version_arn)
         for arn in self.executions:
-            if self.stack.client("stepfunctions").describe_execution(executionArn=arn)["status"] == "RUNNING":
+            if self.is_running(arn):
                 self.abort(arn)
         self.tick_until_at_rest()
 

@@ -173,11 +173,12 @@ def test_the_desk_shows_what_goes_on(scene: Scene) -> None:
 
 
 def test_an_apply_in_the_middle_of_a_run_disturbs_nothing(scene: Scene) -> None:
-    with scene.slow_run() as arn:
+    with scene.slow_run(images=300) as arn:
         scene.stack.apply(max_run_minutes=999)
-        execution = scene.wait(arn)
+        assert scene.is_running(arn), "the run ended before the apply did: nothing was tested"
+    execution = scene.wait(arn)
     assert execution["status"] == "SUCCEEDED", execution
-    assert scene.receipt(execution)["images"] == {"processed": 60, "failed": 0}
+    assert scene.receipt(execution)["images"] == {"processed": 300, "failed": 0}
 
 
 def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(scene: Scene) -> None:
