@@ -1,6 +1,7 @@
 """What the counts mean: work, nothing to do, busy, drained, stuck."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,9 +37,46 @@ IMAGE = json.dumps({"Records": [{"eventSource": "aws:s3", "s3": {}}]})
 TEST_EVENT = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})
 
 
-@pytest.fixture
-def queue_url(sqs: Any) -> str:  # noqa: ANN401
-    return sqs.create_queue(QueueName="images")["QueueUrl"]
+@dataclass(frozen=True)
+class Place:
+    """What a watch looks at and writes to."""
+
+    sqs: Any
+    dynamodb: Any
+    queue_url: str
+    queue: ImageQueue
+    lease: Lease
+    records: RunRecords
+    clock: Clock
+
+    def fill(self, *bodies: str) -> None:
+        for body in bodies:
+            self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=body)
+
+    def watch(
+        self,
+        *,
+        longest_run: timedelta = timedelta(hours=24),
+        gate: Gate | None = None,
+        cap_hours: float | None = None,
+    ) -> QueueWatch:
+        return QueueWatch(
+            self.queue,
+            self.lease,
+            self.records,
+            longest_run=longest_run,
+            gate=gate or Gate(min_batch_size=1, max_wait_seconds=0),
+            cap=DailyCap(cap_hours, ModelHours(self.dynamodb, TABLE, MODEL_ARN)),
+            epoch=self.clock,
+        )
+
+    def capped(self, used_seconds: float) -> QueueWatch:
+        """A watch with a cap of an hour, of which some is used."""
+        self.lease.acquire("run-1")
+        self.records.open("run-1")
+        day = {"model": {"S": MODEL_ARN}, "item": {"S": f"day#{day_of(now())}"}}
+        self.dynamodb.put_item(TableName=TABLE, Item={**day, "model_seconds": {"N": str(used_seconds)}})
+        return self.watch(cap_hours=1)
 
 
 @pytest.fixture
@@ -47,147 +85,102 @@ def dead_letter_url(sqs: Any) -> str:  # noqa: ANN401
 
 
 @pytest.fixture
-def queue(sqs: Any, queue_url: str, dead_letter_url: str) -> ImageQueue:  # noqa: ANN401
-    return ImageQueue(sqs, queue_url, DeadLetters(sqs, dead_letter_url))
-
-
-def make_watch(
-    queue: ImageQueue,
+def place(
+    sqs: Any,  # noqa: ANN401
+    dynamodb: Any,  # noqa: ANN401
+    dead_letter_url: str,
     lease: Lease,
     records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
     clock: Clock,
-    *,
-    longest_run: timedelta = timedelta(hours=24),
-    gate: Gate | None = None,
-    cap_hours: float | None = None,
-) -> QueueWatch:
-    return QueueWatch(
-        queue,
-        lease,
-        records,
-        longest_run=longest_run,
-        gate=gate or Gate(min_batch_size=1, max_wait_seconds=0),
-        cap=DailyCap(cap_hours, ModelHours(dynamodb, TABLE, MODEL_ARN)),
-        epoch=clock,
-    )
+) -> Place:
+    url = sqs.create_queue(QueueName="images")["QueueUrl"]
+    return Place(sqs, dynamodb, url, ImageQueue(sqs, url, DeadLetters(sqs, dead_letter_url)), lease, records, clock)
 
 
 @pytest.fixture
-def watch(queue: ImageQueue, lease: Lease, records: RunRecords, dynamodb: Any, clock: Clock) -> QueueWatch:  # noqa: ANN401
-    lease.acquire("run-1")
-    records.open("run-1")
-    return make_watch(queue, lease, records, dynamodb, clock)
+def watch(place: Place) -> QueueWatch:
+    place.lease.acquire("run-1")
+    place.records.open("run-1")
+    return place.watch()
 
 
 def draining(backlog: Backlog, progress: Progress, before: Sample | None, left: int = 3600, at: float = 0) -> Sample:
     return sample_draining(backlog, progress, before, seconds_left=left, now_ms=int(at * 1000))
 
 
-def fill(sqs: Any, queue_url: str, *bodies: str) -> None:  # noqa: ANN401
-    for body in bodies:
-        sqs.send_message(QueueUrl=queue_url, MessageBody=body)
-
-
 def test_an_empty_queue_is_nothing_to_do(watch: QueueWatch) -> None:
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
 
 
-def test_an_image_is_work_and_stays_visible(watch: QueueWatch, sqs: Any, queue_url: str) -> None:  # noqa: ANN401
-    fill(sqs, queue_url, IMAGE)
+def test_an_image_is_work_and_stays_visible(watch: QueueWatch, place: Place) -> None:
+    place.fill(IMAGE)
     assert watch.before_start("run-1")["verdict"] == "work"
     again = watch.before_start("run-1")
     assert (again["visible"], again["in_flight"]) == (1, 0)
 
 
-def test_test_events_are_acknowledged_and_start_nothing(
-    watch: QueueWatch,
-    sqs: Any,  # noqa: ANN401
-    queue: ImageQueue,
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, TEST_EVENT, TEST_EVENT)
+def test_test_events_are_acknowledged_and_start_nothing(watch: QueueWatch, place: Place) -> None:
+    place.fill(TEST_EVENT, TEST_EVENT)
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
-    assert queue.count() == Backlog(0, 0, 0)
+    assert place.queue.count() == Backlog(0, 0, 0)
 
 
-def test_an_image_behind_test_events_is_work(
-    watch: QueueWatch,
-    sqs: Any,  # noqa: ANN401
-    queue: ImageQueue,
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, TEST_EVENT, TEST_EVENT, IMAGE)
+def test_an_image_behind_test_events_is_work(watch: QueueWatch, place: Place) -> None:
+    place.fill(TEST_EVENT, TEST_EVENT, IMAGE)
     assert watch.before_start("run-1")["verdict"] == "work"
-    assert queue.count() == Backlog(1, 0, 0)
+    assert place.queue.count() == Backlog(1, 0, 0)
 
 
 def test_a_message_that_is_no_event_starts_nothing_and_is_kept_with_its_reason(
-    watch: QueueWatch,
-    sqs: Any,  # noqa: ANN401
-    queue: ImageQueue,
-    queue_url: str,
-    dead_letter_url: str,
+    watch: QueueWatch, dead_letter_url: str, place: Place
 ) -> None:
     bodies = ["hello", "[1]", "{}"]
-    fill(sqs, queue_url, *bodies)
+    place.fill(*bodies)
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
-    assert queue.count() == Backlog(0, 0, 0)
-    kept = sqs.receive_message(QueueUrl=dead_letter_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+    assert place.queue.count() == Backlog(0, 0, 0)
+    kept = place.sqs.receive_message(QueueUrl=dead_letter_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
     assert sorted(message["Body"] for message in kept["Messages"]) == sorted(bodies)
     attributes = kept["Messages"][0]["MessageAttributes"]
     assert attributes["error_message"]["StringValue"] == "not an S3 event message"
     assert attributes["run_id"]["StringValue"] == "run-1"
 
 
-def test_images_that_are_known_to_wait_are_not_looked_at_again(
-    watch: QueueWatch,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, IMAGE)
+def test_images_that_are_known_to_wait_are_not_looked_at_again(watch: QueueWatch, place: Place) -> None:
+    place.fill(IMAGE)
     for _ in range(20):
         assert watch.before_start("run-1")["verdict"] == "work"
-    received = sqs.receive_message(QueueUrl=queue_url, AttributeNames=["ApproximateReceiveCount"])["Messages"]
+    received = place.sqs.receive_message(QueueUrl=place.queue_url, AttributeNames=["ApproximateReceiveCount"])[
+        "Messages"
+    ]
     assert received[0]["Attributes"]["ApproximateReceiveCount"] == "2"
 
 
-def test_an_empty_queue_forgets_that_images_waited(
-    watch: QueueWatch,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, IMAGE)
+def test_an_empty_queue_forgets_that_images_waited(watch: QueueWatch, place: Place) -> None:
+    place.fill(IMAGE)
     watch.before_start("run-1")
-    sqs.purge_queue(QueueUrl=queue_url)
+    place.sqs.purge_queue(QueueUrl=place.queue_url)
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
-    fill(sqs, queue_url, TEST_EVENT)
+    place.fill(TEST_EVENT)
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
 
 
-def test_a_drained_queue_forgets_that_images_waited(watch: QueueWatch, lease: Lease) -> None:
-    lease.note_images_waiting("run-1", waiting=True)
+def test_a_drained_queue_forgets_that_images_waited(watch: QueueWatch, place: Place) -> None:
+    place.lease.note_images_waiting("run-1", waiting=True)
     watch.closed("run-1", None, take_more=True)
-    assert not lease.renew("run-1").images_waiting
+    assert not place.lease.renew("run-1").images_waiting
 
 
-def test_an_empty_queue_is_written_down_with_its_instant(
-    watch: QueueWatch,
-    lease: Lease,
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, IMAGE)
+def test_an_empty_queue_is_written_down_with_its_instant(watch: QueueWatch, place: Place) -> None:
+    place.fill(IMAGE)
     watch.before_start("run-1")
     watch.closed("run-1", None, take_more=True)
-    assert lease.renew("run-1").queue_empty_at is None
-    sqs.purge_queue(QueueUrl=queue_url)
+    assert place.lease.renew("run-1").queue_empty_at is None
+    place.sqs.purge_queue(QueueUrl=place.queue_url)
     watch.closed("run-1", None, take_more=True)
-    assert lease.renew("run-1").queue_empty_at == int(clock.now)
-    clock.now += 50
+    assert place.lease.renew("run-1").queue_empty_at == int(place.clock.now)
+    place.clock.now += 50
     watch.before_start("run-1")
-    assert lease.renew("run-1").queue_empty_at == int(clock.now)
+    assert place.lease.renew("run-1").queue_empty_at == int(place.clock.now)
 
 
 def test_receives_that_return_less_than_there_is_are_repeated() -> None:
@@ -241,23 +234,18 @@ def test_a_look_ends_although_strangers_keep_coming() -> None:
     assert (flood.receives, flood.deleted) == (10, 10)
 
 
-def test_a_long_queue_is_work_without_a_look_into_it(
-    watch: QueueWatch,
-    sqs: Any,  # noqa: ANN401
-    queue: ImageQueue,
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, *[TEST_EVENT] * 11)
+def test_a_long_queue_is_work_without_a_look_into_it(watch: QueueWatch, place: Place) -> None:
+    place.fill(*[TEST_EVENT] * 11)
     assert watch.before_start("run-1")["verdict"] == "work"
-    assert queue.count().visible == 11
+    assert place.queue.count().visible == 11
 
 
-def test_messages_in_flight_or_delayed_are_work(watch: QueueWatch, sqs: Any, queue_url: str) -> None:  # noqa: ANN401
-    fill(sqs, queue_url, IMAGE)
-    sqs.receive_message(QueueUrl=queue_url)
+def test_messages_in_flight_or_delayed_are_work(watch: QueueWatch, place: Place) -> None:
+    place.fill(IMAGE)
+    place.sqs.receive_message(QueueUrl=place.queue_url)
     assert watch.before_start("run-1")["verdict"] == "work"
-    sqs.purge_queue(QueueUrl=queue_url)
-    sqs.send_message(QueueUrl=queue_url, MessageBody=IMAGE, DelaySeconds=60)
+    place.sqs.purge_queue(QueueUrl=place.queue_url)
+    place.sqs.send_message(QueueUrl=place.queue_url, MessageBody=IMAGE, DelaySeconds=60)
     assert watch.before_start("run-1")["delayed"] == 1
     assert watch.before_start("run-1")["verdict"] == "work"
 
@@ -314,12 +302,8 @@ def test_progress_is_an_image_that_ended_and_not_a_lower_count() -> None:
     assert sample_closed(Backlog(0, 10, 0), Progress(5, 0), before, now_ms=0).idle_seconds == 115
 
 
-def test_a_queue_that_does_not_move_ends_the_run_within_minutes(
-    watch: QueueWatch,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, IMAGE)
+def test_a_queue_that_does_not_move_ends_the_run_within_minutes(watch: QueueWatch, place: Place) -> None:
+    place.fill(IMAGE)
     before, waited = None, 0
     while waited < 180:
         answer = watch.draining("run-1", before)
@@ -329,83 +313,55 @@ def test_a_queue_that_does_not_move_ends_the_run_within_minutes(
         watch.draining("run-1", before)
 
 
-def test_after_closing_what_is_left_decides(
-    watch: QueueWatch,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
+def test_after_closing_what_is_left_decides(watch: QueueWatch, place: Place) -> None:
     assert watch.closed("run-1", None, take_more=True)["verdict"] == "empty"
-    fill(sqs, queue_url, IMAGE)
+    place.fill(IMAGE)
     assert watch.closed("run-1", None, take_more=True)["verdict"] == "more_work"
     assert watch.closed("run-1", None, take_more=False)["verdict"] == "empty"
-    sqs.receive_message(QueueUrl=queue_url)
+    place.sqs.receive_message(QueueUrl=place.queue_url)
     assert watch.closed("run-1", None, take_more=True)["verdict"] == "in_flight"
     assert watch.closed("run-1", None, take_more=False)["verdict"] == "in_flight"
 
 
-def test_a_run_that_has_lasted_long_enough_is_out_of_time(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, IMAGE)
-    lease.acquire("run-1")
-    records.open("run-1")
-    parts = (queue, lease, records, dynamodb, clock)
-    assert make_watch(*parts, longest_run=timedelta(0)).draining("run-1", None)["verdict"] == "time_limit_reached"
-    assert records.read("run-1").reason == "the run has lasted for max_run_minutes; 1 images wait for the next one"
-    assert make_watch(*parts, longest_run=timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
+def test_a_run_that_has_lasted_long_enough_is_out_of_time(place: Place) -> None:
+    place.fill(IMAGE)
+    place.lease.acquire("run-1")
+    place.records.open("run-1")
+    assert place.watch(longest_run=timedelta(0)).draining("run-1", None)["verdict"] == "time_limit_reached"
+    assert (
+        place.records.read("run-1").reason == "the run has lasted for max_run_minutes; 1 images wait for the next one"
+    )
+    assert place.watch(longest_run=timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
 
 
-def test_the_time_that_the_model_took_to_start_is_none_of_the_runs(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, IMAGE)
-    lease.acquire("run-1")
+def test_the_time_that_the_model_took_to_start_is_none_of_the_runs(place: Place) -> None:
+    place.fill(IMAGE)
+    place.lease.acquire("run-1")
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
-        records.open("run-1")
+        place.records.open("run-1")
         wall.shift(timedelta(minutes=70))
-        records.note_model_running("run-1", inference_units=1, ours=True)
-        watch = make_watch(queue, lease, records, dynamodb, clock, longest_run=timedelta(minutes=60))
+        place.records.note_model_running("run-1", inference_units=1, ours=True)
+        watch = place.watch(longest_run=timedelta(minutes=60))
         wall.shift(timedelta(minutes=59))
         assert watch.draining("run-1", None)["verdict"] == "busy"
         wall.shift(timedelta(minutes=1))
         assert watch.draining("run-1", None)["verdict"] == "time_limit_reached"
 
 
-def test_the_lease_lasts_through_the_wait_that_is_asked_for(
-    watch: QueueWatch,
-    lease: Lease,
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, IMAGE)
+def test_the_lease_lasts_through_the_wait_that_is_asked_for(watch: QueueWatch, place: Place) -> None:
+    place.fill(IMAGE)
     before = Sample(total=1_000_000, images_done=0, watched_seconds=864_000)
     answer = watch.draining("run-1", before)
-    clock.now += answer["wait_seconds"] + 899
-    assert not lease.acquire("run-2").acquired
+    place.clock.now += answer["wait_seconds"] + 899
+    assert not place.lease.acquire("run-2").acquired
 
 
 def test_refusals_of_the_whole_analysis_end_the_run_before_the_long_wait_for_progress(
-    watch: QueueWatch,
-    records: RunRecords,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
+    watch: QueueWatch, place: Place
 ) -> None:
-    fill(sqs, queue_url, IMAGE)
+    place.fill(IMAGE)
     before = Sample.from_workflow(watch.draining("run-1", None)["sample"])
-    records.add_batch("run-1", BatchCounts(refused=3, refusal="ResourceNotReadyException: the model is STOPPED"))
+    place.records.add_batch("run-1", BatchCounts(refused=3, refusal="ResourceNotReadyException: the model is STOPPED"))
     for _ in range(5):
         before = Sample.from_workflow(watch.draining("run-1", before)["sample"])
     with pytest.raises(AnalysisBlocked, match="for 30 s, and the analysis sends them back: ResourceNotReadyException"):
@@ -506,59 +462,39 @@ def test_no_image_waits_longer_for_company_than_promised(
     assert not todo
 
 
-def test_a_run_that_waits_for_more_says_so_and_receives_nothing(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    lease.acquire("run-1")
-    gated = make_watch(queue, lease, records, dynamodb, clock, gate=HOURLY)
+def test_a_run_that_waits_for_more_says_so_and_receives_nothing(place: Place) -> None:
+    place.lease.acquire("run-1")
+    gated = place.watch(gate=HOURLY)
     assert gated.before_start("run-1")["verdict"] == "nothing_to_do"
-    clock.now += 3600
-    fill(sqs, queue_url, IMAGE)
+    place.clock.now += 3600
+    place.fill(IMAGE)
     assert gated.before_start("run-1")["verdict"] == "waiting_for_more_images"
-    assert "in time for max_wait_minutes (240)" in str(records.read("run-1").reason)
-    received = sqs.receive_message(QueueUrl=queue_url, AttributeNames=["ApproximateReceiveCount"])["Messages"][0]
+    assert "in time for max_wait_minutes (240)" in str(place.records.read("run-1").reason)
+    received = place.sqs.receive_message(QueueUrl=place.queue_url, AttributeNames=["ApproximateReceiveCount"])[
+        "Messages"
+    ][0]
     assert received["Attributes"]["ApproximateReceiveCount"] == "1"
-    clock.now += 3 * 3600
+    place.clock.now += 3 * 3600
     assert gated.before_start("run-1")["verdict"] == "work"
 
 
-def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    lease.acquire("run-1")
-    gated = make_watch(queue, lease, records, dynamodb, clock, gate=HOURLY)
+def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(place: Place) -> None:
+    place.lease.acquire("run-1")
+    gated = place.watch(gate=HOURLY)
     gated.before_start("run-1")
-    lease.note_model_started("run-1")
-    fill(sqs, queue_url, IMAGE)
+    place.lease.note_model_started("run-1")
+    place.fill(IMAGE)
     assert gated.before_start("run-1")["verdict"] == "work"
 
 
-def test_looks_are_written_down_with_their_pauses_and_repeated_ones_are_not(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-) -> None:
-    lease.acquire("run-1")
-    gated = make_watch(queue, lease, records, dynamodb, clock, gate=Gate(10, 4 * 3600))
+def test_looks_are_written_down_with_their_pauses_and_repeated_ones_are_not(place: Place) -> None:
+    place.lease.acquire("run-1")
+    gated = place.watch(gate=Gate(10, 4 * 3600))
     seen = []
     for pause in (0, 3600, 10, 3590, 7200):
-        clock.now += pause
+        place.clock.now += pause
         gated.before_start("run-1")
-        held = lease.renew("run-1")
+        held = place.lease.renew("run-1")
         seen.append((int(held.looked_at - 1_800_000_000), held.looked_after))
     assert seen == [(0, None), (3600, 3600), (3600, 3600), (7200, 3600), (14400, 7200)]
 
@@ -566,74 +502,27 @@ def test_looks_are_written_down_with_their_pauses_and_repeated_ones_are_not(
 # --- the cap
 
 
-def capped(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-    used_seconds: float,
-) -> QueueWatch:
-    """A watch with a cap of an hour, of which some is used."""
-    lease.acquire("run-1")
-    records.open("run-1")
-    dynamodb.put_item(
-        TableName=TABLE,
-        Item={
-            "model": {"S": MODEL_ARN},
-            "item": {"S": f"day#{day_of(now())}"},
-            "model_seconds": {"N": str(used_seconds)},
-        },
-    )
-    return make_watch(queue, lease, records, dynamodb, clock, cap_hours=1)
-
-
 @pytest.mark.parametrize(("used", "verdict"), [(0, "work"), (3420, "work"), (3421, "daily_cap_reached")])
-def test_at_the_daily_cap_no_run_starts(
-    used: int,
-    verdict: str,
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_at_the_daily_cap_no_run_starts(used: int, verdict: str, monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
     metrics: list[str] = []
     monkeypatch.setattr(queue_watch.metrics, "add_metric", lambda name, **_: metrics.append(name))
-    watch = capped(queue, lease, records, dynamodb, clock, used)
-    fill(sqs, queue_url, IMAGE)
+    watch = place.capped(used)
+    place.fill(IMAGE)
     assert watch.before_start("run-1")["verdict"] == verdict
     assert metrics == (["DailyCapReached"] if verdict == "daily_cap_reached" else [])
-    assert ("the 1 hours of max_model_hours_per_day" in str(records.read("run-1").reason)) == bool(metrics)
+    assert ("the 1 hours of max_model_hours_per_day" in str(place.records.read("run-1").reason)) == bool(metrics)
 
 
-def test_the_cap_is_no_reason_to_do_nothing_about_an_empty_queue(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-) -> None:
-    watch = capped(queue, lease, records, dynamodb, clock, 99999)
+def test_the_cap_is_no_reason_to_do_nothing_about_an_empty_queue(place: Place) -> None:
+    watch = place.capped(99999)
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
 
 
-def test_a_run_that_reaches_the_cap_ends_in_order(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
+def test_a_run_that_reaches_the_cap_ends_in_order(place: Place) -> None:
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
-        watch = capped(queue, lease, records, dynamodb, clock, 3000)
-        fill(sqs, queue_url, *[IMAGE] * 3)
-        records.note_model_running("run-1", inference_units=1, ours=True)
+        watch = place.capped(3000)
+        place.fill(*[IMAGE] * 3)
+        place.records.note_model_running("run-1", inference_units=1, ours=True)
         wall.shift(590)
         answer = watch.draining("run-1", None)
         assert (answer["verdict"], answer["wait_seconds"]) == ("busy", 5)
@@ -641,19 +530,11 @@ def test_a_run_that_reaches_the_cap_ends_in_order(
         assert watch.draining("run-1", None)["verdict"] == "daily_cap_reached"
 
 
-def test_a_model_that_somebody_else_runs_uses_nothing_of_the_cap(
-    queue: ImageQueue,
-    lease: Lease,
-    records: RunRecords,
-    dynamodb: Any,  # noqa: ANN401
-    clock: Clock,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
+def test_a_model_that_somebody_else_runs_uses_nothing_of_the_cap(place: Place) -> None:
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
-        watch = capped(queue, lease, records, dynamodb, clock, 0)
-        fill(sqs, queue_url, IMAGE)
-        records.note_model_running("run-1", inference_units=1, ours=False)
+        watch = place.capped(0)
+        place.fill(IMAGE)
+        place.records.note_model_running("run-1", inference_units=1, ours=False)
         wall.shift(4000)
         assert watch.draining("run-1", None)["verdict"] == "busy"
 
@@ -697,19 +578,14 @@ def test_only_time_with_images_waiting_shows_how_fast_the_model_is() -> None:
     assert (reopened.busy_ms, reopened.busy_images) == (10_000, 25)
 
 
-def test_a_run_that_has_looked_as_often_as_its_history_holds_ends_in_order(
-    watch: QueueWatch,
-    records: RunRecords,
-    sqs: Any,  # noqa: ANN401
-    queue_url: str,
-) -> None:
-    fill(sqs, queue_url, IMAGE)
+def test_a_run_that_has_looked_as_often_as_its_history_holds_ends_in_order(watch: QueueWatch, place: Place) -> None:
+    place.fill(IMAGE)
     before = Sample(total=1, images_done=0, looks=LOOKS_AT_MOST - 2)
     answer = watch.draining("run-1", before)
     assert answer["verdict"] == "busy"
     assert watch.draining("run-1", Sample.from_workflow(answer["sample"]))["verdict"] == "time_limit_reached"
     assert (
-        records.read("run-1").reason
+        place.records.read("run-1").reason
         == "the run has looked as often as its history holds; 1 images wait for the next one"
     )
 
