@@ -14,7 +14,7 @@ data "aws_iam_policy_document" "check_queue" {
     resources = [module.intake.queue_arn]
   }
 
-  # Messages that name no image, so that they are not counted as work again and again.
+  # Messages that name no image of this system, so that they are not counted as work again and again.
   statement {
     sid       = "SetAsideForeignMessages"
     actions   = ["sqs:SendMessage"]
@@ -52,6 +52,8 @@ module "check_queue" {
     LEASE_SECONDS         = tostring(var.lease_seconds)
     MAX_RUN_MINUTES       = tostring(var.max_run_minutes)
     QUEUE_URL             = module.intake.queue_url
+    SOURCE_BUCKET_NAME    = local.source_bucket_name
+    SOURCE_PREFIX         = var.source_prefix
 
     MAX_MODEL_HOURS_PER_DAY = var.max_model_hours_per_day == null ? "" : tostring(var.max_model_hours_per_day)
     MAX_WAIT_MINUTES        = tostring(var.max_wait_minutes)

@@ -274,7 +274,7 @@ variable "lease_seconds" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "source_bucket_name" {
-  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of it is changed unless source_events is \"notification\". Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`."
+  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of its configuration is changed unless source_events is \"notification\"; but each image below source_prefix, also one that has been there for years, is labelled and then MOVED OUT of it, to the final bucket. Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`."
   type        = string
   default     = null
 
@@ -336,7 +336,8 @@ variable "final_prefix" {
 
   validation {
     # In either direction: what is written must not look like an upload, and an upload not like what was written.
-    condition = var.source_bucket_name == null || var.source_bucket_name != var.final_bucket_name ? true : alltrue([
+    # A bucket that the module would make can be given by its name, too.
+    condition = coalesce(var.source_bucket_name, local.own_source_bucket_name) != coalesce(var.final_bucket_name, local.own_final_bucket_name) ? true : alltrue([
       for folder in ["failed/", "processed/", "reconcile/", "runs/"] :
       !startswith("${var.final_prefix}${folder}", var.source_prefix) && !startswith(var.source_prefix, "${var.final_prefix}${folder}")
     ])
@@ -453,7 +454,7 @@ variable "iam_path" {
 }
 
 variable "vpc_subnet_ids" {
-  description = "Subnets that the functions run in, with a way to S3, SQS, DynamoDB, Rekognition, Lambda, Step Functions and X-Ray; empty: no VPC."
+  description = "Subnets that the functions run in, with a way to S3, SQS, DynamoDB, Rekognition, Lambda, Step Functions and X-Ray; empty: no VPC. Where the same root makes that way, give them through it, such as aws_route_table_association.private.subnet_id: a destroy needs the network until the model is stopped, and removes what nothing here depends on first."
   type        = list(string)
   default     = []
   nullable    = false
@@ -465,7 +466,7 @@ variable "vpc_subnet_ids" {
 }
 
 variable "vpc_security_group_ids" {
-  description = "Security groups of the functions in their subnets; empty: no VPC."
+  description = "Security groups of the functions in their subnets, which let them out to TCP port 443; empty: no VPC. Give them through their rules, as aws_vpc_security_group_egress_rule.NAME.security_group_id, for the reason that vpc_subnet_ids has."
   type        = list(string)
   default     = []
   nullable    = false

@@ -1,14 +1,17 @@
 """Prints the IAM policy that a role needs to apply and destroy a plan, from `terraform show -json` of that plan.
 
 Usage: terraform show -json PLAN | python -m tools.aws_permissions [--name NAME] [--project-version-arn ARN]
+           [--module ADDRESS]
 
 Each action is on the resources whose names begin with NAME, where AWS has a resource level, and on what of an estate is
-named in the plan. What the provider calls: its sources at 5.100, and
+named in the plan. The policy is for later changes in place too. What of the plan is not in it is an error, or a warning
+on stderr. What the provider calls: its sources at 5.100, and
 https://docs.aws.amazon.com/service-authorization/latest/reference/.
 """
 
 import argparse
 import json
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -23,6 +26,12 @@ MANAGED_POLICY_CHARACTERS_AT_MOST = 6144
 
 TAGS = ("ListTagsForResource", "TagResource", "UntagResource")
 ANY = "*"
+
+# Stands in a planned resource's values for what the plan does not know yet.
+UNKNOWN = "(known after apply)"
+
+# What a resource is named by, or the one that it belongs to.
+NAMED_BY = ("name", "bucket", "function_name", "alarm_name", "rule")
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,15 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
         Actions(
             "logs",
             "log-group:/aws/*/{name}-*",
-            ("CreateLogGroup", "DeleteLogGroup", "DeleteRetentionPolicy", "PutRetentionPolicy", *TAGS),
+            (
+                "AssociateKmsKey",
+                "CreateLogGroup",
+                "DeleteLogGroup",
+                "DeleteRetentionPolicy",
+                "DisassociateKmsKey",
+                "PutRetentionPolicy",
+                *TAGS,
+            ),
         ),
         Actions("logs", ANY, ("DescribeLogGroups",)),
     ),
@@ -97,10 +114,12 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
             (
                 "CreateRole",
                 "DeleteRole",
+                "DeleteRolePermissionsBoundary",
                 "GetRole",
                 "ListAttachedRolePolicies",
                 "ListInstanceProfilesForRole",
                 "ListRolePolicies",
+                "PutRolePermissionsBoundary",
                 "TagRole",
                 "UntagRole",
                 "UpdateAssumeRolePolicy",
@@ -241,17 +260,23 @@ OF_VPC = ("DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs")
 
 
 class UnknownTypeError(Exception):
-    """A plan has resources of which this tool does not know what they need; the message names their types."""
+    """A plan has resources of which this tool does not know what they need; the message names the first of them."""
 
 
 def policy(resources: Iterable[Json], name: str, partition: str, region: str, account: str) -> Json:
-    """Return the policy for planned resources: each with its `type` and `values`. UnknownTypeError."""
+    """Return the policy for planned resources: each with its `address`, `type` and `values`. UnknownTypeError."""
     resources = list(resources)
-    if unknown := {each["type"] for each in resources} - OF_TYPE.keys():
-        raise UnknownTypeError(f"tools/aws_permissions.py does not know {', '.join(sorted(unknown))}")
-    paths = {each["values"].get("path") or "/" for each in resources if each["type"] == "aws_iam_role"} or {"/"}
+    if unknown := [each["address"] for each in resources if each["type"] not in OF_TYPE]:
+        raise UnknownTypeError(f"tools/aws_permissions.py does not know what these need: {listed(unknown)}")
+    paths = {each["values"].get("path") or "/" for each in resources if each["type"] == "aws_iam_role"}
+    paths = paths - {UNKNOWN} or {"/"}
     needed = [actions for each in resources for actions in OF_TYPE[each["type"]]]
-    needed += [actions for each in resources for actions in of_estate(each["type"], each["values"], name, partition)]
+    needed += [
+        actions
+        for each in resources
+        for actions in of_estate(each["type"], each["values"], name, partition)
+        if UNKNOWN not in actions.resource
+    ]
     if any(each["values"].get("force_destroy") for each in resources):
         needed += FORCE_DESTROY
 
@@ -261,14 +286,18 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
         place = {"s3": ":", "iam": f":{account}"}.get(service, f"{region}:{account}")
         return f"arn:{partition}:{service}:{place}:{resource.format(name=name, path=path)}"
 
-    grouped: dict[tuple[str, str, Any], set[str]] = defaultdict(set)
+    grouped: dict[tuple[str, Any], set[str]] = defaultdict(set)
     for actions in needed:
         condition = actions.condition and (*actions.condition[:2], arn(actions.service, actions.condition[2]))
         for resource in {arn(actions.service, actions.resource, path) for path in paths}:
-            grouped[actions.service, resource, condition] |= {f"{actions.service}:{action}" for action in actions.names}
+            grouped[resource, condition] |= {f"{actions.service}:{action}" for action in actions.names}
+    # Together where the same is needed, as of the zips, for there is a limit to the policy's length.
+    alike: dict[tuple[tuple[str, ...], Any], list[str]] = defaultdict(list)
+    for (resource, condition), names in sorted(grouped.items(), key=lambda group: group[0][0]):
+        alike[tuple(sorted(names)), condition].append(resource)
     statements = []
-    for (_, resource, condition), names in sorted(grouped.items(), key=lambda group: (group[0][0], group[0][1])):
-        statement: Json = {"Effect": "Allow", "Action": sorted(names), "Resource": resource}
+    for (names, condition), among in alike.items():
+        statement: Json = {"Effect": "Allow", "Action": list(names), "Resource": among if len(among) > 1 else among[0]}
         if condition:
             statement["Condition"] = {condition[0]: {condition[1]: condition[2]}}
         statements.append(statement)
@@ -278,7 +307,9 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
 def of_estate(kind: str, values: Json, name: str, partition: str) -> Iterator[Actions]:
     """Yield what a planned resource needs of things that are the estate's: a key, a VPC, and buckets."""
     if kind == "aws_dynamodb_table":
-        for encryption in values.get("server_side_encryption") or []:
+        encryptions = values.get("server_side_encryption") or []
+        # Without a key given, what there will be is the provider's to say.
+        for encryption in [] if encryptions == UNKNOWN else encryptions:
             if key := encryption.get("kms_key_arn"):
                 yield Actions("kms", key, OF_TABLE_KEY)
     elif kind == "aws_lambda_function":
@@ -294,13 +325,67 @@ def of_estate(kind: str, values: Json, name: str, partition: str) -> Iterator[Ac
             yield Actions("s3", f"arn:{partition}:s3:::{bucket}", of_bucket.names)
 
 
-def planned(plan: Json) -> list[Json]:
-    """Return the resources of a plan, those that it would destroy too."""
+def planned(plan: Json, module: str = "") -> list[Json]:
+    """Return the resources of a plan as they are and as they will be; with a module's address, only what is in it."""
+    resources = []
+    for change in plan.get("resource_changes", []):
+        if change["mode"] != "managed" or not is_in(change["address"], module):
+            continue
+        before, after = change["change"]["before"], change["change"]["after"]
+        if after is not None:
+            after = with_unknown(after, change["change"].get("after_unknown"))
+        # One that changes may be elsewhere now: under another path, with another key.
+        states = [after] if before in (None, after) else [after, before]
+        resources += [
+            {"address": change["address"], "type": change["type"], "values": values}
+            for values in states
+            if values is not None
+        ]
+    return resources
+
+
+def is_in(address: str, module: str) -> bool:
+    """Tell whether a resource is in a module, or in any instance of it; in "" is every resource."""
+    return not module or address.startswith((f"{module}.", f"{module}["))
+
+
+def with_unknown(known: Json, unknown: Json) -> Json:
+    """Return planned values with UNKNOWN in place of each that the plan says it does not know."""
+    if unknown is True:
+        return UNKNOWN
+    if isinstance(known, dict) and isinstance(unknown, dict):
+        return known | {key: with_unknown(known.get(key), each) for key, each in unknown.items()}
+    if isinstance(known, list) and isinstance(unknown, list) and len(known) == len(unknown):
+        return [with_unknown(*pair) for pair in zip(known, unknown, strict=True)]
+    return known
+
+
+def not_known_yet(resources: Iterable[Json], name: str, partition: str) -> list[str]:
+    """Return the addresses of resources that need something of the estate's which the plan cannot name."""
     return [
-        {"type": change["type"], "values": change["change"]["after"] or change["change"]["before"] or {}}
-        for change in plan.get("resource_changes", [])
-        if change["mode"] == "managed"
+        each["address"]
+        for each in resources
+        if (each["type"] == "aws_iam_role" and each["values"].get("path") == UNKNOWN)
+        or any(UNKNOWN in needs.resource for needs in of_estate(each["type"], each["values"], name, partition))
     ]
+
+
+def named_otherwise(resources: Iterable[Json], name: str) -> list[str]:
+    """Return the addresses of resources that the policy is not about, as their names do not begin as all others do."""
+    return [
+        each["address"]
+        for each in resources
+        if each["type"] != "aws_s3_bucket_notification"  # the policy is about its bucket, whatever that is called
+        for own in [next((each["values"][key] for key in NAMED_BY if each["values"].get(key)), UNKNOWN)]
+        if own != UNKNOWN and not re.split("[/:]", own)[-1].startswith(f"{name}-")
+    ]
+
+
+def listed(addresses: Iterable[str], at_most: int = 5) -> str:
+    """Return addresses for a message: each once, and the first of them when there are many."""
+    once = list(dict.fromkeys(addresses))
+    more = f" and {len(once) - at_most} more" if len(once) > at_most else ""
+    return ", ".join(once[:at_most]) + more
 
 
 def main() -> int:
@@ -308,6 +393,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--name", help="the prefix of all names; by default the plan's variable `name`")
     parser.add_argument("--project-version-arn", help="the model; by default the plan's variable of that name")
+    parser.add_argument(
+        "--module", default="", help="the address of this module in your root, such as module.labels; by default all"
+    )
     arguments = parser.parse_args()
     plan = json.load(sys.stdin)
     variables = {name: variable.get("value") for name, variable in plan.get("variables", {}).items()}
@@ -317,12 +405,27 @@ def main() -> int:
         print("error: the plan has no variables of these names: give --name and --project-version-arn", file=sys.stderr)
         return 1
     _, partition, _, region, account, _ = model.split(":", 5)
+    resources = planned(plan, arguments.module)
+    if arguments.module and not resources:
+        print(f"error: the plan has no resources in {arguments.module}", file=sys.stderr)
+        return 1
     try:
-        made = policy(planned(plan), name, partition, region, account)
+        made = policy(resources, name, partition, region, account)
     except UnknownTypeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        hint = "" if arguments.module else "; for what is in this module alone, give --module, such as module.labels"
+        print(f"error: {error}{hint}", file=sys.stderr)
         return 1
     print(json.dumps(made, indent=2))
+    if others := named_otherwise(resources, name):
+        print(
+            f"warning: not in the policy, as no name of theirs begins with {name}-: {listed(others)}", file=sys.stderr
+        )
+    if needy := not_known_yet(resources, name, partition):
+        print(
+            "warning: not in the policy is what the plan cannot name yet, a key, bucket or path of the estate's that "
+            f"these need: {listed(needy)}; plan again when it is there",
+            file=sys.stderr,
+        )
     size = len("".join(json.dumps(made).split()))
     if size > MANAGED_POLICY_CHARACTERS_AT_MOST:
         print(f"warning: {size} characters, where a managed policy may have 6144: split it in two", file=sys.stderr)

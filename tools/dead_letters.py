@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analyze_image.upload import ForeignMessageError, Source, uploads_in
+from analyze_image.upload import ForeignMessageError, uploads_in
+from shared.s3_events import Source
 
 # A queue on many servers may answer a receive with nothing although it holds something.
 EMPTY_RECEIVES_AT_THE_END = 3

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analyze_image.upload import Source
 from shared.clients import client, error_code
+from shared.s3_events import Source
 
 # Between them the two functions know every part of a deployment.
 FUNCTIONS = ("analyze-image", "watchdog")

@@ -18,9 +18,10 @@ from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, r
 from analyze_image.labelling import Ending, Labelling
 from analyze_image.pacing import LONGEST_WAIT_SECONDS, Pacing
 from analyze_image.suspects import Suspects
-from analyze_image.upload import Source, uploads_in
+from analyze_image.upload import uploads_in
 from shared.dead_letters import DeadLetters
 from shared.run_record import BatchCounts
+from shared.s3_events import Source
 from shared.telemetry import logger
 
 # What the calls may take at the worst, each with a connection that takes 3 s and an answer that never comes (the

@@ -24,6 +24,11 @@ class NoAnswerError(Exception):
     """Rekognition took the call and did not answer it."""
 
 
+def is_size_allowed(size: int) -> bool:
+    """Whether Rekognition would look at an image of so many bytes."""
+    return 0 < size <= IMAGE_BYTES_AT_MOST
+
+
 class Detector:
     """One model, ready to look at images in S3."""
 

@@ -21,13 +21,13 @@ from analyze_image.labelling import Labelling
 from analyze_image.pacing import Pacing
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
-from analyze_image.upload import Source
 from shared import environment, lease
 from shared.clients import client, error_code
 from shared.dead_letters import DeadLetters
 from shared.lease import Held
 from shared.pace import MOST_IMAGES_AT_ONCE
 from shared.run_record import BatchCounts, RunRecords
+from shared.s3_events import Source
 from shared.telemetry import MetricUnit, logger, metrics, tracer
 
 # DynamoDB cancels one of two transactions that meet at the run's record, as batches of two environments do.

@@ -9,10 +9,10 @@ The claim comes before the copy so that two uploads under one key never write to
 a copy is not something to rely on. Between 2 and 4 the image is in the source bucket and its message in the queue.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from analyze_image.detector import Detector, ImageUnreadableError
+from analyze_image.detector import Detector, ImageUnreadableError, is_size_allowed
 from analyze_image.documents import Verdict, document
 from analyze_image.names import FAILED, PROCESSED, candidates
 from analyze_image.store import SourceGoneError, SourceReplacedError, Store
@@ -64,6 +64,10 @@ class Labelling:
                     source = self._store.provenance(image_key)
                     if source is not None and upload.same_as(source):
                         return self._move(upload, prefix, Claim(image_key, is_new=False))
+        if not is_size_allowed(upload.size):
+            # That alone would end its way, and a message may say anything: what S3 says counts.
+            size = self._store.source_size(upload)
+            upload = upload if size is None else replace(upload, size=size)
         try:
             verdict = self._detector.detect(upload)
         except ImageUnreadableError as error:

@@ -105,11 +105,17 @@ class Store:
 
     def has_image(self, image_key: str) -> bool:
         """Whether the final bucket holds the image."""
-        return self._etag(self.final_bucket, image_key, None) is not None
+        return self._head(self.final_bucket, image_key, None) is not None
 
     def source_etag(self, upload: Upload) -> str | None:
         """Return the etag of what is in the upload's place now; None when nothing is."""
-        return self._etag(upload.bucket, upload.key, upload.version_id)
+        found = self._head(upload.bucket, upload.key, upload.version_id)
+        return None if found is None else found["ETag"].strip('"')
+
+    def source_size(self, upload: Upload) -> int | None:
+        """Return the bytes of what is in the upload's place now; None when nothing is."""
+        found = self._head(upload.bucket, upload.key, upload.version_id)
+        return None if found is None else found["ContentLength"]
 
     def delete_source(self, upload: Upload) -> None:
         """Delete exactly this upload; a newer one in its place stays."""
@@ -120,10 +126,10 @@ class Store:
             if error_code(error) not in NOT_FOUND | CONDITION_FAILED:
                 raise
 
-    def _etag(self, bucket: str, key: str, version_id: str | None) -> str | None:
+    def _head(self, bucket: str, key: str, version_id: str | None) -> dict[str, Any] | None:
         version = {} if version_id is None else {"VersionId": version_id}
         try:
-            return self._s3.head_object(Bucket=bucket, Key=key, **version)["ETag"].strip('"')
+            return self._s3.head_object(Bucket=bucket, Key=key, **version)
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None

@@ -3,19 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.s3_events import CreatedObject, NotAnS3EventError, created_objects
+from shared.s3_events import NotAnS3EventError, Source, uploaded_objects
 
 
 class ForeignMessageError(Exception):
     """A message that is no S3 event about an object created in the source bucket, under its prefix."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where images are uploaded to: a bucket, and how their keys begin in it."""
-
-    bucket: str
-    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,19 +46,9 @@ class Upload:
 def uploads_in(body: str, source: Source) -> list[Upload]:
     """Return the uploads of one queue message; none for S3's test event.
 
-    Error: ForeignMessageError when the message is anything else, or tells of another bucket or prefix. The suffix is
-    not looked at: what S3 tells of was chosen by suffix, and a suffix that is no longer wanted may have images waiting.
+    Error: ForeignMessageError when the message is anything else, or tells of another bucket or prefix.
     """
     try:
-        return [_upload(created, source) for created in created_objects(body)]
+        return [Upload(**asdict(created)) for created in uploaded_objects(body, source)]
     except NotAnS3EventError as error:
         raise ForeignMessageError(str(error)) from error
-
-
-def _upload(created: CreatedObject, source: Source) -> Upload:
-    if created.bucket != source.bucket:
-        raise ForeignMessageError(f"the event is about bucket {created.bucket}, and this system reads {source.bucket}")
-    # What this system itself writes may lie in the same bucket, and so may another model's images.
-    if not created.key.startswith(source.prefix):
-        raise ForeignMessageError(f"the key {created.key} does not begin with {source.prefix}, as this system's do")
-    return Upload(**asdict(created))

@@ -21,6 +21,7 @@ from shared.errors import ConfigurationError
 from shared.lease import Lease
 from shared.model_hours import ModelHours
 from shared.run_record import RunRecords
+from shared.s3_events import Source
 from shared.telemetry import logger, metrics, tracer
 
 
@@ -31,8 +32,9 @@ def _queue_watch() -> QueueWatch:
     sqs = client("sqs")
     dead_letters = DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
     schedule_minutes = environment.optional_number("SCHEDULE_MINUTES")
+    source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
     return QueueWatch(
-        ImageQueue(sqs, environment.text("QUEUE_URL"), dead_letters),
+        ImageQueue(sqs, environment.text("QUEUE_URL"), dead_letters, source),
         Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
         RunRecords(dynamodb, table, model_arn),
         longest_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),

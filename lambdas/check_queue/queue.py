@@ -1,11 +1,11 @@
 """The image queue: its counts, and a look at what its messages are."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from check_queue.logic import Backlog
 from shared.dead_letters import DeadLetters
+from shared.s3_events import NotAnS3EventError, Source, uploaded_objects
 
 # Above this many messages some are images: S3 sends one test event each time the notification is configured.
 PEEKED_AT_MOST = 10
@@ -26,10 +26,11 @@ class Peek:
 class ImageQueue:
     """The SQS queue that S3 notifies."""
 
-    def __init__(self, sqs: Any, url: str, dead_letters: DeadLetters) -> None:  # noqa: ANN401
+    def __init__(self, sqs: Any, url: str, dead_letters: DeadLetters, source: Source) -> None:  # noqa: ANN401
         self._sqs = sqs
         self._url = url
         self._dead_letters = dead_letters
+        self._source = source
 
     def count(self) -> Backlog:
         """Return the approximate counts; SQS answers them as strings."""
@@ -63,15 +64,14 @@ class ImageQueue:
             if not messages:
                 break
             for message in messages:
-                kind = kind_of(message["Body"])
+                body = message["Body"]
+                kind, reason = kind_of(body, self._source)
                 kinds[kind] += 1
                 if kind == "images":
                     to_put_back.append(message["ReceiptHandle"])
                     continue
-                if kind == "foreign":
-                    self._dead_letters.set_aside(
-                        message["Body"], code="ForeignMessage", reason="not an S3 event message", run_id=run_id
-                    )
+                if reason is not None:
+                    self._dead_letters.set_aside(body, code="ForeignMessage", reason=reason, run_id=run_id)
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
             if kinds["images"]:
                 break
@@ -80,17 +80,10 @@ class ImageQueue:
         return Peek(**kinds)
 
 
-def kind_of(body: str) -> str:
-    """Return what a message is: `images`, `test_events` or `foreign`."""
+def kind_of(body: str, source: Source) -> tuple[str, str | None]:
+    """Return what a message is, `images`, `test_events` or `foreign`, and of a foreign one why it is that."""
     try:
-        document = json.loads(body)
-    # RecursionError: JSON nested too deep.
-    except (ValueError, RecursionError):
-        return "foreign"
-    if not isinstance(document, dict):
-        return "foreign"
-    if document.get("Event") == "s3:TestEvent":
-        return "test_events"
-    # S3's own shape, or its events as EventBridge hands them on; the analysis looks closer.
-    is_event = isinstance(document.get("Records"), list) or document.get("detail-type") == "Object Created"
-    return "images" if is_event else "foreign"
+        objects = uploaded_objects(body, source)
+    except NotAnS3EventError as error:
+        return "foreign", str(error)
+    return "images" if objects else "test_events", None

@@ -108,8 +108,8 @@ class QueueWatch:
         logger.info("looked into the queue", images=peek.images, test_events=peek.test_events)
         if peek.foreign:
             logger.error(
-                "messages in the image queue were no S3 events; they are kept in the dead-letter queue. Find out who "
-                "sends to this queue.",
+                "messages in the image queue were no uploads of this system; they are kept in the dead-letter queue, "
+                "each with its reason. Find out who sends to this queue.",
                 foreign=peek.foreign,
             )
         return peek.images > 0

@@ -6,8 +6,11 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-m
 
 from typing import Any
 
-# Attributes count towards the size of a message; a reason is a sentence, not a stack trace.
+# A reason is a sentence, not a stack trace.
 REASON_CHARACTERS_AT_MOST = 1000
+# What both queues take. Attributes count towards it with their names and types.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MESSAGE_BYTES_AT_MOST = 256 * 1024
 
 
 class DeadLetters:
@@ -18,14 +21,18 @@ class DeadLetters:
         self._url = url
 
     def set_aside(self, body: str, *, code: str, reason: str, run_id: str | None) -> None:
-        """Keep a message here with its reason. The caller then deletes it from the image queue: not before."""
+        """Keep a message here with its reason. The caller then deletes it from the image queue: not before.
+
+        A message that fills a queue's limit by itself is kept with as much of that as fits.
+        """
         # SQS takes no control characters, and a key may hold some.
         readable = "".join(character if character.isprintable() else "?" for character in reason)
-        attributes = {"error_code": code, "error_message": readable[:REASON_CHARACTERS_AT_MOST], "run_id": run_id}
-        self._sqs.send_message(
-            QueueUrl=self._url,
-            MessageBody=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value
-            },
-        )
+        texts = {"error_code": code, "error_message": readable[:REASON_CHARACTERS_AT_MOST], "run_id": run_id}
+        room = MESSAGE_BYTES_AT_MOST - len(body.encode())
+        attributes: dict[str, dict[str, str]] = {}
+        for name, text in texts.items():
+            taken = len(name) + len("String") + len((text or "").encode())
+            if text and taken <= room:
+                attributes[name] = {"DataType": "String", "StringValue": text}
+                room -= taken
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=body, MessageAttributes=attributes)

@@ -21,8 +21,23 @@ ETAG = re.compile(r"[A-Za-z0-9._-]{1,128}")
 VERSION_ID = re.compile(r"[A-Za-z0-9._-]{1,1024}")
 
 
+# Room for the longest key; what is said here ends up in logs and attributes of messages.
+REASON_CHARACTERS_AT_MOST = 1500
+
+
 class NotAnS3EventError(Exception):
-    """The message is none of S3's; its text says what is wrong with it."""
+    """The message is none of S3's, or about another place; its text says what is wrong, and quotes it in bounds."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason[:REASON_CHARACTERS_AT_MOST].encode(errors="backslashreplace").decode())
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images are uploaded to: a bucket, and how their keys begin in it."""
+
+    bucket: str
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,24 @@ def created_objects(body: str) -> list[CreatedObject]:
     # RecursionError: JSON nested too deep; OverflowError: a size without end.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise NotAnS3EventError(f"not an S3 event message ({type(error).__name__}: {error})") from error
+
+
+def uploaded_objects(body: str, source: Source) -> list[CreatedObject]:
+    """Return what `created_objects` does. Error: NotAnS3EventError for an object of another bucket or prefix too.
+
+    The suffix is not looked at: what S3 tells of was chosen by suffix, and a suffix that is no longer wanted may have
+    images waiting.
+    """
+    objects = created_objects(body)
+    for created in objects:
+        if created.bucket != source.bucket:
+            raise NotAnS3EventError(
+                f"the event is about bucket {created.bucket}, and this system reads {source.bucket}"
+            )
+        # What this system itself writes may lie in the same bucket, and so may another model's images.
+        if not created.key.startswith(source.prefix):
+            raise NotAnS3EventError(f"the key {created.key} does not begin with {source.prefix}, as this system's do")
+    return objects
 
 
 def _from_record(record: dict[str, Any]) -> CreatedObject:

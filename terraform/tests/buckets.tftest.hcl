@@ -100,8 +100,8 @@ run "one_bucket_of_the_estate_is_read_and_written_below_its_prefixes_alone" {
   }
 
   assert {
-    condition     = [for s in jsondecode(output.queue_policy_json).Statement : [s.Principal, s.Condition] if s.Effect == "Allow"] == [[{ Service = "events.amazonaws.com" }, { ArnEquals = { "aws:SourceArn" = "arn:aws:events:us-east-1:123456789012:rule/custom-labels-batch-images" } }]]
-    error_message = "The rule alone may send to the queue."
+    condition     = [for s in jsondecode(output.queue_policy_json).Statement : [s.Principal, s.Condition] if s.Effect == "Allow"] == [[{ Service = "events.amazonaws.com" }, { ArnEquals = { "aws:SourceArn" = [for name in ["images", "images-2"] : "arn:aws:events:us-east-1:123456789012:rule/custom-labels-batch-${name}"] } }]]
+    error_message = "The rules alone may send to the queue."
   }
 }
 
@@ -247,6 +247,27 @@ run "refuses_to_read_below_what_it_writes" {
     source_prefix      = "logos/processed/again/"
     final_bucket_name  = "photos"
     final_prefix       = "logos/"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_its_own_source_bucket_as_the_final_one" {
+  command = plan
+
+  variables {
+    final_bucket_name = "custom-labels-batch-source-123456789012-us-east-1"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_its_own_final_bucket_as_the_source" {
+  command = plan
+
+  variables {
+    source_bucket_name = "custom-labels-batch-final-123456789012-us-east-1"
+    source_events      = "eventbridge"
   }
 
   expect_failures = [var.final_prefix]

@@ -202,6 +202,8 @@ run "a_whole_apply_wires_the_parts_together" {
         MIN_BATCH_SIZE          = "20"
         QUEUE_URL               = output.queue_url
         SCHEDULE_MINUTES        = "120"
+        SOURCE_BUCKET_NAME      = output.source_bucket_name
+        SOURCE_PREFIX           = "in/"
       }
       start_model = {
         AUTOSCALING_ENABLED        = "true"

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tests.permissions import keys, needs, policies
+from tests.permissions import keys, needs, neighbours, policies
 from tests.permissions.definitions import Applied
 from tests.permissions.needs import Need, Place
+from tests.permissions.neighbours import Folders
 from tests.permissions.policies import Grant
 from tests.stack.local_stack import ACCOUNT, MINISTACK_PYTHON, REGION
 
@@ -50,8 +51,37 @@ EXCUSES = (
         "analyze-image",
         "KeepResults",
         ("s3:AbortMultipartUpload",),
-        "ends a copy in parts that failed; only an object of more than 5 GB is copied so",
+        "ends a copy in parts that failed; store.py copies so what is above SINGLE_COPY_BYTES_AT_MOST (64 MiB)",
         "https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html",
+    ),
+)
+
+# An action with a wildcard allows what nothing asked for, also what AWS adds to it later. By Sid and action: these two
+# are as DynamoDB's own documentation has them, and their statement lets DynamoDB alone use the key.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+WILDCARDS = {
+    ("UseTable", "kms:GenerateDataKey*"): "a data key with and without its plain text",
+    ("UseTable", "kms:ReEncrypt*"): "kms:ReEncryptFrom and kms:ReEncryptTo, which go together",
+}
+
+
+@dataclass(frozen=True)
+class Breadth:
+    """A neighbour that a statement has to allow."""
+
+    subject: str
+    sid: str
+    # What of the request may differ: a condition key.
+    differs: str
+    why: str
+
+
+BREADTHS = (
+    Breadth(
+        "reconcile",
+        "LookIntoSourceBucket",
+        "s3:prefix",
+        "a look at an object that is gone has no prefix, and S3 answers 404 only to who may list the bucket",
     ),
 )
 
@@ -68,6 +98,7 @@ class Evidence:
     # Each stack's own, for names and ARNs differ.
     needs: list[list[Need]] = field(default_factory=list)
     grants: list[list[Grant]] = field(default_factory=list)
+    folders: list[Folders] = field(default_factory=list)
     # Every policy with its subject.
     documents: list[tuple[str, Json]] = field(default_factory=list)
     _places: list[Place] = field(default_factory=list)
@@ -103,6 +134,10 @@ class Evidence:
                 allowed.update(dict.fromkeys(policies.grants(subject, document)))
         self.needs.append(list(asked))
         self.grants.append(list(allowed))
+        lie = [each for applied in applies for each in applied.folders()]
+        uploads = frozenset(begins for each in lie for begins in each.uploads)
+        results = frozenset(begins for each in lie for begins in each.results)
+        self.folders.append(Folders(uploads, results))
         self._places.append(place)
         self._keys.append({arn: key for applied in applies for arn, key in keys.keys_of(applied).items()})
 
@@ -114,16 +149,20 @@ def findings(
     found: dict[str, None] = {}
     used_actions: set[tuple[str, str, str]] = set()
     used_resources: set[tuple[str, str, int]] = set()
+    granted: list[list[Need]] = []
     for asked, allowed in zip(evidence.needs, evidence.grants, strict=True):
         about: dict[int, list[Grant]] = defaultdict(list)
         for grant, need in match(allowed, asked):
             about[need].append(allowed[grant])
+        granted.append([])
         for number, need in enumerate(asked):
             denied = [grant for grant in about[number] if grant.effect == "Deny"]
             allowing = [grant for grant in about[number] if grant.effect == "Allow"]
             if denied or not allowing:
                 reason = f"statement {denied[0].sid} denies it" if denied else "no statement allows it"
                 found[f"{need.subject}: {need.because} asks for {need.action} on {_pattern(need)}, and {reason}"] = None
+            else:
+                granted[-1].append(need)
             # What two statements allow is neither's reason to be there, unless it is one action twice in one statement.
             if len({(grant.sid, grant.action) for grant in allowing}) == 1:
                 used_actions.add((need.subject, allowing[0].sid, allowing[0].action))
@@ -132,6 +171,8 @@ def findings(
     every = {grant: None for allowed in evidence.grants for grant in allowed if grant.effect == "Allow"}
     for grant in every:
         action = (grant.subject, grant.sid, grant.action)
+        if {"*", "?"} & set(grant.action) and (grant.sid, grant.action) not in WILDCARDS:
+            found[f"{grant.subject}: statement {grant.sid} allows {grant.action}: name each action"] = None
         if action not in used_actions | excused:
             found[f"{grant.subject}: statement {grant.sid} allows {grant.action}, which nothing asked for"] = None
         of_statement = {one[2] for one in _actions(every) if one[:2] == action[:2]}
@@ -143,7 +184,26 @@ def findings(
             found[f"the excuse for {action} in {sid} of {subject} is stale: no policy has it"] = None
         elif (subject, sid, action) in used_actions:
             found[f"the excuse for {action} in {sid} of {subject} is stale: it was asked for"] = None
-    return list(found)
+    return [*found, *too_broad(evidence, granted, match)]
+
+
+def too_broad(
+    evidence: Evidence, granted: list[list[Need]], match: Callable[[list[Grant], list[Need]], set[Pair]]
+) -> list[str]:
+    """Return the statements that allow what lies beside an allowed need, each with the first of such neighbours."""
+    asked = neighbours.Asked.of(zip(evidence.needs, evidence.folders, strict=True))
+    accepted = {(breadth.subject, breadth.sid, breadth.differs) for breadth in BREADTHS}
+    found: dict[tuple[str, ...], str] = {}
+    for own, folders, allowed in zip(granted, evidence.folders, evidence.grants, strict=True):
+        beside = neighbours.of_needs(own, folders, asked)
+        pairs = match(allowed, [each.need for each in beside])
+        denied = {number for grant, number in pairs if allowed[grant].effect == "Deny"}
+        for number, position in sorted((number, position) for position, number in pairs if number not in denied):
+            one, grant = beside[number], allowed[position]
+            if (grant.subject, grant.sid, one.differs) not in accepted:
+                line = f"{grant.subject}: statement {grant.sid} allows {one.need.action} on the neighbour {one}"
+                found.setdefault((grant.subject, grant.sid, one.need.action, one.differs), line)
+    return list(found.values())
 
 
 def _actions(grants: Iterable[Grant]) -> set[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.permissions.needs import Need, Place
+from tests.permissions.neighbours import Folders
 
 Json = Any
 
@@ -108,6 +109,21 @@ class Applied:
         yield from self._of_schedules()
         yield from self._of_resource_policies()
 
+    def folders(self) -> Iterator[Folders]:
+        """Yield where the uploads and the results of each Distributed Map lie."""
+        for machine in self.of_type("aws_sfn_state_machine"):
+            for state in _states(json.loads(machine["definition"])):
+                if "ItemReader" in state and "ResultWriter" in state:
+                    bucket, place = state["ItemReader"]["Arguments"]["Bucket"], state["ResultWriter"]["Arguments"]
+                    # final_prefix is what is before the reconciliation's own folder.
+                    before = _constant(place["Prefix"]).rstrip("/").rpartition("/")
+                    uploads = f"{self.place.s3(bucket)}/{self._source_prefix()}"
+                    results = f"{self.place.s3(place['Bucket'])}/{before[0]}{before[1]}"
+                    yield Folders(frozenset({uploads}), frozenset({results}))
+
+    def _source_prefix(self) -> str:
+        return max((function["source_prefix"] for function in self.of_type("aws_lambda_function")), key=len)
+
     def _role(self, arn: str) -> str:
         return self.place.short(arn.rsplit("/", 1)[1])
 
@@ -170,13 +186,11 @@ class Applied:
         if not reader["Resource"].endswith(":s3:listObjectsV2"):
             raise UnknownDefinitionError(f"tests/permissions/definitions.py knows no reader {reader['Resource']}")
         # The prefix is an expression: what the function lets through, which is its own or longer.
-        prefix = max((function["source_prefix"] for function in self.of_type("aws_lambda_function")), key=len)
-        bucket, context = self.place.s3(reader["Arguments"]["Bucket"]), (("s3:prefix", (prefix,)),)
+        bucket, context = self.place.s3(reader["Arguments"]["Bucket"]), (("s3:prefix", (self._source_prefix(),)),)
         yield Need(role, "s3:ListBucket", bucket, context, because="the map's reader")
         if writer:
             place = writer["Arguments"]
-            # The prefix is an expression, whose constant begins it.
-            folder = place["Prefix"].removeprefix("{% '").split("'")[0]
+            folder = _constant(place["Prefix"])
             for action in RESULT_WRITER:
                 resource = self.place.s3(place["Bucket"], f"{folder}run/SUCCEEDED_0.json")
                 yield Need(role, action, resource, because="the map's writer")
@@ -214,6 +228,11 @@ class Applied:
                     topic = self.place.short(arn.rsplit(":", 1)[1])
                     asked = ("sns:Publish", arn, self._caller(alarm["arn"]), "cloudwatch.amazonaws.com", "an alarm")
                     yield Need(f"topic {topic}", *asked)
+
+
+def _constant(expression: str) -> str:
+    """Return the constant that begins an expression."""
+    return expression.removeprefix("{% '").split("'")[0]
 
 
 def _states(definition: Json) -> Iterator[Json]:

@@ -39,8 +39,14 @@ SAMPLED = tuple(excuse for excuse in EXCUSES if (excuse.subject, excuse.sid, exc
 def judged() -> Callable[[list[Grant], list[Need]], set[tuple[int, int]]]:
     """The evaluator, asked once about all of the sample; what is not in the sample is about nothing in it."""
     about: set[tuple[Grant, Need]] = set()
-    for stack, grants in zip(evidence().needs, evidence().grants, strict=True):
-        about |= {(grants[one], stack[other]) for one, other in check.match(grants, stack)}
+
+    def ask(grants: list[Grant], needs: list[Need]) -> set[tuple[int, int]]:
+        pairs = check.match(grants, needs)
+        about.update((grants[one], needs[other]) for one, other in pairs)
+        return pairs
+
+    # What it asks of the whole sample are the needs and their neighbours.
+    findings(evidence(), SAMPLED, ask)
 
     def lookup(grants: list[Grant], needs: list[Need]) -> set[tuple[int, int]]:
         numbers: dict[Need, int] = {need: number for number, need in enumerate(needs)}

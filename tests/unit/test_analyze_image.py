@@ -1,6 +1,7 @@
 """One image ends once: as a result, a failure, or still waiting, whatever happens on the way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,9 +80,15 @@ def test_a_bad_image_ends_with_its_reason_after_one_call(code: str, bucket: Any)
     assert "CustomLabels" not in failure
 
 
+@pytest.mark.parametrize("size", [0, IMAGE_BYTES_AT_MOST + 1])
+def test_a_size_that_only_the_message_claims_ends_no_image(s3: Any, size: int) -> None:  # noqa: ANN401
+    upload = put(s3)
+    assert labelling(s3).label(replace(upload, size=size), redelivered=False) is Ending.PROCESSED
+    assert document(s3, "processed/a/b.jpg.json")["source"]["size"] == upload.size
+
+
 def test_an_image_over_15_mb_fails_without_a_call(s3: Any) -> None:  # noqa: ANN401
-    small = put(s3)
-    upload = Upload(small.bucket, small.key, small.etag, None, IMAGE_BYTES_AT_MOST + 1)
+    upload = put(s3, body=bytes(IMAGE_BYTES_AT_MOST + 1))
     way = labelling(s3)
     assert way.label(upload, redelivered=False) is Ending.FAILED
     assert way._detector._rekognition.calls == []

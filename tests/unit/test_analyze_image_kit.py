@@ -19,12 +19,13 @@ from analyze_image.labelling import Labelling
 from analyze_image.pacing import THROTTLES, Pacing
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
-from analyze_image.upload import Source, Upload
+from analyze_image.upload import Upload
 from shared.clients import error_code
 from shared.dead_letters import DeadLetters
 from shared.lease import Held
 from shared.pace import Pace
 from shared.run_record import RunRecord, RunRecords
+from shared.s3_events import Source
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
 
 LABELS = [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}]

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from analyze_image.names import KEY_BYTES_AT_MOST, candidates, json_key
-from analyze_image.upload import ForeignMessageError, Source, Upload, uploads_in
+from analyze_image.upload import ForeignMessageError, Upload, uploads_in
+from shared.s3_events import Source
 from tests.unit.conftest import SOURCE
 from tests.unit.test_analyze_image_kit import body, event
 

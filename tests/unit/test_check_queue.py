@@ -31,9 +31,21 @@ from shared.instants import now
 from shared.lease import Lease
 from shared.model_hours import ModelHours, day_of, spread
 from shared.run_record import BatchCounts, RunRecords
+from shared.s3_events import Source
 from tests.unit.conftest import MODEL_ARN, TABLE, Clock
 
-IMAGE = json.dumps({"Records": [{"eventSource": "aws:s3", "s3": {}}]})
+SOURCE = Source("photos", "logos/")
+IMAGE = json.dumps(
+    {
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "photos"}, "object": {"key": "logos/a.jpg", "size": 5, "eTag": "0123"}},
+            }
+        ]
+    }
+)
 TEST_EVENT = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})
 
 
@@ -94,7 +106,8 @@ def place(
     clock: Clock,
 ) -> Place:
     url = sqs.create_queue(QueueName="images")["QueueUrl"]
-    return Place(sqs, dynamodb, url, ImageQueue(sqs, url, DeadLetters(sqs, dead_letter_url)), lease, records, clock)
+    queue = ImageQueue(sqs, url, DeadLetters(sqs, dead_letter_url), SOURCE)
+    return Place(sqs, dynamodb, url, queue, lease, records, clock)
 
 
 @pytest.fixture
@@ -134,15 +147,16 @@ def test_an_image_behind_test_events_is_work(watch: QueueWatch, place: Place) ->
 def test_a_message_that_is_no_event_starts_nothing_and_is_kept_with_its_reason(
     watch: QueueWatch, dead_letter_url: str, place: Place
 ) -> None:
-    bodies = ["hello", "[1]", "{}"]
+    bodies = ["hello", "[1]", "{}", IMAGE.replace("photos", "another")]
     place.fill(*bodies)
     assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
     assert place.queue.count() == Backlog(0, 0, 0)
     kept = place.sqs.receive_message(QueueUrl=dead_letter_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
     assert sorted(message["Body"] for message in kept["Messages"]) == sorted(bodies)
-    attributes = kept["Messages"][0]["MessageAttributes"]
-    assert attributes["error_message"]["StringValue"] == "not an S3 event message"
-    assert attributes["run_id"]["StringValue"] == "run-1"
+    told = {message["Body"]: message["MessageAttributes"] for message in kept["Messages"]}
+    assert told["[1]"]["error_message"]["StringValue"].startswith("not an S3 event message")
+    assert told[bodies[3]]["error_message"]["StringValue"].startswith("the event is about bucket another")
+    assert told["{}"]["run_id"]["StringValue"] == "run-1"
 
 
 def test_images_that_are_known_to_wait_are_not_looked_at_again(watch: QueueWatch, place: Place) -> None:
@@ -208,7 +222,7 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
             self.put_back.append(parameters["ReceiptHandle"])
 
     miser = Miser(TEST_EVENT, "hello", IMAGE, IMAGE)
-    peek = ImageQueue(miser, "url", DeadLetters(miser, "dead-letter-url")).peek("run-1")
+    peek = ImageQueue(miser, "url", DeadLetters(miser, "dead-letter-url"), SOURCE).peek("run-1")
     assert (peek.images, peek.test_events, peek.foreign) == (1, 1, 1)
     assert (miser.deleted, miser.put_back, miser.set_aside) == ([TEST_EVENT, "hello"], [IMAGE], ["hello"])
 
@@ -230,7 +244,7 @@ def test_a_look_ends_although_strangers_keep_coming() -> None:
             self.deleted += 1
 
     flood = Flood()
-    assert ImageQueue(flood, "url", DeadLetters(flood, "dead-letter-url")).peek("run-1").foreign == 10
+    assert ImageQueue(flood, "url", DeadLetters(flood, "dead-letter-url"), SOURCE).peek("run-1").foreign == 10
     assert (flood.receives, flood.deleted) == (10, 10)
 
 
@@ -384,7 +398,7 @@ def test_the_sample_survives_the_way_through_the_workflow() -> None:
 
 @pytest.mark.parametrize("body", ["", "null", "7", '"x"', "{", '{"Records": 3}', '{"Event": "other"}'])
 def test_anything_else_is_foreign(body: str) -> None:
-    assert kind_of(body) == "foreign"
+    assert kind_of(body, SOURCE)[0] == "foreign"
 
 
 # --- the gate: small backlogs wait for company

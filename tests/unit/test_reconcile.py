@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from analyze_image.upload import Source, uploads_in
+from analyze_image.upload import uploads_in
 from reconcile import handler
 from reconcile.batches import Batch, Batches
 from reconcile.dead_letter_queue import DeadLetterQueue
@@ -27,6 +27,7 @@ from reconcile.request import MARGIN, Request, parse
 from reconcile.source_bucket import SourceBucket
 from shared import lease
 from shared.errors import ConfigurationError
+from shared.s3_events import Source
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
 
 SUFFIXES = (".jpg", ".png")

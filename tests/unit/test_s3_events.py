@@ -8,11 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyze_image.upload import ForeignMessageError, Source, Upload, uploads_in
+from analyze_image.upload import ForeignMessageError, Upload, uploads_in
 from check_queue.queue import kind_of
 from reconcile.listing import ImageId
 from reconcile.message import images_in
-from shared.s3_events import KEY_BYTES_AT_MOST, CreatedObject, NotAnS3EventError, created_objects
+from shared.s3_events import (
+    KEY_BYTES_AT_MOST,
+    REASON_CHARACTERS_AT_MOST,
+    CreatedObject,
+    NotAnS3EventError,
+    Source,
+    created_objects,
+)
 
 PHOTOS = Source("photos", "logos/incoming/")
 
@@ -51,7 +58,7 @@ def record(key: str, bucket: str = "photos") -> dict[str, Any]:
 def test_an_event_through_eventbridge_is_an_upload_with_its_version() -> None:
     upload = Upload("photos", "logos/incoming/a.jpg", "0123", "v1", 5)
     assert uploads_in(json.dumps(eventbridge()), PHOTOS) == [upload]
-    assert kind_of(json.dumps(eventbridge())) == "images"
+    assert kind_of(json.dumps(eventbridge()), PHOTOS) == ("images", None)
     assert list(images_in(json.dumps(eventbridge()), "photos")) == [ImageId("logos/incoming/a.jpg", "0123")]
 
 
@@ -106,15 +113,16 @@ def test_absurd_messages_are_refused(body: str) -> None:
     with pytest.raises(ForeignMessageError):
         uploads_in(body, PHOTOS)
     assert list(images_in(body, "photos")) == []
-    assert kind_of(body) in ("foreign", "images")
+    assert kind_of(body, PHOTOS)[0] == "foreign"
 
 
 def test_a_message_that_is_nested_too_deep_starts_no_model() -> None:
-    assert kind_of("[" * (sys.getrecursionlimit() * 100)) == "foreign"
+    assert kind_of("[" * (sys.getrecursionlimit() * 100), PHOTOS)[0] == "foreign"
 
 
 def test_an_event_about_something_deleted_starts_no_model() -> None:
-    assert kind_of(json.dumps(eventbridge() | {"detail-type": "Object Deleted"})) == "foreign"
+    kind, reason = kind_of(json.dumps(eventbridge() | {"detail-type": "Object Deleted"}), PHOTOS)
+    assert (kind, reason) == ("foreign", "aws.s3 Object Deleted is not about an object that was created")
 
 
 @pytest.mark.parametrize(
@@ -122,15 +130,33 @@ def test_an_event_about_something_deleted_starts_no_model() -> None:
 )
 @pytest.mark.parametrize("wrap", [lambda key: eventbridge(key=key), lambda key: {"Records": [record(key)]}])
 def test_an_image_outside_of_the_source_prefix_is_refused_with_its_reason(key: str, wrap: Any) -> None:  # noqa: ANN401
-    with pytest.raises(ForeignMessageError, match="does not begin with logos/incoming/"):
+    with pytest.raises(ForeignMessageError, match="does not begin with logos/incoming/") as refused:
         uploads_in(json.dumps(wrap(key)), PHOTOS)
+    assert kind_of(json.dumps(wrap(key)), PHOTOS) == ("foreign", str(refused.value)), "it starts no model either"
 
 
 def test_an_image_of_another_bucket_is_refused_with_its_reason() -> None:
     event = eventbridge()
     event["detail"]["bucket"]["name"] = "another"
-    with pytest.raises(ForeignMessageError, match="about bucket another"):
+    with pytest.raises(ForeignMessageError, match="about bucket another") as refused:
         uploads_in(json.dumps(event), PHOTOS)
+    assert kind_of(json.dumps(event), PHOTOS) == ("foreign", str(refused.value)), "it starts no model either"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        eventbridge() | {"detail-type": "x" * 200_000},
+        {"Records": [record("logos/incoming/a.jpg", bucket="x" * 200_000)]},
+        {"Records": [record("logos/incoming/a.jpg", bucket="half a pair: \ud800")]},
+        {"Records": [record("logos/incoming/a.jpg") | {"eventName": "\udfff" * 200_000}]},
+        eventbridge(size="9" * 4_000 + "x"),
+    ],
+)
+def test_a_reason_quotes_what_somebody_wrote_in_bounds_and_can_be_logged(event: dict[str, Any]) -> None:
+    with pytest.raises(ForeignMessageError) as refused:
+        uploads_in(json.dumps(event), PHOTOS)
+    assert 20 < len(str(refused.value).encode()) <= 6 * REASON_CHARACTERS_AT_MOST
 
 
 # --- whatever anybody may write
@@ -181,10 +207,10 @@ def test_a_message_is_read_whole_or_refused_in_one_way(body: str) -> None:
         assert 1 <= len(upload.key.encode()) <= KEY_BYTES_AT_MOST
         assert upload.etag.isascii()
         assert upload.size >= 0
+    expected = "foreign" if uploads is None else "images" if uploads else "test_events"
+    assert kind_of(body, PHOTOS)[0] == expected, "what the analysis labels, and nothing else, the model is started for"
     if uploads:
-        assert kind_of(body) == "images", "what the analysis labels, the model is started for"
         assert set(images_in(body, "photos")) == {ImageId(upload.key, upload.etag) for upload in uploads}
-    assert kind_of(body) in ("images", "test_events", "foreign")
 
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200).filter(

@@ -94,8 +94,10 @@ module "pipeline" {
   permissions_boundary_arn = aws_iam_policy.boundary.arn
   iam_path                 = "/vision/labels/"
   vpc_subnet_ids           = [aws_subnet.house.id]
-  vpc_security_group_ids   = [aws_security_group.functions.id]
-  log_retention_days       = 365
+  # By way of the rule: a destroy then takes it away after the pipeline, whose watchdog needs the network to stop the
+  # model. For the same reason give subnets by way of their routes, such as aws_route_table_association.NAME.subnet_id.
+  vpc_security_group_ids = [aws_vpc_security_group_egress_rule.functions.security_group_id]
+  log_retention_days     = 365
 
   tags = {
     cost-centre = "vision"

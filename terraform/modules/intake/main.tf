@@ -9,8 +9,9 @@ locals {
   queue_arn             = "${local.arn_prefix}:${local.queue_name}"
   dead_letter_queue_arn = "${local.arn_prefix}:${local.dead_letter_queue_name}"
   bucket_arn            = "arn:${var.partition}:s3:::${var.bucket_name}"
-  rule_name             = local.queue_name
-  rule_arn              = "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${local.rule_name}"
+
+  rule_names = [for index, patterns in local.key_patterns : index == 0 ? local.queue_name : "${local.queue_name}-${index + 1}"]
+  rule_arns  = [for name in local.rule_names : "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${name}"]
 
   # S3's own notifications and EventBridge both filter before anything is sent, but in ways of their own.
   notifications = [
@@ -19,9 +20,16 @@ locals {
 
   # One pattern matches a beginning or an end, and only a wildcard both. What may be in a prefix and a suffix needs no
   # escaping. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
-  key_operator = var.source_prefix == "" ? "suffix" : "wildcard"
-  key_patterns = [
-    for suffix in var.image_suffixes : { (local.key_operator) = var.source_prefix == "" ? suffix : "${var.source_prefix}*${suffix}" }
+  # EventBridge refuses a rule as too complex when too many wildcards are under way at one point of a key: after the
+  # prefix each suffix is, twice. It does not say how many are too many; eight have been seen to pass and twelve to fail.
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-wildcard-matching-complexity
+  wildcards_in_a_rule = 3
+  key_patterns = var.source_events != "eventbridge" ? [] : var.source_prefix == "" ? [
+    [for suffix in var.image_suffixes : { suffix = suffix }]
+    ] : [
+    for suffixes in chunklist(var.image_suffixes, local.wildcards_in_a_rule) : [
+      for suffix in suffixes : { wildcard = "${var.source_prefix}*${suffix}" }
+    ]
   ]
 
   fourteen_days_in_seconds = 14 * 24 * 60 * 60 # the most that SQS keeps a message
@@ -107,7 +115,7 @@ data "aws_iam_policy_document" "image" {
       condition {
         test     = "ArnEquals"
         variable = "aws:SourceArn"
-        values   = [local.rule_arn]
+        values   = local.rule_arns
       }
     }
   }
@@ -199,9 +207,9 @@ moved {
 
 # Beside whatever else listens to the bucket: a rule takes nothing from another.
 resource "aws_cloudwatch_event_rule" "image" {
-  count = var.source_events == "eventbridge" ? 1 : 0
+  count = length(local.key_patterns)
 
-  name        = local.rule_name
+  name        = local.rule_names[count.index]
   description = "Images that are uploaded to ${var.bucket_name} go to the queue ${local.queue_name}."
   tags        = var.tags
 
@@ -210,23 +218,23 @@ resource "aws_cloudwatch_event_rule" "image" {
     detail-type = ["Object Created"]
     detail = {
       bucket = { name = [var.bucket_name] }
-      object = { key = local.key_patterns }
+      object = { key = local.key_patterns[count.index] }
     }
   })
 
   lifecycle {
     precondition {
       # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
-      condition     = length(jsonencode(local.key_patterns)) <= 1900
-      error_message = "source_prefix and image_suffixes are too long together: EventBridge allows 2048 characters for the pattern that holds each suffix with the prefix."
+      condition     = length(jsonencode(local.key_patterns[count.index])) <= 1900
+      error_message = "image_suffixes are too many or too long: EventBridge allows 2048 characters for the pattern that holds them."
     }
   }
 }
 
 resource "aws_cloudwatch_event_target" "image" {
-  count = var.source_events == "eventbridge" ? 1 : 0
+  count = length(local.key_patterns)
 
-  rule      = aws_cloudwatch_event_rule.image[0].name
+  rule      = aws_cloudwatch_event_rule.image[count.index].name
   target_id = "queue"
   arn       = aws_sqs_queue.image.arn # the event goes to it as it is
 }

@@ -201,6 +201,37 @@ run "a_rule_is_filtered_by_prefix_and_suffix" {
   }
 }
 
+run "a_rule_has_no_more_wildcards_than_eventbridge_takes" {
+  command = plan
+
+  variables {
+    source_events  = "eventbridge"
+    source_prefix  = "incoming/"
+    image_suffixes = [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".Png"]
+  }
+
+  assert {
+    condition = [for rule in aws_cloudwatch_event_rule.image : jsondecode(rule.event_pattern).detail.object.key[*].wildcard] == [
+      ["incoming/*.jpg", "incoming/*.jpeg", "incoming/*.png"],
+      ["incoming/*.JPG", "incoming/*.JPEG", "incoming/*.PNG"],
+      ["incoming/*.Png"],
+    ]
+    error_message = "Each suffix must be in one rule, with two others at the most."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.image[*].name == ["labels-images", "labels-images-2", "labels-images-3"] && aws_cloudwatch_event_target.image[*].rule == aws_cloudwatch_event_rule.image[*].name
+    error_message = "Each rule must have a name of its own and a target."
+  }
+
+  assert {
+    condition = jsondecode(aws_sqs_queue.image.policy).Statement[0].Condition.ArnEquals["aws:SourceArn"] == [
+      for name in ["labels-images", "labels-images-2", "labels-images-3"] : "arn:aws:events:us-east-1:123456789012:rule/${name}"
+    ]
+    error_message = "All the rules may send."
+  }
+}
+
 run "eventbridge_is_switched_on_for_a_bucket_that_nobody_else_configures" {
   command = plan
 
@@ -266,8 +297,7 @@ run "refuses_a_pattern_that_eventbridge_refuses" {
 
   variables {
     source_events  = "eventbridge"
-    source_prefix  = "${join("", [for i in range(199) : "x"])}/"
-    image_suffixes = [for i in range(9) : ".${i}"]
+    image_suffixes = [for i in range(1000, 1120) : ".${i}"]
   }
 
   expect_failures = [aws_cloudwatch_event_rule.image]
