@@ -236,10 +236,10 @@ def match(allowed: list[Grant], asked: list[Need]) -> set[Pair]:
 
 
 def summary(evidence: Evidence) -> Iterator[str]:
-    """Yield a line for each subject: what was seen, and how much it has."""
+    """Yield a line for each subject: what was seen, and how much it has; a pattern allows several actions."""
     for subject in sorted({grant.subject for stack in evidence.grants for grant in stack if grant.effect == "Allow"}):
         asked = {need for stack in evidence.needs for need in stack if need.subject == subject}
         grants = {grant for stack in evidence.grants for grant in stack if grant.subject == subject}
         allowed = {grant.action for grant in grants if grant.effect == "Allow"}
         actions = {need.action for need in asked}
-        yield f"  {subject:40} {len(actions):2} of {len(allowed):2} actions asked for, in {len(asked)} ways"
+        yield f"  {subject:40} {len(actions):2} actions asked for in {len(asked):4} ways, {len(allowed):2} allowed"
