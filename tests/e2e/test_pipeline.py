@@ -259,16 +259,6 @@ def thrifty(stack: LocalStack) -> LocalStack:
     return stack
 
 
-def note(stack: LocalStack, item: str, attribute: str, seconds: float) -> None:
-    """Write a number into an item of the model."""
-    stack.client("dynamodb").update_item(
-        TableName=stack.outputs["runs_table_name"],
-        Key={"model": {"S": stack.model.version_arn}, "item": {"S": item}},
-        UpdateExpression=f"SET {attribute} = :seconds",
-        ExpressionAttributeValues={":seconds": {"N": str(int(seconds))}},
-    )
-
-
 def test_few_images_wait_for_company_until_one_has_waited_long_enough(thrifty: LocalStack, ledger: Ledger) -> None:
     assert runs.receipt(thrifty, runs.run(thrifty))["outcome"] == "nothing_to_do"
     starts = thrifty.meter()["starts"]
@@ -279,7 +269,7 @@ def test_few_images_wait_for_company_until_one_has_waited_long_enough(thrifty: L
     assert "1 images wait, fewer than min_batch_size (5)" in receipt["reason"]
     assert thrifty.meter()["starts"] == starts
     ledger.assert_invariants()
-    note(thrifty, "lease", "queue_empty_at", time.time() - 4 * 3600)
+    runs.write_into_table(thrifty, "lease", "queue_empty_at", {"N": str(int(time.time()) - 4 * 3600)})
     assert runs.receipt(thrifty, runs.run(thrifty))["images"] == {"processed": 1, "failed": 0}
     ledger.assert_invariants()
 
@@ -303,7 +293,7 @@ def test_a_run_rents_what_the_backlog_needs_and_opens_the_trigger_as_wide(thrift
 def test_at_the_daily_cap_images_wait_and_no_model_is_started(thrifty: LocalStack, ledger: Ledger) -> None:
     assert thrifty.outputs["max_model_usd_per_day"] == 1 * 3 * 4
     starts, today = thrifty.meter()["starts"], datetime.now(UTC).date().isoformat()
-    note(thrifty, f"day#{today}", "model_seconds", 3600)
+    runs.write_into_table(thrifty, f"day#{today}", "model_seconds", {"N": "3600"})
     for number in range(5):
         ledger.upload(f"tomorrow/{number}.png", photo(240 + number))
     execution = runs.run(thrifty)
@@ -311,7 +301,7 @@ def test_at_the_daily_cap_images_wait_and_no_model_is_started(thrifty: LocalStac
     assert (execution["status"], receipt["outcome"]) == ("SUCCEEDED", "daily_cap_reached")
     assert thrifty.meter()["starts"] == starts
     ledger.assert_invariants()
-    note(thrifty, f"day#{today}", "model_seconds", 0)
+    runs.write_into_table(thrifty, f"day#{today}", "model_seconds", {"N": "0"})
     assert runs.receipt(thrifty, runs.run(thrifty))["outcome"] == "completed"
     ledger.assert_invariants()
 

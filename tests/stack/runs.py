@@ -55,6 +55,16 @@ def run(stack: LocalStack, run_id: str | None = None, seconds: float = 120) -> d
     return wait_for_run(stack, start_run(stack, run_id), seconds)
 
 
+def write_into_table(stack: LocalStack, item: str, attribute: str, value: dict[str, str]) -> None:
+    """Write an attribute of one of the model's items, as time or another run would have done: lease, run#…, day#…."""
+    stack.client("dynamodb").update_item(
+        TableName=stack.outputs["runs_table_name"],
+        Key={"model": {"S": stack.model.version_arn}, "item": {"S": item}},
+        UpdateExpression=f"SET {attribute} = :value",
+        ExpressionAttributeValues={":value": value},
+    )
+
+
 def states_entered(stack: LocalStack, execution_arn: str) -> list[str]:
     """Return the names of the states that the run has entered so far, in order."""
     history = stack.client("stepfunctions").get_paginator("get_execution_history")

@@ -257,21 +257,13 @@ class Scene:
 
     def expire_lease(self) -> None:
         """Let a quarter of an hour pass for the lease alone."""
-        self._set("lease", "held_until", {"N": "1"})
+        runs.write_into_table(self.stack, "lease", "held_until", {"N": "1"})
 
     def backdate(self, arn: str, *, hours: int) -> None:
         """Let a run have begun so long ago, and its model too if it runs."""
         began = {"S": (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="milliseconds")}
         for attribute in {"started_at", "model_running_at"} & self.record(arn).keys():
-            self._set(f"run#{arn.rsplit(':', 1)[1]}", attribute, began)
-
-    def _set(self, item: str, attribute: str, value: dict[str, str]) -> None:
-        self.stack.client("dynamodb").update_item(
-            TableName=self.stack.outputs["runs_table_name"],
-            Key={"model": {"S": self.stack.model.version_arn}, "item": {"S": item}},
-            UpdateExpression=f"SET {attribute} = :value",
-            ExpressionAttributeValues={":value": value},
-        )
+            runs.write_into_table(self.stack, f"run#{arn.rsplit(':', 1)[1]}", attribute, began)
 
     def heal(self) -> None:
         """Take all faults away, and let the pipeline come to rest by itself."""

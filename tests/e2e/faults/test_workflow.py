@@ -83,10 +83,12 @@ def test_a_run_that_holds_the_lease_and_is_silent_is_taken_over_by_the_next(scen
 
 def test_a_silent_run_that_comes_back_finds_its_lease_lost_and_touches_nothing(scene: Scene) -> None:
     scene.upload(1)
-    arn = scene.start()
-    scene.until_state(arn, "Wait while images are labelled")
-    scene.expire_lease()
-    scene.tick()
+    # The run's next look renews the lease: it must not come before the watchdog's.
+    with scene.stack.set_wait_scale(1):
+        arn = scene.start()
+        scene.until_state(arn, "Wait while images are labelled")
+        scene.expire_lease()
+        scene.tick()
     execution = scene.wait(arn)
     assert execution["error"] == "LeaseLost"
     assert scene.receipt_of(arn)["outcome"] in ("lease_lost", "aborted")
