@@ -24,9 +24,16 @@ class NoAnswerError(Exception):
     """Rekognition took the call and did not answer it."""
 
 
-def is_size_allowed(size: int) -> bool:
-    """Whether Rekognition would look at an image of so many bytes."""
-    return 0 < size <= IMAGE_BYTES_AT_MOST
+def size_fault(size: int) -> ImageFault | None:
+    """Return what is wrong with an image of so many bytes, which Rekognition would not look at; None: nothing."""
+    if size == 0:
+        return ImageFault("InvalidImageFormatException", "the object is empty: it has 0 bytes")
+    if size > IMAGE_BYTES_AT_MOST:
+        return ImageFault(
+            "ImageTooLargeException",
+            f"the image has {size} bytes; Rekognition takes at most {IMAGE_BYTES_AT_MOST} from S3",
+        )
+    return None
 
 
 class Detector:
@@ -42,15 +49,8 @@ class Detector:
         Errors: ImageUnreadableError, NoAnswerError; a ClientError for throttles, server errors and refusals; botocore's
         ConnectionError.
         """
-        if upload.size == 0:
-            return Verdict(fault=ImageFault("InvalidImageFormatException", "the object is empty: it has 0 bytes"))
-        if upload.size > IMAGE_BYTES_AT_MOST:
-            return Verdict(
-                fault=ImageFault(
-                    "ImageTooLargeException",
-                    f"the image has {upload.size} bytes; Rekognition takes at most {IMAGE_BYTES_AT_MOST} from S3",
-                )
-            )
+        if fault := size_fault(upload.size):
+            return Verdict(fault=fault)
         s3_object = {"Bucket": upload.bucket, "Name": upload.key}
         if upload.version_id is not None:
             s3_object["Version"] = upload.version_id

@@ -12,7 +12,7 @@ a copy is not something to rely on. Between 2 and 4 the image is in the source b
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from analyze_image.detector import Detector, ImageUnreadableError, is_size_allowed
+from analyze_image.detector import Detector, ImageUnreadableError, size_fault
 from analyze_image.documents import Verdict, document
 from analyze_image.names import FAILED, PROCESSED, candidates
 from analyze_image.store import SourceGoneError, SourceReplacedError, Store
@@ -64,7 +64,7 @@ class Labelling:
                     source = self._store.provenance(image_key)
                     if source is not None and upload.same_as(source):
                         return self._move(upload, prefix, Claim(image_key, is_new=False))
-        if not is_size_allowed(upload.size):
+        if size_fault(upload.size):
             # That alone would end its way, and a message may say anything: what S3 says counts.
             size = self._store.source_size(upload)
             upload = upload if size is None else replace(upload, size=size)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.s3_events import NotAnS3EventError, Source, uploaded_objects
+from shared.s3_events import CreatedObject, NotAnS3EventError, Source, uploaded_objects
 
 
 class ForeignMessageError(Exception):
@@ -11,14 +11,8 @@ class ForeignMessageError(Exception):
 
 
 @dataclass(frozen=True)
-class Upload:
+class Upload(CreatedObject):
     """One upload: its identity is the bucket, the key and the version, or the etag where there are no versions."""
-
-    bucket: str
-    key: str
-    etag: str
-    version_id: str | None
-    size: int
 
     def same_as(self, source: dict[str, Any]) -> bool:
         """Whether `source`, the provenance in a result, is this upload."""
