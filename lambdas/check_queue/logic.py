@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from check_queue.time_left import TimeLeft
+
 # SQS's three counts are approximate and may lag by up to a minute, so an empty queue is one that was seen empty
 # over a minute: four samples, 20 seconds apart.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confirm-queue-is-empty.html
@@ -175,13 +177,13 @@ def is_blocked(sample: Sample, progress: Progress) -> bool:
     return sample.idle_seconds >= BLOCKED_SECONDS and progress.refused > sample.refused_before
 
 
-def verdict_draining(sample: Sample, *, run_left: float, day_left: float | None) -> str:
-    """Return `busy`, `drained`, or how the run must end, with so many seconds left of it and of the day's cap."""
+def verdict_draining(sample: Sample, left: TimeLeft) -> str:
+    """Return `busy`, `drained`, or how the run must end, with so much time left for it."""
     if is_drained(sample):
         return "drained"
-    if run_left <= 0 or has_looked_enough(sample):
+    if left.run <= 0 or has_looked_enough(sample):
         return "time_limit_reached"
-    if day_left is not None and day_left < 1:
+    if left.day is not None and left.day < 1:
         return "daily_cap_reached"
     return "busy"
 

@@ -19,6 +19,7 @@ from check_queue.logic import (
 )
 from check_queue.queue import PEEKED_AT_MOST, ImageQueue
 from check_queue.start_gate import Gate, Known, reason_to_wait
+from check_queue.time_left import time_left
 from shared.errors import AnalysisBlocked, NoProgress
 from shared.instants import now
 from shared.lease import Held, Lease
@@ -121,15 +122,14 @@ class QueueWatch:
         Errors: LeaseLost; AnalysisBlocked and NoProgress when the model runs and nothing gets done.
         """
         record = self._records.read(run_id)
-        run_left, day_left = self._seconds_left(record), self._cap.seconds_left(record, now())
-        seconds_left = run_left if day_left is None else min(run_left, int(day_left))
+        left = time_left(record, self._longest_run, self._cap, now())
         backlog, progress = self._queue.count(), Progress(record.images_done, record.refused, record.processed)
-        sample = sample_draining(backlog, progress, before, seconds_left=seconds_left, now_ms=int(self._epoch() * 1000))
+        sample = sample_draining(backlog, progress, before, seconds_left=left.least, now_ms=int(self._epoch() * 1000))
         self._lease.renew(run_id, quiet_seconds=sample.wait_seconds)
         self._raise_if_idle(sample, record, progress)
-        verdict = verdict_draining(sample, run_left=run_left, day_left=day_left)
+        verdict = verdict_draining(sample, left)
         if verdict == "time_limit_reached":
-            limit = "lasted for max_run_minutes" if run_left <= 0 else "looked as often as its history holds"
+            limit = "lasted for max_run_minutes" if left.run <= 0 else "looked as often as its history holds"
             self._records.note_reason(run_id, f"the run has {limit}; {backlog.total} images wait for the next one")
             logger.warning(f"the run has {limit}; the rest waits for the next one", left=backlog.total)
         elif verdict == "daily_cap_reached":
@@ -150,11 +150,6 @@ class QueueWatch:
         if verdict == "empty" and backlog.total == 0:
             self._lease.note_queue_empty(run_id)
         return self._answer(verdict, backlog, sample)
-
-    def _seconds_left(self, record: RunRecord) -> int:
-        """Return what is left of the time that a run may label; what its model took to start is not counted."""
-        began = record.model_running_at or record.started_at or now()
-        return int((began + self._longest_run - now()).total_seconds())
 
     def _raise_if_idle(self, sample: Sample, record: RunRecord, progress: Progress) -> None:
         if is_blocked(sample, progress):

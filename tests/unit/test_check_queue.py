@@ -544,6 +544,19 @@ def test_a_run_that_reaches_the_cap_ends_in_order(place: Place) -> None:
         assert watch.draining("run-1", None)["verdict"] == "daily_cap_reached"
 
 
+def test_no_wait_is_longer_than_what_is_left_of_the_day_or_the_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.queue, "count", lambda: Backlog(1_000_000, 0, 0))
+    before = Sample(total=1_000_000, images_done=0, watched_seconds=864_000)
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
+        capped = place.capped(3000)
+        place.records.note_model_running("run-1", inference_units=1, ours=True)
+        wall.shift(570)
+        assert capped.draining("run-1", before)["wait_seconds"] == 30
+        assert place.watch(longest_run=timedelta(seconds=590)).draining("run-1", before)["wait_seconds"] == 20
+
+
 def test_a_model_that_somebody_else_runs_uses_nothing_of_the_cap(place: Place) -> None:
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
         watch = place.capped(0)

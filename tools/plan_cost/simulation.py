@@ -7,7 +7,7 @@ SQS's counts, and what an image takes besides its turn at the model. Instants ar
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from check_queue.logic import (
     verdict_draining,
 )
 from check_queue.start_gate import Known, reason_to_wait
+from check_queue.time_left import time_left
 from shared.model_hours import spread
 from shared.model_stop import POLL_SECONDS as STOP_POLL_SECONDS
 from shared.run_record import RunRecord
@@ -29,12 +30,12 @@ from shared.throughput import Throughput
 from shared.trigger import POLL_SECONDS as TRIGGER_POLL_SECONDS
 from start_model.logic import poll_seconds
 from start_model.sizing import size
-from tools.plan_cost.durations import DAY, HOUR
+from tools.plan_cost.durations import DAY
 from tools.plan_cost.model import Model
 from tools.plan_cost.settings import Settings
 
 # The module's default for max_run_minutes.
-LONGEST_RUN_SECONDS = 24 * HOUR
+LONGEST_RUN = timedelta(days=1)
 # As long as SQS keeps a message: what waits for longer is lost. (terraform/modules/intake)
 KEPT_SECONDS = 14 * DAY
 # The lease, the trigger, and then the queue is counted.
@@ -176,7 +177,7 @@ class _Deployment:
             elif self._waits(waiting, counted_at):
                 look += 1
             else:
-                over_at = self._run(begun_at, counted_at, waiting)
+                over_at = self._run(counted_at, waiting)
                 # A look while a run goes on finds the lease held, and ends.
                 look += max(1, math.ceil((over_at - begun_at) / every))
         return History(queue.labelled_at, self._runs)
@@ -189,7 +190,7 @@ class _Deployment:
                 return True
         return not is_worth_a_start(self._cap.seconds_left(RunRecord(), _utc(counted_at)))
 
-    def _run(self, begun_at: float, counted_at: float, waiting: int) -> float:
+    def _run(self, counted_at: float, waiting: int) -> float:
         """Take a run through its states, and return when the next may begin."""
         model, queue, step = self._model, self._queue, self._model.step_seconds
         units = size(waiting, self._throughput, self._settings.limits).inference_units
@@ -203,7 +204,7 @@ class _Deployment:
             asked_at = instant + step
             queue.open(asked_at + model.switch_seconds, model.images_per_second(units))
             instant = _polled(asked_at, model.switch_seconds, TRIGGER_POLL_SECONDS + step)
-            instant, sample, verdict = self._drain(instant, begun_at, done_before, record, sample)
+            instant, sample, verdict = self._drain(instant, done_before, record, sample)
             if verdict != "drained":
                 outcome = verdict
             asked_at = instant + step
@@ -222,23 +223,22 @@ class _Deployment:
         return _polled(stop_accepted_at, model.stop_seconds, STOP_POLL_SECONDS + step) + step
 
     def _drain(
-        self, instant: float, begun_at: float, done_before: int, record: RunRecord, sample: Sample | None
+        self, instant: float, done_before: int, record: RunRecord, sample: Sample | None
     ) -> tuple[float, Sample, str]:
         """Watch the queue until the run has to close the trigger."""
         while True:
             instant += self._model.step_seconds
             self._queue.label(instant)
-            run_left = int(begun_at + LONGEST_RUN_SECONDS - instant)
-            day_left = self._cap.seconds_left(record, _utc(instant))
+            left = time_left(record, LONGEST_RUN, self._cap, _utc(instant))
             backlog, progress = self._look(instant, done_before)
             sample = sample_draining(
                 backlog,
                 progress,
                 sample,
-                seconds_left=run_left if day_left is None else min(run_left, int(day_left)),
+                seconds_left=left.least,
                 now_ms=int(instant * 1000),
             )
-            verdict = verdict_draining(sample, run_left=run_left, day_left=day_left)
+            verdict = verdict_draining(sample, left)
             if verdict != "busy":
                 return instant, sample, verdict
             instant += sample.wait_seconds
