@@ -89,6 +89,14 @@ def test_the_cap_keeps_the_rest_for_tomorrow() -> None:
     assert np.isfinite(history.labelled_at).all()
 
 
+def test_a_run_labels_for_a_day_from_running_on_and_leaves_the_rest_to_the_next() -> None:
+    instants = 1_700_000_000 + np.linspace(0, 60, 100_000)
+    model = Model(images_per_second_per_unit=1, start_seconds=40 * 60)
+    history = simulate(instants, with_settings(), model, float(instants[-1]))
+    assert history.runs[0].running_seconds == pytest.approx(24 * HOUR, abs=90)
+    assert [run.images for run in history.runs] == pytest.approx([86_400, 13_600], abs=90)
+
+
 def test_others_are_compared_by_the_same_arrivals() -> None:
     instants = 1_700_000_000 + np.arange(0, 24 * HOUR, 60)
     on = always_on(instants, 1, Model(), 24 * HOUR)
