@@ -1,7 +1,20 @@
-"""What holds for every test."""
+"""What holds for every test, and where the time went."""
 
+import json
 import signal
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
 from types import FrameType
+
+import botocore.loaders
+import botocore.session
+import pytest
+
+SLOWEST_SHOWN = 10
+
+# Each client would read and parse its service's model from disk again, which is half of what a test with moto costs.
+botocore.session.create_loader = lru_cache(botocore.loaders.create_loader)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -10,3 +23,30 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:  # noqa: AR
 
 # A polite kill unwinds the fixtures as Ctrl-C does, so that the local stack is stopped.
 signal.signal(signal.SIGTERM, _interrupt)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let nobody wait at the end for one test that takes minutes."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--times", type=Path, help="file with other runs' times, which are printed with this one's")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the seconds of all workers by folder, and the slowest tests, each with its fixtures."""
+    file = config.getoption("times")
+    by_test = Counter(json.loads(file.read_text()) if file and file.exists() else {})
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                by_test[report.nodeid] += report.duration
+    if file:
+        file.write_text(json.dumps(by_test))
+    by_folder: Counter[str] = Counter()
+    for test, seconds in by_test.items():
+        by_folder[test.split("::")[0].rsplit("/", 1)[0]] += seconds
+    terminalreporter.section("where the time went, in seconds of all workers")
+    for name, seconds in [*by_folder.most_common(), *by_test.most_common(SLOWEST_SHOWN)]:
+        terminalreporter.write_line(f"{seconds:8.1f}  {name}")

@@ -29,6 +29,14 @@ def binary() -> str:
     return found
 
 
+def version() -> str:
+    """Return the version of the binary and the platform that it is for."""
+    told = json.loads(
+        subprocess.run([binary(), "version", "-json"], env=environment(), capture_output=True, check=True).stdout
+    )
+    return f"{told['terraform_version']} {told['platform']}"
+
+
 def plugin_dir() -> Path | None:
     """Return a folder with a provider mirror: TF_PLUGIN_DIR, or one found in the usual roots; None without one."""
     named = os.environ.get("TF_PLUGIN_DIR")
@@ -52,7 +60,9 @@ def environment() -> dict[str, str]:
         # From the registry each init would fetch the provider, of some hundred megabytes, once more.
         PLUGIN_CACHE.mkdir(parents=True, exist_ok=True)
         kept |= {"TF_PLUGIN_CACHE_DIR": str(PLUGIN_CACHE), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1"}
-    return kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    # Terraform reads the provider's schema, many megabytes, in every command and run of a test: with fewer garbage
+    # collections that takes a quarter less of the processor.
+    return {"GOGC": "400"} | kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
 
 class Terraform:

@@ -2,7 +2,8 @@
 
 import re
 import shutil
-from pathlib import Path
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 
@@ -23,14 +24,29 @@ NODE = re.compile(r'^\s*"([^"]+)" \[label=', re.MULTILINE)
 RETIREMENT = "module.watchdog.aws_lambda_invocation.this"
 
 
+# Every file of every folder's own tests; a folder without any is found by the test after them.
+OWN_TESTS = [
+    (folder, path.relative_to(REPOSITORY / folder).as_posix())
+    for folder in FOLDERS
+    for path in sorted((REPOSITORY / folder / "tests").glob("*.tftest.hcl"))
+]
+
+
 @pytest.fixture(scope="session")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tree: init writes beside the sources."""
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Terraform]:
+    """Terraform in a folder of a copy of the tree: init writes beside the sources."""
     root = tmp_path_factory.mktemp("terraform")
     ignored = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*")
     shutil.copytree(REPOSITORY / "terraform", root / "terraform", ignore=ignored)
     (root / "build").symlink_to(REPOSITORY / "build")
-    return root
+
+    @cache
+    def initialise(folder: str) -> Terraform:
+        terraform = Terraform(root / folder)
+        terraform.init()
+        return terraform
+
+    return initialise
 
 
 def test_there_is_a_terraform_folder_to_test() -> None:
@@ -38,13 +54,17 @@ def test_there_is_a_terraform_folder_to_test() -> None:
     assert len(FOLDERS) >= 7
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_a_folder_is_valid_and_passes_its_tests(folder: str, copy: Path) -> None:
-    terraform = Terraform(copy / folder)
-    terraform.init()
-    terraform.run("validate")
-    report = terraform.run("test")
+# A test also checks that the folder is valid. The root's take longest.
+@pytest.mark.long
+@pytest.mark.parametrize(("folder", "file"), OWN_TESTS)
+def test_a_folder_passes_its_tests(folder: str, file: str, initialised: Callable[[str], Terraform]) -> None:
+    report = initialised(folder).run("test", f"-filter={file}")
     assert re.search(r"Success! [1-9]\d* passed, 0 failed", report), report
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_has_tests_of_its_own(folder: str) -> None:
+    assert folder in dict(OWN_TESTS)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -60,11 +80,9 @@ def test_a_module_has_no_provider_and_no_backend(folder: str) -> None:
     assert 'backend "' not in sources
 
 
-def test_every_resource_outlives_the_call_that_retires_the_pipeline(copy: Path) -> None:
+def test_every_resource_outlives_the_call_that_retires_the_pipeline(initialised: Callable[[str], Terraform]) -> None:
     """Terraform destroys what depends on a resource before the resource itself."""
-    terraform = Terraform(copy / "terraform")
-    terraform.init()
-    graph = terraform.run("graph")
+    graph = initialised("terraform").run("graph")
     depends_on: dict[str, set[str]] = {}
     for dependent, dependency in EDGE.findall(graph):
         depends_on.setdefault(dependent, set()).add(dependency)
