@@ -1,6 +1,7 @@
 """Server processes of a test or demo: started on free loopback ports, stopped with all their children."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -13,6 +14,10 @@ from pathlib import Path
 
 STOP_SECONDS = 5
 
+# https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+PR_SET_PDEATHSIG = 1
+LIBC_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
+
 
 class StartError(Exception):
     """A local part did not come up; the message says which, and ends with what it printed."""
@@ -23,6 +28,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process when its parent is killed before it could; Linux alone knows that."""
+    if LIBC_PRCTL:
+        LIBC_PRCTL(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Server:
@@ -40,6 +51,7 @@ class Server:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     @property

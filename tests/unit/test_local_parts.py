@@ -10,7 +10,7 @@ import pytest
 
 from tests.demo import __main__ as demo
 from tests.stack import local_stack
-from tests.stack.local_stack import LocalStack
+from tests.stack.local_stack import REPOSITORY, LocalStack
 from tests.stack.process import Server, StartError, free_port
 from tests.stack.terraform import Terraform, TerraformError, plugin_dir
 
@@ -41,6 +41,26 @@ def test_a_part_that_does_not_answer_is_reported(tmp_path: Path) -> None:
     finally:
         part.stop()
     assert not is_alive(part.pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_part_ends_when_the_test_that_started_it_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time, pathlib\n"
+        "from tests.stack.process import Server\n"
+        "waits = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        f"part = Server('the part', waits, dict(os.environ), pathlib.Path.cwd(), pathlib.Path({str(tmp_path)!r}) / 'log')\n"
+        "print(part.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as test:
+        part = int(test.stdout.readline())  # type: ignore[union-attr]
+        assert is_alive(part)
+        test.kill()
+    deadline = time.monotonic() + 10
+    while is_alive(part):
+        assert time.monotonic() < deadline, "the part runs on"
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
