@@ -18,6 +18,12 @@ RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 LAMBDA_SOURCES := $(shell find lambdas -name '*.py' -o -name 'requirements.txt')
 EXAMPLE := terraform/examples/aws
 
+# Tests without a stack work: a worker for each core. End-to-end tests wait, for Terraform and for Step Functions' timers,
+# and ten of them keep two cores busy; each takes about 700 MB.
+WORKERS ?= 10
+SIDE_BY_SIDE := $(MAKE) --no-print-directory -j
+PYTEST := $(PY) -m pytest --dist loadgroup --no-loadscope-reorder --times build/times.json
+
 IMAGES ?=
 KEEP ?=
 PREFIX ?=
@@ -28,7 +34,7 @@ PLAN_INPUTS := IMAGES PER SHAPE SEED ARRIVALS RATE PRICE START_MINUTES SCHEDULES
 flag = --$(subst _,-,$(shell echo $(1) | tr A-Z a-z))
 NAME ?= custom-labels-batch
 
-.PHONY: help setup demo bench test lint format docs package release lock clean status redrive backfill plan-cost aws-plan aws-apply aws-destroy aws-permissions
+.PHONY: help setup demo bench check test test-without-stack stack lint format docs package release lock clean status redrive backfill plan-cost aws-plan aws-apply aws-destroy aws-permissions
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,11 +88,23 @@ backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message
 bench: setup package ## What a pile of images costs and where the time goes, on the local stack, as tables (PART=overhead|saturation|image|starts)
 	PYTHONPATH=lambdas $(PY) -m tests.bench $(if $(PART),--only $(PART))
 
-# Files in their order: the last of the faults destroys the stack of its worker.
-test: setup lint package ## Everything: lint, unit, Terraform, state machine, zips, end to end, and each role's permissions over all of it
-	rm -rf build/permissions
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+check: ## All that needs no stack, in minutes: lint, unit, Terraform, state machine, simulation, zips
+	@$(SIDE_BY_SIDE) setup package
+	rm -f build/times.json
+	@$(SIDE_BY_SIDE) lint test-without-stack
+
+test: ## Everything: what check does, end to end on the local stack, and each role's permissions over all of it
+	@$(SIDE_BY_SIDE) setup package
+	rm -rf build/times.json build/permissions
+	@$(SIDE_BY_SIDE) lint test-without-stack stack
+	$(PYTEST) -n $(WORKERS) tests/e2e
 	$(PY) -m tests.permissions
+
+test-without-stack: setup package
+	$(PYTEST) -n auto tests --ignore tests/e2e
+
+stack: setup package ## The local stack, applied once and kept in build/stack: end-to-end tests start from copies of it
+	@$(PY) -m tests.stack.snapshot
 
 plan-cost: $(VENV)/tools.ok ## What settings cost and how long images wait: IMAGES=2000 PER=day or ARRIVALS=file, and WITHIN=4h
 	PYTHONPATH=lambdas $(PY) -m tools.plan_cost $(foreach input,$(PLAN_INPUTS),$(if $($(input)),$(call flag,$(input)) '$($(input))'))

@@ -1,16 +1,14 @@
 """Runs on a local stack, measured by the emulator's meter in virtual time."""
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
-
 from shared.throughput import THROUGHPUT_ITEM
 from tests.stack import invariants, runs
 from tests.stack.local_stack import LocalStack, VirtualTime
+from tests.stack.pictures import photo
 
 # What the emulator's model labels in a second with one unit, which nobody tells the pipeline.
 TRUE_RATE = 5.0
@@ -61,13 +59,6 @@ def stack_of(scale: float) -> Iterator[LocalStack]:
         # What S3 says of itself when the notification is made.
         runs.run(stack, seconds=PATIENCE_SECONDS)
         yield stack
-
-
-def photo(shade: int) -> bytes:
-    """A small picture of its own for each shade."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (96, 96), (shade * 5, 255 - shade * 5, 128)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def measure(stack: LocalStack, good: int, bad: int = 0) -> Measured:

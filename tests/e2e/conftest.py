@@ -1,29 +1,29 @@
-"""One stack for all end-to-end tests: real Terraform, the packaged zips, a real state machine, and IAM enforced."""
+"""End-to-end tests: real Terraform, the packaged zips, a real state machine, and IAM enforced.
+
+Each worker starts its stacks from a copy of the one that was applied, so that any test runs alone, anywhere, in any
+order. A test leaves the stack that it shares at rest; one that applies or destroys has a copy of its own.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.permissions import record
-from tests.stack import invariants
+from tests.stack import invariants, snapshot
 from tests.stack.invariants import Uploaded
-from tests.stack.local_stack import LocalStack, VirtualTime
-
-# A run takes some ten seconds, and the three virtual minutes in which an image has to get done are nine wall seconds,
-# which a cold start on a busy machine does not take.
-TIME = VirtualTime(scale=0.05, start_seconds=60, stop_seconds=30)
+from tests.stack.local_stack import LocalStack
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack("e2e", TIME, enforces_iam=True, records_calls=True) as local:
-        local.apply()
+    """The worker's own copy."""
+    with snapshot.copy() as local:
         yield local
         record.keep(local)
 
 
 class Ledger:
-    """Every upload of the session, so that the invariants are checked over all that ever happened."""
+    """Every upload to one stack, so that the invariants are checked over all that ever happened."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
@@ -43,17 +43,16 @@ def ledger(stack: LocalStack) -> Ledger:
     return Ledger(stack)
 
 
-@pytest.fixture(autouse=True)
-def _show_logs_of_a_failed_test(request: pytest.FixtureRequest, stack: LocalStack) -> Iterator[None]:
-    yield
-    report = getattr(request.node, "report_of_call", None)
-    if report is not None and report.failed:
-        print(stack.log_tail())
-
-
-@pytest.hookimpl(tryfirst=True, wrapper=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show what the stack's parts printed last beside a failure."""
     report = yield
-    if report.when == "call":
-        item.report_of_call = report  # type: ignore[attr-defined]
+    if report.failed:
+        stacks = {id(each): each for each in map(_stack_of, item.funcargs.values()) if each}  # type: ignore[attr-defined]
+        report.sections += [(f"stack {each.name}", each.log_tail()) for each in stacks.values()]
     return report
+
+
+def _stack_of(value: object) -> LocalStack | None:
+    found = getattr(value, "stack", value)
+    return found if isinstance(found, LocalStack) else None

@@ -3,7 +3,6 @@
 All of them live at once, each in a thread of its own, for an apply is almost all waiting in the provider.
 """
 
-import io
 import json
 import time
 from collections.abc import Iterator
@@ -12,14 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from tests.permissions import record
 from tests.stack import invariants, runs
 from tests.stack.invariants import Uploaded
 from tests.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Model, VirtualTime
+from tests.stack.pictures import photo
 
-pytestmark = pytest.mark.timeout(900)
+# They live at once on the servers of one worker.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long, pytest.mark.xdist_group("examples")]
 
 # Nine runs at once on two cores: three virtual minutes, in which an image has to get done, are 14 wall seconds.
 TIME = VirtualTime(scale=0.08, start_seconds=60, stop_seconds=30)
@@ -74,13 +74,6 @@ class Life:
     rules_broken: list[str] = field(default_factory=list)
 
 
-def picture(shade: int) -> bytes:
-    """A small PNG of its own for each shade."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (96, 96), (shade, 255 - shade, 128)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def variables(example: str, deployments: list[Deployment]) -> dict[str, str]:
     """Return what the example wants to know besides endpoint and name."""
     if example != "many-models":
@@ -129,9 +122,9 @@ def label(life: Life, deployment: Deployment) -> None:
     prefix, final_prefix = deployment.source_prefix, deployment.final_prefix
     others = [invariants.upload(stack, f"{prefix}minutes of {deployment.model}.txt", b"no picture")]
     if prefix:
-        others.append(invariants.upload(stack, f"elsewhere/{deployment.model}.png", picture(0)))
+        others.append(invariants.upload(stack, f"elsewhere/{deployment.model}.png", photo(0)))
     uploads = [
-        invariants.upload(stack, f"{prefix}a b/{number} +%20é.png", picture(10 + number)) for number in range(IMAGES)
+        invariants.upload(stack, f"{prefix}a b/{number} +%20é.png", photo(10 + number)) for number in range(IMAGES)
     ]
     receipts = [runs.receipt(stack, runs.run(stack, seconds=240), final_prefix) for _ in range(2)]
     life.outcomes.append([receipt["outcome"] for receipt in receipts])
@@ -230,12 +223,6 @@ def servers() -> Iterator[LocalStack]:
             arns = deployment.arns
             local.post_emulator("models", project_arn=arns.project_arn, project_version_arn=arns.version_arn)
         yield local
-
-
-@pytest.fixture(scope="module")
-def stack(servers: LocalStack) -> LocalStack:
-    """Take the place of the other end-to-end tests' stack, which would be applied for nothing."""
-    return servers
 
 
 @pytest.fixture(scope="module")

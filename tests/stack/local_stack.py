@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import ssl
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -32,6 +34,10 @@ START_SECONDS = 60
 DEFAULT_IMAGES_PER_SECOND = 3.0
 # A port that was free may be taken before the server binds it.
 START_ATTEMPTS = 3
+
+# In a suspended stack: MiniStack's own files, and what this module knows of it.
+STATE = "state"
+FACTS = "facts.json"
 
 
 class RefusedError(Exception):
@@ -75,12 +81,16 @@ class LocalStack:
         enforces_iam: bool = False,
         records_calls: bool = False,
         running_models: int = 2,
+        keeps_state: bool = False,
+        resumes: Path | None = None,
     ) -> None:
         """Name the stack; nothing is started yet.
 
         `enforces_iam`: roles and resource policies are checked, over TLS since the policies deny plain HTTP.
         `records_calls`: what each apply made is kept for `record`, which takes a second each time.
         `running_models`: the account's quota of them.
+        `keeps_state`: the stack can be suspended once.
+        `resumes`: the folder that a stack of the same name and settings was suspended into, which stays as it is.
         """
         self.name = name
         self.enforces_iam = enforces_iam
@@ -96,6 +106,8 @@ class LocalStack:
         self._applied: list[list[dict[str, Any]]] = []
         self._servers: list[Server] = []
         self._folder = Path()
+        self._keeps_state = keeps_state or resumes is not None
+        self._resumes = resumes
 
     def __enter__(self) -> Self:
         """Start the emulator and MiniStack."""
@@ -107,6 +119,8 @@ class LocalStack:
             for attempt in range(1, START_ATTEMPTS + 1):
                 port = free_port()
                 self.endpoint = f"{'https' if self.enforces_iam else 'http'}://127.0.0.1:{port}"
+                if self._resumes:
+                    self._resume(self._resumes, port)
                 try:
                     self._start_emulator()
                     self._start_ministack(port)
@@ -133,6 +147,36 @@ class LocalStack:
         if self._folder.name:
             shutil.rmtree(self._folder, ignore_errors=True)
 
+    def suspend(self, folder: Path) -> None:
+        """Stop the parts, and put all that it takes to go on into `folder`, which must not be there yet."""
+        self._stop_servers()
+        folder.mkdir(parents=True)
+        facts = {"port": self.endpoint.rsplit(":", 1)[1], "outputs": self.outputs, "applied": self._applied}
+        (folder / FACTS).write_text(json.dumps(facts))
+        shutil.copytree(self._folder / STATE, folder / STATE)
+        shutil.copytree(self._repository, folder / self._repository.name, symlinks=True)
+
+    def _resume(self, suspended: Path, port: int) -> None:
+        """Copy a suspended stack here, and tell every part of it that it listens on `port` now."""
+        for name in (STATE, self._repository.name):
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+            shutil.copytree(suspended / name, self._folder / name, symlinks=True)
+        facts = (suspended / FACTS).read_text()
+        place = re.compile(rf"(?<=127\.0\.0\.1:|localhost:){json.loads(facts)['port']}\b")
+        moved = json.loads(place.sub(str(port), facts))
+        self.outputs, self._applied = moved["outputs"], moved["applied"]
+        states = self.terraform.folder.glob("*.tfstate*")
+        for file in (*(self._folder / STATE).glob("*.json"), *states):
+            file.write_text(place.sub(str(port), file.read_text()))
+        # A rate() counts from when the schedule was made: in this copy, now.
+        schedules = self._folder / STATE / "scheduler.json"
+        schedules.write_text(re.sub(r'(?<="CreationDate": )[\d.]+', str(time.time()), schedules.read_text()))
+
+    @property
+    def _repository(self) -> Path:
+        """The copy of the repository's Terraform that this stack is applied from."""
+        return self._folder / f"repository-{self.name}"
+
     @property
     def _certificate(self) -> Path:
         """Where MiniStack puts the certificate that it makes for itself."""
@@ -154,13 +198,14 @@ class LocalStack:
     @cached_property
     def terraform(self) -> Terraform:
         """Terraform in a copy of the example, so that runs side by side share no state and no lock file."""
-        folder = self._folder / f"repository-{self.name}"
-        shutil.copytree(
-            REPOSITORY / "terraform",
-            folder / "terraform",
-            ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*"),
-        )
-        (folder / "build").symlink_to(REPOSITORY / "build")
+        folder = self._repository
+        if not folder.exists():
+            shutil.copytree(
+                REPOSITORY / "terraform",
+                folder / "terraform",
+                ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*"),
+            )
+            (folder / "build").symlink_to(REPOSITORY / "build")
         variables = {
             "endpoint": self.endpoint,
             "name": self.name,
@@ -317,6 +362,8 @@ class LocalStack:
             "TMPDIR": str(scratch),
             "AUTH": "true" if self.enforces_iam else "false",
             "USE_SSL": "1" if self.enforces_iam else "0",
+            "PERSIST_STATE": "1" if self._keeps_state else "0",
+            "STATE_DIR": str(self._folder / STATE),
             # The functions inherit it, as they inherit a region on AWS: the SDK's standard setting for one service.
             "AWS_ENDPOINT_URL_REKOGNITION": self.emulator_url,
         }

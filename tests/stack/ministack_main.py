@@ -6,6 +6,7 @@ another, so that an update is looked at by a person.
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -46,6 +47,9 @@ ALARM_FIELDS = (
     "Unit",
 )
 ALARM_OPERATIONS = ("DescribeAlarms", "PutCompositeAlarm", "PutMetricAlarm")
+ALARM_NAME = re.compile(r"<AlarmName>([^<]+)</AlarmName>")
+# Where the launcher keeps them.
+REQUESTED = "_requested"
 
 
 def expect(condition: bool, gap: str) -> None:
@@ -133,12 +137,14 @@ def keep_alarm_fields() -> None:
     Terraform speaks the query protocol: what DescribeAlarms answers has the names that PutMetricAlarm and
     PutCompositeAlarm take. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html
     """
-    requested: dict[str, dict[str, Any]] = {}
     described = inspect.getsource(cloudwatch._describe_alarms)
     gap = "keeping the fields of alarms"
     expect("<AlarmName>{a['AlarmName']}</AlarmName>" in described and "_xml(" in described, gap)
     expect(not any(f"<{name}>" in described for name in ALARM_FIELDS), gap)
     expect(all(f'"{name}": _' in inspect.getsource(cloudwatch.handle_request) for name in ALARM_OPERATIONS), gap)
+
+    def alarm(name: str) -> dict[str, Any]:
+        return cloudwatch._alarms.get(name) or cloudwatch._composite_alarms[name]
 
     def nested(parameters: dict[str, list[str]]) -> dict[str, Any]:
         tree: dict[str, Any] = {}
@@ -166,7 +172,8 @@ def keep_alarm_fields() -> None:
             answer = put(parameters, *rest)
             if answer[0] == 200 and "AlarmName" in parameters:
                 asked = nested(parameters)
-                requested[asked["AlarmName"]] = {name: asked[name] for name in ALARM_FIELDS if name in asked}
+                # In MiniStack's own records, so that they are kept and forgotten with the alarm.
+                alarm(asked["AlarmName"])[REQUESTED] = {name: asked[name] for name in ALARM_FIELDS if name in asked}
             return answer
 
         return put_and_keep
@@ -175,9 +182,9 @@ def keep_alarm_fields() -> None:
 
     def describe_fully(parameters: dict[str, Any], *rest: Any) -> Any:  # noqa: ANN401
         status, headers, body = describe(parameters, *rest)
-        for name, fields in requested.items() if "xml" in headers.get("Content-Type", "") else ():
+        for name in ALARM_NAME.findall(body.decode()) if "xml" in headers.get("Content-Type", "") else ():
             head = f"<AlarmName>{name}</AlarmName>".encode()
-            body = body.replace(head, head + xml({"ActionsEnabled": "true"} | fields).encode())
+            body = body.replace(head, head + xml({"ActionsEnabled": "true"} | alarm(name).get(REQUESTED, {})).encode())
         return status, headers, body
 
     cloudwatch._put_metric_alarm = keeping(cloudwatch._put_metric_alarm)

@@ -8,6 +8,7 @@ outside ASCII, composed and decomposed, and a suffix in either case.
 
 from __future__ import annotations
 
+import io
 import math
 import unicodedata
 from dataclasses import dataclass
@@ -158,6 +159,13 @@ BROKEN = (Picture("broken/notes (not a picture).jpg", "broken"), Picture("broken
 
 # Soft edges, as a drawing program makes them.
 _OVERSAMPLING = 4
+
+
+def photo(shade: int) -> bytes:
+    """Return a small PNG of its own for each shade below 65,536."""
+    target = io.BytesIO()
+    Image.new("RGB", (80, 80), (shade % 256, shade // 256 % 256, 128)).save(target, "PNG")
+    return target.getvalue()
 
 
 def write_default_set(folder: Path) -> list[Picture]:

@@ -1,4 +1,4 @@
-"""The README says what the tests show."""
+"""The page of faults says what the tests show."""
 
 import re
 
@@ -11,7 +11,7 @@ NO_FAULTS = {"the_desk_shows_what_goes_on"}
 
 def table() -> dict[str, set[str]]:
     """The tests that the table of faults names, by their file."""
-    section = (REPOSITORY / "README.md").read_text().split("### What happens when", 1)[1].split("\n## ", 1)[0]
+    section = (REPOSITORY / "docs" / "faults.md").read_text()
     named: dict[str, set[str]] = {}
     for name in re.findall(r"\| `(\w+(?:\.py)?)` \|$", section, re.MULTILINE):
         if name.endswith(".py"):

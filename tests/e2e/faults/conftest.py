@@ -1,6 +1,5 @@
-"""One stack for all faults, and the scene that each test plays on it."""
+"""The stack that faults happen to, and the scene that each test plays on it."""
 
-import io
 import json
 import os
 import re
@@ -15,16 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from tests.e2e.conftest import Ledger
 from tests.permissions import record
-from tests.stack import invariants, runs
+from tests.stack import invariants, runs, snapshot
 from tests.stack.invariants import Uploaded
-from tests.stack.local_stack import REPOSITORY, LocalStack, Model, VirtualTime
-
-# The shortest start and stop that still have a middle to disturb.
-TIME = VirtualTime(scale=0.05, start_seconds=20, stop_seconds=20)
+from tests.stack.local_stack import REPOSITORY, LocalStack, Model
+from tests.stack.pictures import photo
 
 # Wall seconds. A function that was killed leaves its messages hidden; twelve minutes of that are no test.
 VISIBILITY_SECONDS = 5
@@ -35,8 +31,14 @@ SLOWEST_CALL_SECONDS = 9
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack("faults", TIME, enforces_iam=True, records_calls=True) as local:
-        local.apply()
+    """The worker's own copy for faults."""
+    with _copy() as local:
+        yield local
+
+
+@contextmanager
+def _copy() -> Iterator[LocalStack]:
+    with snapshot.copy() as local:
         set_visibility(local, VISIBILITY_SECONDS)
         yield local
         record.keep(local)
@@ -52,13 +54,6 @@ def set_visibility(stack: LocalStack, seconds: int) -> None:
 @pytest.fixture(scope="session")
 def ledger(stack: LocalStack) -> Ledger:
     return Ledger(stack)
-
-
-def photo(shade: int) -> bytes:
-    """A small PNG of its own for each shade."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (80, 80), (shade % 256, shade // 256 % 256, 128)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @dataclass
@@ -147,7 +142,7 @@ class Scene:
         """Apply the stack for another version of the model, which is the stack's from then on."""
         arn = self.stack.model.version_arn.replace("2026-01-01", "2026-02-02")
         place = {"project_arn": self.stack.model.project_arn, "project_version_arn": arn}
-        times = {"start_seconds": TIME.start_seconds, "stop_seconds": TIME.stop_seconds}
+        times = {"start_seconds": self.stack.time.start_seconds, "stop_seconds": self.stack.time.stop_seconds}
         self.stack.post_emulator("models", **place, **times)
         self.stack.apply(project_version_arn=arn)
         self.stack.model = Model(version_arn=arn)
@@ -278,7 +273,20 @@ class Scene:
 @pytest.fixture
 def scene(stack: LocalStack, ledger: Ledger, request: pytest.FixtureRequest) -> Iterator[Scene]:
     """A scene after which everything is at rest, and every image is a result, a failure, or waits with its message."""
-    scene = Scene(stack, ledger, request.node.name.removeprefix("test_").replace("[", "-").rstrip("]"))
+    with _played(stack, ledger, request.node.name) as played:
+        yield played
+
+
+@pytest.fixture
+def lone_scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """The same on a copy that no other test sees, for what Terraform does to it."""
+    with _copy() as local, _played(local, Ledger(local), request.node.name) as played:
+        yield played
+
+
+@contextmanager
+def _played(stack: LocalStack, ledger: Ledger, test: str) -> Iterator[Scene]:
+    scene = Scene(stack, ledger, test.removeprefix("test_").replace("[", "-").rstrip("]"))
     yield scene
     if scene.is_gone:
         return

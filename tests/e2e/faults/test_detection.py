@@ -5,8 +5,7 @@ import pytest
 from tests.e2e.faults.conftest import Scene
 from tests.stack import invariants, runs
 
-# The first test of the stack waits for its apply too.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(300)
 
 HALF_AN_HOUR = 1800
 
@@ -42,7 +41,11 @@ def test_a_burst_of_server_errors_costs_no_image(scene: Scene) -> None:
 def test_server_errors_for_everything_send_no_image_to_the_dead_letter_queue(scene: Scene) -> None:
     scene.upload(20)
     scene.break_call("DetectCustomLabels", "InternalServerError")
-    assert [scene.run().get("error") for _ in range(2)] == ["NoProgress", "NoProgress"]
+    executions = [scene.run() for _ in range(2)]
+    assert [ended.get("error") for ended in executions] == ["NoProgress", "NoProgress"]
+    states = runs.states_entered(scene.stack, executions[0]["executionArn"])
+    assert states.index("Close the trigger") < states.index("Stop the model") < states.index("Run failed")
+    assert scene.receipt(executions[0])["error"]["code"] == "NoProgress"
     assert scene.dead_letters() == []
 
 

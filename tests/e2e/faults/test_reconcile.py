@@ -10,8 +10,7 @@ import pytest
 from tests.e2e.faults.conftest import Scene
 from tests.stack import runs
 
-# The first test of the stack waits for its apply too.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(300)
 
 # S3 tells the time of an upload in whole seconds.
 LATER_SECONDS = 2.1

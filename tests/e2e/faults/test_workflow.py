@@ -9,7 +9,6 @@ from tests.e2e.faults.conftest import Scene
 from tests.stack import invariants
 from tests.stack.local_stack import Model
 
-# The first test of the stack waits for its apply too.
 pytestmark = pytest.mark.timeout(600)
 
 STATES = [
@@ -174,7 +173,9 @@ def test_the_desk_shows_what_goes_on(scene: Scene) -> None:
     assert arn.rsplit(":", 1)[1] in [run["run_id"] for run in found["runs"]]
 
 
-def test_an_apply_in_the_middle_of_a_run_disturbs_nothing(scene: Scene) -> None:
+@pytest.mark.long
+def test_an_apply_in_the_middle_of_a_run_disturbs_nothing(lone_scene: Scene) -> None:
+    scene = lone_scene
     with scene.slow_run(images=300) as arn:
         scene.stack.apply(max_run_minutes=999)
         assert scene.is_running(arn), "the run ended before the apply did: nothing was tested"
@@ -183,7 +184,9 @@ def test_an_apply_in_the_middle_of_a_run_disturbs_nothing(scene: Scene) -> None:
     assert scene.receipt(execution)["images"] == {"processed": 300, "failed": 0}
 
 
-def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(scene: Scene) -> None:
+@pytest.mark.long
+def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(lone_scene: Scene) -> None:
+    scene = lone_scene
     with scene.slow_run() as arn:
         scene.change_model()
     assert scene.stack.emulator("models")["models"][Model().version_arn]["status"] == "STOPPED"
@@ -191,10 +194,11 @@ def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(scene
     assert scene.receipt_of(arn)["error"]["code"] == "RunRetired"
 
 
-# The last one: nothing is left after it.
-def test_a_destroy_in_the_middle_of_a_run_stops_the_model(scene: Scene) -> None:
+@pytest.mark.long
+def test_a_destroy_in_the_middle_of_a_run_stops_the_model(lone_scene: Scene) -> None:
+    scene = lone_scene
     with scene.slow_run():
+        scene.is_gone = True
         scene.stack.terraform.destroy()
-    scene.is_gone = True
     assert scene.model_status() == "STOPPED"
     assert scene.stack.meter()["history"][-1]["cause"] == "stop completed"
