@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.corpus.pictures import BOX, LABEL, NOT_NOTIFIED, ODD_PICTURES, PROCESSED
 from tests.e2e.conftest import Ledger
 from tests.stack import invariants, logs, pictures, runs
 from tests.stack.local_stack import LocalStack
 
 pytestmark = pytest.mark.timeout(300)
+
+ODD_FOLDER = "odd-pictures/"
 
 
 def photo(shade: int) -> bytes:
@@ -40,14 +43,6 @@ def wait_until_status(stack: LocalStack, arn: str, status: str) -> None:
     while stack.emulator("models")["models"][arn]["status"] != status:
         assert time.monotonic() < deadline, f"{arn} did not become {status}"
         time.sleep(0.05)
-
-
-def overlap(one: pictures.Box, other: pictures.Box) -> float:
-    """Intersection over union of two boxes (left, top, width, height)."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
 def waits_between(stack: LocalStack, execution_arn: str, first: str, last: str) -> int:
@@ -89,12 +84,8 @@ def test_a_batch_is_labelled_and_every_image_ends_once(stack: LocalStack, ledger
         assert result["source"]["key"] == picture.key
         assert result["image"]["key"] == f"processed/{picture.key}"
         for label, box in picture.objects:
-            found = [
-                tuple(entry["Geometry"]["BoundingBox"][side] for side in ("Left", "Top", "Width", "Height"))
-                for entry in result["CustomLabels"]
-                if entry["Name"] == label
-            ]
-            assert max((overlap(box, candidate) for candidate in found), default=0) > 0.8, (picture.key, label)
+            found = pictures.boxes(result["CustomLabels"], label)
+            assert max((pictures.overlap(box, candidate) for candidate in found), default=0) > 0.8, (picture.key, label)
     receipt = runs.receipt(stack, execution)
     broken = sum(picture.kind == "broken" for picture in chosen)
     assert receipt["run_id"] == "first-batch"
@@ -241,6 +232,41 @@ def test_an_analysis_that_gets_nothing_done_stops_the_model_before_the_run_fails
     ledger.assert_invariants()
     assert runs.receipt(stack, runs.run(stack))["images"] == {"processed": 1, "failed": 0}
     ledger.assert_invariants()
+
+
+def test_every_odd_picture_comes_to_the_end_that_the_table_says(stack: LocalStack, ledger: Ledger) -> None:
+    s3, source = stack.client("s3"), stack.outputs["source_bucket_name"]
+    left_out = [odd for odd in ODD_PICTURES if odd.end == NOT_NOTIFIED]
+    uploaded = [odd for odd in ODD_PICTURES if odd.end != NOT_NOTIFIED]
+    for odd in left_out:
+        s3.put_object(Bucket=source, Key=ODD_FOLDER + odd.key, Body=odd.make())
+    uploads = {odd.key: ledger.upload(ODD_FOLDER + odd.key, odd.make()) for odd in uploaded}
+    execution = runs.run(stack, seconds=240)
+    assert execution["status"] == "SUCCEEDED", execution
+    ledger.assert_invariants()
+    final = invariants.final_bucket(stack)
+    ends = {}
+    for odd in uploaded:
+        [key] = final.documents_of(uploads[odd.key])
+        document = final.documents[key]
+        ends[odd.key] = document["error"]["code"] if "error" in document else PROCESSED
+        folder = "processed" if ends[odd.key] == PROCESSED else "failed"
+        assert key == f"{folder}/{ODD_FOLDER}{odd.key}"
+        if ends[odd.key] == PROCESSED and odd.is_seen:
+            seen = pictures.boxes(document["CustomLabels"], LABEL)
+            assert max((pictures.overlap(BOX, box) for box in seen), default=0) > 0.8, odd.key
+    assert ends == {odd.key: odd.end for odd in uploaded}
+    receipt = runs.receipt(stack, execution)
+    processed = sum(odd.end == PROCESSED for odd in uploaded)
+    assert (receipt["outcome"], receipt["images"]) == (
+        "completed",
+        {"processed": processed, "failed": len(uploaded) - processed},
+    )
+    still_there = {key for key, _ in invariants.waiting_in_source(stack)}
+    assert {ODD_FOLDER + odd.key for odd in left_out} <= still_there
+    for odd in left_out:
+        for version in s3.list_object_versions(Bucket=source, Prefix=ODD_FOLDER + odd.key).get("Versions", []):
+            s3.delete_object(Bucket=source, Key=version["Key"], VersionId=version["VersionId"])
 
 
 # --- what a run costs. From here on the stack has other settings.

@@ -12,7 +12,7 @@ import math
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import skimage.data
 from PIL import Image, ImageDraw
@@ -22,6 +22,23 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 
 Box = tuple[float, float, float, float]
 """Left, top, width and height as ratios of the picture's width and height."""
+
+
+def boxes(custom_labels: list[dict[str, Any]], name: str) -> list[Box]:
+    """Where a label was found."""
+    return [
+        tuple(label["Geometry"]["BoundingBox"][side] for side in ("Left", "Top", "Width", "Height"))
+        for label in custom_labels
+        if label["Name"] == name
+    ]
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
 @dataclass(frozen=True)
