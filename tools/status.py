@@ -6,10 +6,13 @@ import sys
 import time
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from shared import lease, project_version
 from shared.clients import client
 from tools import dead_letters
 from tools.deployment import Deployment, NotFoundError, find
+from tools.terminal import complain, say
 
 RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
@@ -112,10 +115,14 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         found = status(find(arguments.name))
-    except NotFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (NotFoundError, ClientError, BotoCoreError) as error:
+        complain(error)
         return 1
-    print(json.dumps(found, indent=2) if arguments.json else "\n".join(lines(found)))
+    if arguments.json:
+        # In ASCII: a program reads it, whatever encoding this shell has.
+        print(json.dumps(found, indent=2))
+    else:
+        say(*lines(found))
     return 0
 
 
