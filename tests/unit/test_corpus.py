@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,14 @@ from tests.corpus.__main__ import expected
 from tests.corpus.pictures import BOX, LABEL, NOT_NOTIFIED, ODD_PICTURES, PROCESSED, Odd, write
 from tests.emulator.clock import ManualClock
 from tests.emulator.errors import ServiceError
-from tests.emulator.images import check_size
+from tests.emulator.images import check_size, decode
 from tests.emulator.model import ModelSettings
 from tests.emulator.service import Service
+from tests.emulator.vision import WORKING_SIDE_PIXELS
 from tests.stack.pictures import SUFFIXES, boxes, collect, overlap
+
+# Pillow says what it makes of broken EXIF.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 PROJECT = "arn:aws:rekognition:eu-west-1:123456789012:project/odd/1700000000001"
 VERSION = "arn:aws:rekognition:eu-west-1:123456789012:project/odd/version/v.1/1700000000002"
@@ -62,18 +67,14 @@ def test_an_odd_picture_is_answered_as_the_table_says(odd: Odd) -> None:
 @pytest.mark.parametrize("odd", [odd for odd in UPLOADED if not odd.key.startswith("sizes/")], ids=lambda odd: odd.key)
 def test_no_damage_of_a_picture_is_a_defect_of_the_emulator(odd: Odd) -> None:
     whole, dice = odd.make(), random.Random(odd.key)  # noqa: S311 - repeatable damage, no secret
-    for _ in range(12):
+    for _ in range(25):
         damaged = bytearray(whole)
         for _ in range(min(4, len(damaged))):
             # Most of what a decoder stumbles over is at the beginning.
             damaged[dice.randrange(min(len(damaged), 600))] = dice.randrange(256)
-        code, _ = answer_to(bytes(damaged))
-        assert code in (
-            PROCESSED,
-            "InvalidImageFormatException",
-            "InvalidParameterException",
-            "ImageTooLargeException",
-        )
+        # Anything but a ServiceError ends this test.
+        with suppress(ServiceError):
+            decode(bytes(damaged), WORKING_SIDE_PIXELS)
 
 
 def test_there_are_many_and_no_key_is_there_twice() -> None:

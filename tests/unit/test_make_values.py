@@ -1,10 +1,9 @@
 """Values reach the tools as they were given: make itself, with something in place of the tools."""
 
-import json
 import os
 import re
+import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +37,9 @@ HOSTILE = {
 }
 # Given on make's command line, which takes off blanks in front, or in its environment.
 WAYS = ("command line", "environment")
-STUB = """#!{python}
-import json, os, sys
-with open({log!r}, "a") as log:
-    log.write(json.dumps(sys.argv) + "\\n")
+# Keeps how many arguments it had, and each of them.
+STUB = """#!/bin/bash
+printf '%s\\0' "$#" "$@" >> {log}
 """
 ARN = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000001"
 
@@ -54,12 +52,12 @@ class Clone:
 
     @property
     def log(self) -> Path:
-        return self.folder / "calls.jsonl"
+        return self.folder / "calls"
 
     def stub(self, path: str) -> Path:
         program = self.folder / path
         program.parent.mkdir(parents=True, exist_ok=True)
-        program.write_text(STUB.format(python=sys.executable, log=str(self.log)))
+        program.write_text(STUB.format(log=shlex.quote(str(self.log))))
         program.chmod(0o755)
         return program
 
@@ -73,7 +71,13 @@ class Clone:
 
     def calls(self) -> list[list[str]]:
         assert not (self.folder / "touched").exists(), "a value was run"
-        return [json.loads(line)[1:] for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        kept = self.log.read_text().split("\0")[:-1] if self.log.exists() else []
+        calls = []
+        while kept:
+            count = int(kept.pop(0))
+            calls.append(kept[:count])
+            del kept[:count]
+        return calls
 
 
 @pytest.fixture
@@ -188,11 +192,12 @@ def test_python_and_terraform_are_each_one_program_wherever_it_lies(clone: Clone
 
 
 def test_a_program_that_is_missing_is_named_as_it_was_given(clone: Clone) -> None:
+    done = clone.make("aws-plan", PROJECT_ARN=ARN, PROJECT_VERSION_ARN=ARN, TERRAFORM='no "terraform" `here`')
+    assert 'error: no no "terraform" `here` on PATH' in done.stderr
     (clone.folder / ".venv" / "python.ok").unlink()
     done = clone.make(".venv/python.ok", PYTHON="no $5 'python'")
     assert "error: no no $5 'python' on PATH" in done.stderr
-    done = clone.make("aws-plan", PROJECT_ARN=ARN, PROJECT_VERSION_ARN=ARN, TERRAFORM='no "terraform" `here`')
-    assert 'error: no no "terraform" `here` on PATH' in done.stderr
+    assert clone.calls() == []
 
 
 def test_no_recipe_lets_make_expand_a_value() -> None:

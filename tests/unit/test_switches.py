@@ -23,7 +23,7 @@ from tools.switches import yes_or_no
         ("FALSE", False),
     ],
 )
-def test_a_switch_says_yes_or_no(text: str, said: bool) -> None:  # noqa: FBT001
+def test_a_switch_says_yes_or_no(text: str, said: bool) -> None:
     assert yes_or_no(text) is said
 
 
