@@ -82,7 +82,11 @@ def lines(found: dict[str, Any]) -> list[str]:
     """Return the status as people read it."""
     model, held, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
     started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
-    holder = f"held by {held['held_by']}, {held['seconds_left']} s left" if held["held_by"] else "free"
+    holder = "free"
+    if held["held_by"] and held["seconds_left"] > 0:
+        holder = f"held by {held['held_by']}, {held['seconds_left']} s left"
+    elif held["held_by"]:
+        holder = f"free: {held['held_by']} let it run out {-held['seconds_left']} s ago"
     shown = [
         f"{found['name']}",
         f"  model         {model['status']}{started_by}",

@@ -112,6 +112,12 @@ def bomb(side: int) -> bytes:
     return parts.SIGNATURE + parts.header(side, side, 1, parts.GREY) + chunk(b"IDAT", packed) + chunk(b"IEND")
 
 
+def scanned_again(times: int) -> bytes:
+    """A progressive JPEG whose last scan is there so many times more."""
+    whole = jpeg(progressive=True)
+    return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * times + whole[-2:]
+
+
 def of_sides(whole: bytes, width: int, height: int) -> bytes:
     """A JPEG whose frame says that it has other sides."""
     at = whole.index(b"\xff\xc0") + 5
@@ -296,6 +302,8 @@ SIZES = (
         TOO_LARGE,
     ),
     Odd("sizes/says 65,500 pixels a side.jpg", lambda: of_sides(jpeg(), 65_500, 65_500), TOO_LARGE),
+    Odd("sizes/50 scans.jpg", lambda: scanned_again(40)),
+    Odd("sizes/bomb of 5,000 scans.jpg", lambda: scanned_again(5_000), BAD_FORMAT),
     Odd("sizes/says 4,096 pixels a side.jpg", lambda: of_sides(jpeg(), 4096, 4096), is_seen=False),
     Odd(
         "sizes/more pixels than its sides.png",

@@ -58,6 +58,8 @@ class Watcher:
 def prepare(images: Path | None, output: Path) -> tuple[Path, list[pictures.Picture]]:
     """Return the folder to upload and its pictures; ValueError when a folder of the person's holds none."""
     if images is not None:
+        if any(images.resolve().is_relative_to((output / written).resolve()) for written in WRITTEN):
+            raise ValueError(f"The demo empties {images}, where it leaves its results: copy the pictures elsewhere.")
         return images, pictures.collect(images)
     folder = output / "images"
     shutil.rmtree(folder, ignore_errors=True)

@@ -20,6 +20,8 @@ MAX_INLINE_BYTES = 4 * 1024 * 1024
 MIN_SIDE_PIXELS = 64
 MAX_SIDE_PIXELS = 4096
 MAX_ASPECT = 20
+# A limit of ours: at 4096 pixels a side these take two seconds.
+MAX_SCANS = 100
 
 # EXIF's numbers, and what turns the picture upright.
 TURNS = {
@@ -64,6 +66,8 @@ def _pixels(data: bytes, max_side: int) -> Image.Image:
     """The picture in RGB, shrunk but not turned. Errors: a ServiceError for its sides, anything for its damage."""
     # Not Image.open, which warns or raises at a size of its own.
     kind = PngImageFile if data.startswith(metadata.PNG) else JpegImageFile
+    if kind is JpegImageFile and metadata.scans(data) > MAX_SCANS:
+        raise ServiceError("InvalidImageFormatException")
     with kind(io.BytesIO(data)) as image:
         # From the header alone: a small file may unpack to more memory than the machine has.
         _check_sides(*image.size)

@@ -5,6 +5,7 @@ such pictures every day: it decodes the pixels, and metadata changes nothing but
 not see what it could stumble over: it gets the parts that the pixels hang on, and nothing else.
 
 Assumed to be refused: a file that ends before its pixels do, and a PNG with a wrong checksum of them, as libpng has it.
+So is a JPEG with more scans than any encoder writes, which could take hours.
 A JPEG without its end marker is refused too, because Pillow cannot tell it from one without its last pixels; a PNG
 without its end chunk is whole.
 """
@@ -35,6 +36,12 @@ _TRANSPARENCY_BYTES = {0: {2}, 2: {6}, 3: set(range(1, 257))}
 def without_metadata(data: bytes) -> bytes:
     """The PNG or JPEG with what its pixels need, and with nothing behind its end or behind damage of that."""
     return _bare_png(data) if data.startswith(PNG) else _bare_jpeg(data)[0]
+
+
+def scans(data: bytes) -> int:
+    """How often a JPEG goes over its pixels: progressive ones do so some ten times, each finer than the one before."""
+    pixels = data[: data.find(bytes((0xFF, _END_OF_IMAGE)))]
+    return pixels.count(bytes((0xFF, _START_OF_SCAN)))
 
 
 def orientation(data: bytes) -> int:

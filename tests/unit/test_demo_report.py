@@ -1,11 +1,13 @@
-"""What the demo says at its end is what was seen."""
+"""What the demo takes, and that what it says at its end is what was seen."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.demo import report
+from tests.demo.__main__ import prepare
 from tests.demo.report import Costs, Run, Seen
 from tests.stack.invariants import FinalBucket
 
@@ -117,3 +119,13 @@ def test_the_table_counts_what_the_bucket_holds_and_makes_up_no_receipt() -> Non
     assert {name.strip(): value for name, value in rows.items()}["outcome of the run"] == "no receipt"
     silent = replace(GOOD, costs=replace(GOOD.costs, receipt_seconds=None))
     assert report.table(silent)[5].endswith("nothing")
+
+
+def test_pictures_that_the_demo_would_delete_are_refused(tmp_path: Path) -> None:
+    """An earlier demo's failures, say, to be tried again."""
+    failed = tmp_path / "failed" / "deep"
+    failed.mkdir(parents=True)
+    (failed / "a.jpg").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"The demo empties .*: copy the pictures elsewhere"):
+        prepare(failed, tmp_path)
+    assert [picture.key for picture in prepare(failed, tmp_path / "elsewhere")[1]] == ["a.jpg"]

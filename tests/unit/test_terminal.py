@@ -132,6 +132,12 @@ def test_status_shows_dead_letters_and_receipts_in_every_encoding(
     assert_harmless(text)
 
 
+def test_status_calls_no_lease_held_that_has_run_out() -> None:
+    expired = {"held_by": "run-1", "seconds_left": -7, "clean_up": None}
+    [line] = [line for line in status.lines({**STATUS, "lease": expired}) if line.startswith("  lease")]
+    assert line == "  lease         free: run-1 let it run out 7 s ago"
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_status_as_json_is_exact_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     monkeypatch.setattr(status, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
