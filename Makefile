@@ -7,32 +7,35 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
 TERRAFORM ?= terraform
-export TERRAFORM
+NAME ?= custom-labels-batch
+# Tests without a stack work: a worker for each core. End-to-end tests wait, for Terraform and for Step Functions' timers,
+# and ten of them keep two cores busy; each takes about 700 MB.
+WORKERS ?= 10
+# What make plan-cost takes; each that is left out has the default that `python -m tools.plan_cost --help` tells.
+PLAN_INPUTS := IMAGES PER SHAPE SEED ARRIVALS RATE PRICE START_MINUTES SCHEDULES UNITS GATES TARGET_DRAIN CAP WITHIN
+
+# Every value that a person gives. A recipe takes it from its environment, as "$$NAME", and never as $(NAME): make would
+# expand a $ in it, and the shell would take its quotes and blanks for the recipe's own. `value` is what was given.
+INPUTS := PYTHON TERRAFORM NAME WORKERS PREFIX KEEP DRY_RUN PART PROJECT_ARN PROJECT_VERSION_ARN $(PLAN_INPUTS)
+$(foreach input,$(INPUTS),$(eval override $(input) := $$(value $(input))))
+export $(INPUTS)
 
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
-COMPILE := $(CURDIR)/$(VENV)/lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+# After a `cd`, from which OLDPWD is left.
+COMPILE := "$$OLDPWD"/$(VENV)/lock/bin/uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 # What the Lambda runtime brings with boto3, and so is in no zip.
 RUNTIME_HAS := boto3 botocore s3transfer urllib3 python-dateutil six
 LAMBDA_SOURCES := $(shell find lambdas -name '*.py' -o -name 'requirements.txt')
 EXAMPLE := terraform/examples/aws
 
-# Tests without a stack work: a worker for each core. End-to-end tests wait, for Terraform and for Step Functions' timers,
-# and ten of them keep two cores busy; each takes about 700 MB.
-WORKERS ?= 10
 SIDE_BY_SIDE := $(MAKE) --no-print-directory -j
 PYTEST := $(PY) -m pytest --dist loadgroup --no-loadscope-reorder --times build/times.json
 
-IMAGES ?=
-KEEP ?=
-PREFIX ?=
-DRY_RUN ?=
-PART ?=
-# What make plan-cost takes; each that is left out has the default that `python -m tools.plan_cost --help` tells.
-PLAN_INPUTS := IMAGES PER SHAPE SEED ARRIVALS RATE PRICE START_MINUTES SCHEDULES UNITS GATES TARGET_DRAIN CAP WITHIN
+# An option for an input that was given.
 flag = --$(subst _,-,$(shell echo $(1) | tr A-Z a-z))
-NAME ?= custom-labels-batch
+option = $${$(1):+$(call flag,$(1))="$$$(1)"}
 
 .PHONY: help setup demo bench check test test-without-stack stack lint format docs package release lock clean status redrive backfill plan-cost aws-plan aws-apply aws-destroy aws-permissions
 
@@ -42,9 +45,9 @@ help: ## This list
 setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
 
 $(VENV)/python.ok:
-	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) on PATH; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON to one" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@command -v "$$PYTHON" >/dev/null || { echo "error: no $$PYTHON on PATH; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; set PYTHON to one" >&2; exit 1; }
+	"$$PYTHON" -m venv $(VENV)
 	touch $@
 
 $(VENV)/tools.ok: $(VENV)/python.ok tests/requirements.txt
@@ -54,14 +57,14 @@ $(VENV)/tools.ok: $(VENV)/python.ok tests/requirements.txt
 # The Lambdas run on MiniStack's interpreter and see its packages: an environment with little in it, on the newest
 # Python there is, so that a package missing from a zip is missed and the Lambda runtime's Python is met where possible.
 $(VENV)/ministack.ok: $(VENV)/python.ok tests/stack/requirements.txt
-	@for candidate in python3.14 python3.13 python3.12 $(PYTHON); do \
-		if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
-	done; set -x; $$candidate -m venv $(VENV)/ministack
+	@for candidate in python3.14 python3.13 python3.12 "$$PYTHON"; do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
+	done; set -x; "$$candidate" -m venv $(VENV)/ministack
 	$(VENV)/ministack/bin/python $(PIP_INSTALL) tests/stack/requirements.txt
 	touch $@
 
 $(VENV)/checkov.ok: $(VENV)/python.ok tests/checkov/requirements.txt
-	$(PYTHON) -m venv $(VENV)/checkov
+	"$$PYTHON" -m venv $(VENV)/checkov
 	$(VENV)/checkov/bin/python $(PIP_INSTALL) tests/checkov/requirements.txt
 	touch $@
 
@@ -73,20 +76,20 @@ $(VENV)/asl.ok: tests/asl/package.json tests/asl/package-lock.json
 	touch $@
 
 demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this machine, no AWS account (IMAGES=folder: your own pictures; KEEP=1: leave it up)
-	$(PY) -m tests.demo $(if $(IMAGES),--images '$(IMAGES)') $(if $(KEEP),--keep)
+	$(PY) -m tests.demo $(call option,IMAGES) --keep="$$KEEP"
 
 # The desk's tools: on the account of your credentials, or on a local stack that AWS_ENDPOINT_URL names.
 status: $(VENV)/tools.ok ## Model, trigger, queues, lease and last receipts of the deployment NAME=…
-	PYTHONPATH=lambdas $(PY) -m tools.status --name '$(NAME)'
+	PYTHONPATH=lambdas $(PY) -m tools.status --name="$$NAME"
 
 redrive: $(VENV)/tools.ok ## Puts the dead-letter queue's images of NAME=… back into its queue (DRY_RUN=1: only says which)
-	PYTHONPATH=lambdas $(PY) -m tools.redrive --name '$(NAME)' $(if $(DRY_RUN),--dry-run)
+	PYTHONPATH=lambdas $(PY) -m tools.redrive --name="$$NAME" --dry-run="$$DRY_RUN"
 
 backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message, below PREFIX=…, after a dry run and a question
-	PYTHONPATH=lambdas $(PY) -m tools.backfill --name '$(NAME)' --prefix '$(PREFIX)'
+	PYTHONPATH=lambdas $(PY) -m tools.backfill --name="$$NAME" --prefix="$$PREFIX"
 
 bench: setup package ## What a pile of images costs and where the time goes, on the local stack, as tables (PART=overhead|saturation|image|starts)
-	PYTHONPATH=lambdas $(PY) -m tests.bench $(if $(PART),--only $(PART))
+	PYTHONPATH=lambdas $(PY) -m tests.bench $${PART:+--only="$$PART"}
 
 check: ## All that needs no stack, in minutes: lint, unit, Terraform, state machine, simulation, zips
 	@$(SIDE_BY_SIDE) setup package
@@ -97,7 +100,7 @@ test: ## Everything: what check does, end to end on the local stack, and each ro
 	@$(SIDE_BY_SIDE) setup package
 	rm -rf build/times.json build/permissions
 	@$(SIDE_BY_SIDE) lint test-without-stack stack
-	$(PYTEST) -n $(WORKERS) tests/e2e
+	$(PYTEST) -n "$$WORKERS" tests/e2e
 	$(PY) -m tests.permissions
 
 test-without-stack: setup package
@@ -107,24 +110,24 @@ stack: setup package ## The local stack, applied once and kept in build/stack: e
 	@$(PY) -m tests.stack.snapshot
 
 plan-cost: $(VENV)/tools.ok ## What settings cost and how long images wait: IMAGES=2000 PER=day or ARRIVALS=file, and WITHIN=4h
-	PYTHONPATH=lambdas $(PY) -m tools.plan_cost $(foreach input,$(PLAN_INPUTS),$(if $($(input)),$(call flag,$(input)) '$($(input))'))
+	PYTHONPATH=lambdas $(PY) -m tools.plan_cost $(foreach input,$(PLAN_INPUTS),$(call option,$(input)))
 
 define need_terraform
-@command -v $(TERRAFORM) >/dev/null || { echo "error: no $(TERRAFORM) on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
+@command -v "$$TERRAFORM" >/dev/null || { echo "error: no $$TERRAFORM on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
 endef
 
 lint: $(VENV)/tools.ok $(VENV)/checkov.ok ## ruff, terraform fmt, checkov, and whether the READMEs' tables are current
 	$(need_terraform)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(TERRAFORM) fmt -check -recursive terraform
+	"$$TERRAFORM" fmt -check -recursive terraform
 	$(PY) -m tools.docs --check
 	$(VENV)/checkov/bin/checkov --config-file terraform/.checkov.yaml
 
 format: $(VENV)/tools.ok ## Rewrites the sources as lint wants them
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
-	$(TERRAFORM) fmt -recursive terraform
+	"$$TERRAFORM" fmt -recursive terraform
 
 docs: $(VENV)/tools.ok ## Writes the tables of inputs and outputs into the READMEs under terraform/
 	$(PY) -m tools.docs
@@ -153,17 +156,17 @@ clean: ## Deletes build/ and .venv/
 # Targets that touch a real account. State is kept in $(EXAMPLE)/terraform.tfstate; for a team, use the module from a
 # root of your own with a backend.
 aws-plan aws-apply aws-destroy: package
-	@test -n "$(PROJECT_ARN)" -a -n "$(PROJECT_VERSION_ARN)" || { echo "error: name the model: make $@ PROJECT_ARN=arn:aws:rekognition:… PROJECT_VERSION_ARN=arn:aws:rekognition:…" >&2; exit 1; }
+	@test -n "$$PROJECT_ARN" && test -n "$$PROJECT_VERSION_ARN" || { echo "error: name the model: make $@ PROJECT_ARN=arn:aws:rekognition:… PROJECT_VERSION_ARN=arn:aws:rekognition:…" >&2; exit 1; }
 	$(need_terraform)
-	$(TERRAFORM) -chdir=$(EXAMPLE) init -input=false
-	$(TERRAFORM) -chdir=$(EXAMPLE) $(@:aws-%=%) -input=$(if $(filter aws-plan,$@),false,true) -var 'project_arn=$(PROJECT_ARN)' -var 'project_version_arn=$(PROJECT_VERSION_ARN)' -var 'name=$(NAME)'
+	"$$TERRAFORM" -chdir=$(EXAMPLE) init -input=false
+	"$$TERRAFORM" -chdir=$(EXAMPLE) $(@:aws-%=%) -input=$(if $(filter aws-plan,$@),false,true) -var "project_arn=$$PROJECT_ARN" -var "project_version_arn=$$PROJECT_VERSION_ARN" -var "name=$$NAME"
 
 aws-permissions: package $(VENV)/tools.ok ## The IAM policy for whoever applies and destroys, from a plan: build/aws-permissions.json
-	@test -n "$(PROJECT_ARN)" -a -n "$(PROJECT_VERSION_ARN)" || { echo "error: name the model: make $@ PROJECT_ARN=arn:aws:rekognition:… PROJECT_VERSION_ARN=arn:aws:rekognition:…" >&2; exit 1; }
+	@test -n "$$PROJECT_ARN" && test -n "$$PROJECT_VERSION_ARN" || { echo "error: name the model: make $@ PROJECT_ARN=arn:aws:rekognition:… PROJECT_VERSION_ARN=arn:aws:rekognition:…" >&2; exit 1; }
 	$(need_terraform)
-	$(TERRAFORM) -chdir=$(EXAMPLE) init -input=false
-	$(TERRAFORM) -chdir=$(EXAMPLE) plan -input=false -out=permissions.tfplan -var 'project_arn=$(PROJECT_ARN)' -var 'project_version_arn=$(PROJECT_VERSION_ARN)' -var 'name=$(NAME)'
-	$(TERRAFORM) -chdir=$(EXAMPLE) show -json permissions.tfplan | $(PY) -m tools.aws_permissions > build/aws-permissions.json
+	"$$TERRAFORM" -chdir=$(EXAMPLE) init -input=false
+	"$$TERRAFORM" -chdir=$(EXAMPLE) plan -input=false -out=permissions.tfplan -var "project_arn=$$PROJECT_ARN" -var "project_version_arn=$$PROJECT_VERSION_ARN" -var "name=$$NAME"
+	"$$TERRAFORM" -chdir=$(EXAMPLE) show -json permissions.tfplan | $(PY) -m tools.aws_permissions > build/aws-permissions.json
 	@echo "The policy is in build/aws-permissions.json."
 
 aws-plan: ## What an apply to your AWS account would do (PROJECT_ARN=… PROJECT_VERSION_ARN=… [NAME=…])

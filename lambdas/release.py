@@ -88,14 +88,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "release", help="folder for the release")
     output = parser.parse_args().output
+    # As a script, this has its own folder on the path alone.
+    sys.path.append(str(REPOSITORY))
+    from tools.terminal import complain, say
+
     try:
         origin = release(output)
     except build.BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 1
     if not origin["tree_clean"]:
-        print("warning: the tree is not that of a commit, so nobody else can build this again", file=sys.stderr)
-    print(f"{origin['version']} at {origin['commit']}: {len(origin['zips'])} zips in {output}")
+        say("warning: the tree is not that of a commit, so nobody else can build this again", file=sys.stderr)
+    say(f"{origin['version']} at {origin['commit'] or 'no commit'}: {len(origin['zips'])} zips in {output}")
     return 0
 
 

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tools.terminal import complain, say
+
 Json = Any
 
 # IAM's limit for a managed policy, white space not counted.
@@ -402,33 +404,31 @@ def main() -> int:
     name = arguments.name or variables.get("name")
     model = arguments.project_version_arn or variables.get("project_version_arn")
     if not name or not model:
-        print("error: the plan has no variables of these names: give --name and --project-version-arn", file=sys.stderr)
+        complain("the plan has no variables of these names: give --name and --project-version-arn")
         return 1
     _, partition, _, region, account, _ = model.split(":", 5)
     resources = planned(plan, arguments.module)
     if arguments.module and not resources:
-        print(f"error: the plan has no resources in {arguments.module}", file=sys.stderr)
+        complain(f"the plan has no resources in {arguments.module}")
         return 1
     try:
         made = policy(resources, name, partition, region, account)
     except UnknownTypeError as error:
         hint = "" if arguments.module else "; for what is in this module alone, give --module, such as module.labels"
-        print(f"error: {error}{hint}", file=sys.stderr)
+        complain(f"{error}{hint}")
         return 1
     print(json.dumps(made, indent=2))
     if others := named_otherwise(resources, name):
-        print(
-            f"warning: not in the policy, as no name of theirs begins with {name}-: {listed(others)}", file=sys.stderr
-        )
+        say(f"warning: not in the policy, as no name of theirs begins with {name}-: {listed(others)}", file=sys.stderr)
     if needy := not_known_yet(resources, name, partition):
-        print(
+        say(
             "warning: not in the policy is what the plan cannot name yet, a key, bucket or path of the estate's that "
             f"these need: {listed(needy)}; plan again when it is there",
             file=sys.stderr,
         )
     size = len("".join(json.dumps(made).split()))
     if size > MANAGED_POLICY_CHARACTERS_AT_MOST:
-        print(f"warning: {size} characters, where a managed policy may have 6144: split it in two", file=sys.stderr)
+        say(f"warning: {size} characters, where a managed policy may have 6144: split it in two", file=sys.stderr)
     return 0
 
 

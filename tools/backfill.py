@@ -10,8 +10,11 @@ import time
 import uuid
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from shared.clients import client
 from tools.deployment import Deployment, NotFoundError, find
+from tools.terminal import as_json, complain, say
 
 POLL_SECONDS = 2
 
@@ -53,20 +56,29 @@ def main() -> int:
     try:
         deployment = find(arguments.name)
         found = backfill(deployment, arguments.prefix, arguments.margin_minutes, dry_run=True)
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(as_json(found))
         if not found["orphans"]:
-            print("Nothing to queue.")
+            say("Nothing to queue.")
             return 0
-        question = f"Queue {found['orphans']} images from s3://{deployment.source.bucket}/{found['prefix']}? [y/N] "
-        if not arguments.yes and input(question).strip().lower() not in ("y", "yes"):
-            print("Nothing was queued.")
+        say(f"Queue {found['orphans']} images from s3://{deployment.source.bucket}/{found['prefix']}? [y/N]", end=" ")
+        if not arguments.yes and not is_agreed():
+            say("Nothing was queued.")
             return 0
         queued = backfill(deployment, arguments.prefix, arguments.margin_minutes, dry_run=False)
-    except (NotFoundError, BackfillFailedError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (NotFoundError, BackfillFailedError, ClientError, BotoCoreError) as error:
+        complain(error)
         return 1
-    print(f"{queued['queued']} images queued; the next run labels them.")
+    say(f"{queued['queued']} images queued; the next run labels them.")
     return 0
+
+
+def is_agreed() -> bool:
+    """Whether the person says yes; one who is not there does not."""
+    try:
+        return input().strip().lower() in ("y", "yes")
+    except EOFError:
+        say()
+        return False
 
 
 if __name__ == "__main__":

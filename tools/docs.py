@@ -15,6 +15,8 @@ from typing import Any
 
 import hcl2
 
+from tools.terminal import complain, say
+
 TERRAFORM = Path(__file__).resolve().parents[1] / "terraform"
 BEGIN = "<!-- Made by `make docs` from the variables and outputs. -->"
 END = "<!-- End of what `make docs` makes. -->"
@@ -98,16 +100,16 @@ def main() -> int:
     try:
         wanted = {folder / "README.md": current(folder / "README.md") for folder in folders(TERRAFORM)}
     except DocsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 1
     stale = {path: text for path, text in wanted.items() if path.read_text() != text}
     if is_check and stale:
         names = ", ".join(str(path.relative_to(TERRAFORM.parent)) for path in stale)
-        print(f"error: run `make docs`, for these are not what the variables and outputs say: {names}", file=sys.stderr)
+        complain(f"run `make docs`, for these are not what the variables and outputs say: {names}")
         return 1
     for path, text in stale.items():
         path.write_text(text)
-        print(f"wrote {path.relative_to(TERRAFORM.parent)}")
+        say(f"wrote {path.relative_to(TERRAFORM.parent)}")
     return 0
 
 

@@ -8,10 +8,14 @@ import argparse
 import sys
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from shared.clients import client
 from tools import dead_letters
 from tools.dead_letters import DeadLetter
 from tools.deployment import Deployment, NotFoundError, find
+from tools.switches import yes_or_no
+from tools.terminal import complain, say
 
 # Not those that it had: what counted against the image begins anew. But one, for any attribute tells the analysis that
 # an earlier attempt may have claimed a name.
@@ -42,21 +46,24 @@ def main() -> int:
     """Move, and print what was moved and what was kept."""
     parser = argparse.ArgumentParser(description="Put the dead-letter queue's images back into the image queue.")
     parser.add_argument("--name", required=True, help="the module's name")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be moved")
+    parser.add_argument(
+        "--dry-run", nargs="?", type=yes_or_no, const=True, default=False, help="only say what would be moved"
+    )
     arguments = parser.parse_args()
     try:
         deployment = find(arguments.name)
+        moved, kept = redrive(client("sqs"), deployment, dry_run=arguments.dry_run)
     except NotFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 1
-    moved, kept = redrive(client("sqs"), deployment, dry_run=arguments.dry_run)
-    for letter in moved:
-        print(f"{'would go' if arguments.dry_run else 'went'} back: {letter}")
-    for letter in kept:
-        print(f"kept: {letter}")
-    print(f"{len(moved)} image messages {'to put' if arguments.dry_run else 'put'} back, {len(kept)} kept.")
+    except (ClientError, BotoCoreError) as error:
+        complain(f"{error}; each message is in one of the two queues, or for a while in both: run this again")
+        return 1
+    say(*(f"{'would go' if arguments.dry_run else 'went'} back: {letter}" for letter in moved))
+    say(*(f"kept: {letter}" for letter in kept))
+    say(f"{len(moved)} image messages {'to put' if arguments.dry_run else 'put'} back, {len(kept)} kept.")
     if moved and not arguments.dry_run:
-        print("The next run takes them; `make status` shows them waiting.")
+        say("The next run takes them; `make status` shows them waiting.")
     return 0
 
 

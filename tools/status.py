@@ -6,10 +6,13 @@ import sys
 import time
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from shared import lease, project_version
 from shared.clients import client
 from tools import dead_letters
 from tools.deployment import Deployment, NotFoundError, find
+from tools.terminal import complain, say
 
 RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
@@ -79,7 +82,11 @@ def lines(found: dict[str, Any]) -> list[str]:
     """Return the status as people read it."""
     model, held, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
     started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
-    holder = f"held by {held['held_by']}, {held['seconds_left']} s left" if held["held_by"] else "free"
+    holder = "free"
+    if held["held_by"] and held["seconds_left"] > 0:
+        holder = f"held by {held['held_by']}, {held['seconds_left']} s left"
+    elif held["held_by"]:
+        holder = f"free: {held['held_by']} let it run out {-held['seconds_left']} s ago"
     shown = [
         f"{found['name']}",
         f"  model         {model['status']}{started_by}",
@@ -112,10 +119,14 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         found = status(find(arguments.name))
-    except NotFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (NotFoundError, ClientError, BotoCoreError) as error:
+        complain(error)
         return 1
-    print(json.dumps(found, indent=2) if arguments.json else "\n".join(lines(found)))
+    if arguments.json:
+        # In ASCII: a program reads it, whatever encoding this shell has.
+        print(json.dumps(found, indent=2))
+    else:
+        say(*lines(found))
     return 0
 
 

@@ -6,6 +6,7 @@ Usage: python -m tests.demo [--images FOLDER] [--output build/demo] [--keep]
 import argparse
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -14,10 +15,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.demo.report import Costs, failures, table
+from botocore.exceptions import ClientError
+
+from tests.demo import report
+from tests.demo.report import Costs, Run, Seen
 from tests.stack import invariants, pictures, runs, terraform
 from tests.stack.local_stack import REPOSITORY, LocalStack, VirtualTime
 from tests.stack.process import StartError
+from tools.switches import yes_or_no
+from tools.terminal import complain, say
 
 NAME = "demo"
 # One virtual second in a twentieth of a wall second: a start of ten minutes passes in half a minute.
@@ -25,11 +31,6 @@ TIME = VirtualTime(scale=0.05, start_seconds=600, stop_seconds=120)
 RUN_SECONDS = 600
 # The folders of the final bucket, which are left under the output folder.
 WRITTEN = ("processed", "failed", "runs")
-
-
-def say(text: str) -> None:
-    """Print a line at once, also into a pipe."""
-    print(text, flush=True)
 
 
 class Watcher:
@@ -57,6 +58,8 @@ class Watcher:
 def prepare(images: Path | None, output: Path) -> tuple[Path, list[pictures.Picture]]:
     """Return the folder to upload and its pictures; ValueError when a folder of the person's holds none."""
     if images is not None:
+        if any(images.resolve().is_relative_to((output / written).resolve()) for written in WRITTEN):
+            raise ValueError(f"The demo empties {images}, where it leaves its results: copy the pictures elsewhere.")
         return images, pictures.collect(images)
     folder = output / "images"
     shutil.rmtree(folder, ignore_errors=True)
@@ -75,12 +78,43 @@ def download(stack: LocalStack, output: Path) -> None:
 
 def hold(stack: LocalStack) -> None:
     """Keep the stack up for the tools of the desk, until somebody presses Ctrl-C."""
-    say("")
-    say("The stack stays up until you press Ctrl-C. In another shell:")
-    say("  export " + " ".join(f"{name}={value}" for name, value in stack.sdk_settings().items()))
+    say("", "The stack stays up until you press Ctrl-C. In another shell:")
+    say("  export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in stack.sdk_settings().items()))
     say(f"  make status NAME={stack.name}")
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
+
+
+def ended(stack: LocalStack, execution: dict[str, Any]) -> Run:
+    """Return a run that has ended, with its receipt if it left one."""
+    try:
+        return Run(execution, runs.receipt(stack, execution))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return Run(execution, None)
+
+
+def run_twice(stack: LocalStack, folder: Path, keys: list[str]) -> Seen:
+    """Upload, run, run once more over what should be nothing, and look at what is there then."""
+    say(f"Uploading {len(keys)} images to s3://{stack.outputs['source_bucket_name']} …")
+    uploads = invariants.upload_folder(stack, folder, keys)
+    say(f"Starting the scheduled workflow now. Time below is virtual: {1 / TIME.scale:.0f} times faster than yours.")
+    run = ended(stack, runs.wait_for_run(stack, runs.start_run(stack), RUN_SECONDS, Watcher(len(keys))))
+    queued, starts = invariants.messages(stack, "queue_url"), stack.meter()["starts"]
+    second = ended(stack, runs.run(stack, seconds=RUN_SECONDS))
+    in_source = invariants.waiting_in_source(stack)
+    return Seen(
+        run=run,
+        second=second,
+        queued=queued,
+        states=len(runs.states_entered(stack, second.execution["executionArn"])),
+        starts=stack.meter()["starts"] - starts,
+        waiting=[upload.key for upload in uploads if (upload.key, upload.etag) in in_source],
+        final=invariants.final_bucket(stack),
+        costs=Costs.of(stack, run.receipt),
+        broken=invariants.broken(stack, uploads),
+    )
 
 
 def demonstrate(images: Path | None, output: Path, *, keep: bool = False) -> int:
@@ -89,8 +123,10 @@ def demonstrate(images: Path | None, output: Path, *, keep: bool = False) -> int
     try:
         folder, chosen = prepare(images, output)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 1
+    if others := pictures.left_out(folder):
+        say(f"{len(others)} of the folder's files are left out: S3 tells of {', '.join(pictures.SUFFIXES)} only.")
     # Only what a demo writes: the folder may be anybody's, and hold the pictures too.
     for written in WRITTEN:
         shutil.rmtree(output / written, ignore_errors=True)
@@ -100,36 +136,14 @@ def demonstrate(images: Path | None, output: Path, *, keep: bool = False) -> int
         say(f"  AWS at {stack.endpoint}, Custom Labels at {stack.emulator_url}")
         say("terraform apply of terraform/examples/local (about a minute, mostly the provider waiting for queues) …")
         stack.apply()
-        say(f"Uploading {len(chosen)} images to s3://{stack.outputs['source_bucket_name']} …")
-        uploads = invariants.upload_folder(stack, folder, [picture.key for picture in chosen])
-        say(
-            f"Starting the scheduled workflow now. Time below is virtual: {1 / TIME.scale:.0f} times faster than yours."
-        )
-        execution = runs.wait_for_run(stack, runs.start_run(stack), RUN_SECONDS, Watcher(len(chosen)))
-        starts = stack.meter()["starts"]
-        idle = runs.run(stack)
-        entered = len(runs.states_entered(stack, idle["executionArn"]))
-        say(f"Started it once more, over an empty queue: it entered {entered} states and started no model.")
-        broken = invariants.broken(stack, uploads)
-        if idle["status"] != "SUCCEEDED" or stack.meter()["starts"] != starts:
-            broken.append("I5: a run over an empty queue started the model")
-        final = invariants.final_bucket(stack)
-        receipt = runs.receipt(stack, execution)
+        seen = run_twice(stack, folder, [picture.key for picture in chosen])
+        broken = report.faults(seen)
+        say(report.second_run(seen), "", *report.table(seen), *report.failures(seen.final), "")
         download(stack, output)
-        say("")
-        say(table(Costs.of(stack, receipt), receipt))
-        for line in failures(final):
-            say(line)
+        say(f"Results, failures and receipts: {relative(output)} ({time.monotonic() - began:.0f} s in all)")
+        say(*report.verdict(broken))
         if keep:
             hold(stack)
-    say("")
-    say(f"Results, failures and receipts: {relative(output)} ({time.monotonic() - began:.0f} s in all)")
-    if execution["status"] != "SUCCEEDED":
-        broken.append(f"the run {execution['status']}: {execution.get('error')}: {execution.get('cause')}")
-    for fault in broken:
-        say(f"BROKEN {fault}")
-    if not broken:
-        say("Checked: nothing lost (I1), nothing doubled (I2), no model left running (I3).")
     return 1 if broken else 0
 
 
@@ -148,15 +162,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description="Run the pipeline on this machine.")
     parser.add_argument("--images", type=Path, help="a folder of your own pictures")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "demo", help="where results are left")
-    parser.add_argument("--keep", action="store_true", help="leave the local stack up until Ctrl-C")
+    parser.add_argument(
+        "--keep", nargs="?", type=yes_or_no, const=True, default=False, help="leave the local stack up until Ctrl-C"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupt)
     try:
         return demonstrate(arguments.images, arguments.output, keep=arguments.keep)
     except KeyboardInterrupt:
         return 130
-    except (StartError, terraform.TerraformError, TimeoutError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (StartError, terraform.TerraformError, OSError) as error:
+        # They end with what a part printed, in many lines.
+        say(*f"error: {error}".split("\n"), file=sys.stderr)
         return 1
 
 

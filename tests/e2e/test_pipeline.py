@@ -18,14 +18,6 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("pipeline")]
 TOO_FAST = "ProvisionedThroughputExceededException"
 
 
-def overlap(one: pictures.Box, other: pictures.Box) -> float:
-    """Intersection over union of two boxes (left, top, width, height)."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
-
-
 def waits_between(stack: LocalStack, execution_arn: str, first: str, last: str) -> int:
     """Virtual seconds that the run waited by design from its first visit to one state until that to another."""
     history = stack.client("stepfunctions").get_paginator("get_execution_history")
@@ -87,12 +79,8 @@ def test_a_batch_is_labelled_and_every_image_ends_once(stack: LocalStack, ledger
         assert result["source"]["key"] == picture.key
         assert result["image"]["key"] == f"processed/{picture.key}"
         for label, box in picture.objects:
-            found = [
-                tuple(entry["Geometry"]["BoundingBox"][side] for side in ("Left", "Top", "Width", "Height"))
-                for entry in result["CustomLabels"]
-                if entry["Name"] == label
-            ]
-            assert max((overlap(box, candidate) for candidate in found), default=0) > 0.8, (picture.key, label)
+            found = pictures.boxes(result["CustomLabels"], label)
+            assert max((pictures.overlap(box, candidate) for candidate in found), default=0) > 0.8, (picture.key, label)
     receipt = runs.receipt(stack, execution)
     broken = sum(picture.kind == "broken" for picture in chosen)
     assert receipt["run_id"] == "first-batch"

@@ -23,6 +23,7 @@ from tests.emulator.model import STOP_ERRORS, ModelSettings
 from tests.emulator.objects import S3ImageStore
 from tests.emulator.server import running
 from tests.emulator.service import Quotas, Service
+from tools.terminal import say
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -108,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refuse(reason: str) -> int:
-    print(f"emulator: {reason}", file=sys.stderr)
+    say(f"emulator: {reason}", file=sys.stderr)
     return 1
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
+from tests.emulator import metadata
 from tests.emulator.errors import ServiceError
 
 MAX_S3_BYTES = 15 * 1024 * 1024
@@ -17,8 +20,19 @@ MAX_INLINE_BYTES = 4 * 1024 * 1024
 MIN_SIDE_PIXELS = 64
 MAX_SIDE_PIXELS = 4096
 MAX_ASPECT = 20
+# A limit of ours: at 4096 pixels a side these take two seconds.
+MAX_SCANS = 100
 
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+# EXIF's numbers, and what turns the picture upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def check_size(size_bytes: int, limit_bytes: int) -> None:
@@ -30,27 +44,38 @@ def check_size(size_bytes: int, limit_bytes: int) -> None:
 def decode(data: bytes, max_side: int) -> np.ndarray:
     """The image as RGB pixels (height, width, 3), shrunk to at most ``max_side`` pixels a side.
 
-    Upright by its EXIF orientation, because Rekognition's boxes are; transparent parts on white.
+    Upright by its EXIF orientation, because Rekognition's boxes are; transparent parts on white. What is assumed of odd
+    pictures, metadata.py says.
     InvalidImageFormatException: not a whole PNG or JPEG. ImageTooLargeException: a side over 4096 pixels.
     InvalidParameterException: a side under 64 pixels, or one side more than 20 times the other.
     """
-    if not data.startswith(SIGNATURES):
+    if not data.startswith((metadata.PNG, metadata.JPEG)):
         raise ServiceError("InvalidImageFormatException")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            # From the header alone: a small file may unpack to more memory than the machine has.
-            _check_sides(*image.size)
-            image.draft("RGB", (max_side, max_side))
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-    except Image.DecompressionBombError as error:
-        raise ServiceError("ImageTooLargeException") from error
-    # What Pillow raises for a damaged file depends on where the damage is.
-    except (OSError, SyntaxError, ValueError) as error:
+        pixels = _pixels(metadata.without_metadata(data), max_side)
+    except ServiceError:
+        raise
+    # Whatever Pillow raises is about the picture, for it is given nothing else.
+    except Exception as error:
         raise ServiceError("InvalidImageFormatException") from error
-    flat = _on_white(upright)
+    turn = TURNS.get(metadata.orientation(data))
+    return np.asarray(pixels if turn is None else pixels.transpose(turn))
+
+
+def _pixels(data: bytes, max_side: int) -> Image.Image:
+    """The picture in RGB, shrunk but not turned. Errors: a ServiceError for its sides, anything for its damage."""
+    # Not Image.open, which warns or raises at a size of its own.
+    kind = PngImageFile if data.startswith(metadata.PNG) else JpegImageFile
+    if kind is JpegImageFile and metadata.scans(data) > MAX_SCANS:
+        raise ServiceError("InvalidImageFormatException")
+    with kind(io.BytesIO(data)) as image:
+        # From the header alone: a small file may unpack to more memory than the machine has.
+        _check_sides(*image.size)
+        image.draft("RGB", (max_side, max_side))
+        image.load()
+        flat = _on_white(image)
     flat.thumbnail((max_side, max_side), Image.Resampling.BILINEAR)
-    return np.asarray(flat)
+    return flat
 
 
 def _check_sides(width: int, height: int) -> None:

@@ -13,7 +13,7 @@ import math
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import skimage.data
 from PIL import Image, ImageDraw
@@ -21,8 +21,28 @@ from PIL import Image, ImageDraw
 SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 """What the bucket notifies about (terraform: ``image_suffixes``); S3 compares it case by case."""
 
+KEY_BYTES_AT_MOST = 1024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
 Box = tuple[float, float, float, float]
 """Left, top, width and height as ratios of the picture's width and height."""
+
+
+def boxes(custom_labels: list[dict[str, Any]], name: str) -> list[Box]:
+    """Where a label was found."""
+    return [
+        tuple(label["Geometry"]["BoundingBox"][side] for side in ("Left", "Top", "Width", "Height"))
+        for label in custom_labels
+        if label["Name"] == name
+    ]
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
 @dataclass(frozen=True)
@@ -191,21 +211,35 @@ def write_default_set(folder: Path) -> list[Picture]:
 
 
 def collect(folder: Path) -> list[Picture]:
-    """The pictures in a user's own folder, at any depth, sorted by key.
+    """The pictures in a user's own folder, at any depth, sorted by key; `left_out` has the other files.
 
     ``ValueError``, in one sentence for the user, when there is no such folder or no picture in it.
     """
     wanted = f"set IMAGES to a folder with pictures that end in {', '.join(SUFFIXES)}"
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}: {wanted}.")
-    keys = [
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name.endswith(SUFFIXES)
-    ]
+    keys = [key for key in _files(folder) if _is_uploaded(key)]
     if not keys:
         raise ValueError(f"The folder {folder} has no pictures: {wanted}.")
-    return [Picture(key, "photo") for key in sorted(keys)]
+    return [Picture(key, "photo") for key in keys]
+
+
+def left_out(folder: Path) -> list[str]:
+    """The files of a user's own folder that are not uploaded: S3 would not tell of them, or cannot hold their name."""
+    return [key for key in _files(folder) if not _is_uploaded(key)]
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _is_uploaded(key: str) -> bool:
+    # A file's name may be any bytes, which come as halves of surrogate pairs; a key is UTF-8.
+    try:
+        key_bytes = len(key.encode())
+    except UnicodeEncodeError:
+        return False
+    return key_bytes <= KEY_BYTES_AT_MOST and key.endswith(SUFFIXES)
 
 
 def _save(image: Image.Image, path: Path) -> None:

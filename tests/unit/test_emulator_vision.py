@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from tests.emulator.images import decode
 from tests.emulator.vision import HUES, SHAPES, WORKING_SIDE_PIXELS, detect, learnt_threshold
-from tests.stack.pictures import DRAWINGS, PHOTOS, Box, draw
+from tests.stack.pictures import DRAWINGS, PHOTOS, Box, draw, overlap
 
 DRAWN_LABELS = {f"{colour}-{shape}" for colour in HUES for shape in SHAPES}
 SHIPPED = sorted(path for path in Path(skimage.data.__file__).parent.iterdir() if path.suffix in (".png", ".jpg"))
@@ -25,14 +25,6 @@ def labels_of(image: Image.Image, kind: str = "PNG") -> list[dict]:
 def box_of(label: dict) -> Box:
     box = label["Geometry"]["BoundingBox"]
     return box["Left"], box["Top"], box["Width"], box["Height"]
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

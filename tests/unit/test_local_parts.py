@@ -49,7 +49,8 @@ def test_a_part_ends_when_the_test_that_started_it_is_killed(tmp_path: Path) -> 
         "import os, sys, time, pathlib\n"
         "from tests.stack.process import Server\n"
         "waits = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
-        f"part = Server('the part', waits, dict(os.environ), pathlib.Path.cwd(), pathlib.Path({str(tmp_path)!r}) / 'log')\n"
+        f"log = pathlib.Path({str(tmp_path)!r}) / 'log'\n"
+        "part = Server('the part', waits, dict(os.environ), pathlib.Path.cwd(), log)\n"
         "print(part.pid, flush=True)\n"
         "time.sleep(60)\n"
     )

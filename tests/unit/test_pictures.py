@@ -1,6 +1,7 @@
 """The set of pictures that the demo and the end-to-end tests upload."""
 
 import hashlib
+import os
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from tests.stack.pictures import SUFFIXES, Picture, collect, write_default_set
+from tests.stack.pictures import SUFFIXES, Picture, collect, left_out, write_default_set
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,18 @@ def test_a_folder_is_collected_at_any_depth_sorted_and_by_suffix(tmp_path: Path)
         path.write_bytes(b"x")
     (tmp_path / "folder.jpg").mkdir()
     assert [picture.key for picture in collect(tmp_path)] == ["a/b/c.PNG", "a/x.jpeg", "z.jpg"]
+
+
+def test_the_files_that_are_left_out_are_known(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "b.Jpg").write_bytes(b"x")
+    # A name that is no UTF-8, and so no key.
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).write_bytes(b"x")
+    deep = tmp_path.joinpath(*["d" * 200] * 5)
+    deep.mkdir(parents=True)
+    (deep / ("c" * 30 + ".png")).write_bytes(b"x")
+    assert [picture.key for picture in collect(tmp_path)] == ["a.jpg"]
+    assert [key[-5:] for key in left_out(tmp_path)] == ["b.Jpg", "c.png", "\udcff.jpg"[-5:]]
 
 
 def test_a_folder_without_pictures_says_what_to_do(tmp_path: Path) -> None:

@@ -125,6 +125,79 @@ def test_office_hours_are_working_days_from_eight_to_six() -> None:
     assert (hours // 24 % 7 < 5).all()
 
 
+@pytest.mark.parametrize(
+    ("line", "epoch"),
+    [
+        ("1769860800", 1769860800),
+        ("1769860800.25", 1769860800.25),
+        ("1000000000", 1_000_000_000),
+        ("1999999999", 1_999_999_999),
+        ("2026-01-31T12:00:00Z", 1769860800),
+        ("2026-01-31t12:00:00.5z", 1769860800.5),
+        ("2026-01-31 12:00Z", 1769860800),
+        ("20260131T120000Z", 1769860800),
+        ("20260131T1300+0100", 1769860800),
+        ("2026-01-31T06:30:00-05:30", 1769860800),
+        ("2026-01-31T12:00:00-00:00", 1769860800),
+    ],
+)
+def test_a_time_is_read_as_the_one_thing_that_it_can_mean(line: str, epoch: float, tmp_path: Path) -> None:
+    file = tmp_path / "uploads.txt"
+    file.write_text(f"{line}\r\n")
+    assert arrivals.read_file(file).instants.tolist() == [epoch]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026",
+        "202601",
+        "20260131",
+        "2026013112",
+        "202601311200",
+        "20260131120000",
+        "1700000000000",
+        "1700000000000000",
+        "1700000000000.5",
+        "999999999",
+        "2000000000",
+        "0",
+        "0.5",
+        "-1700000000",
+        "+1700000000",
+        "1.7e9",
+        "1_700_000_000",
+        "1,700,000,000",
+        "1700000000,5",
+        "１７０００００００",
+        "0x6553f100",
+        "inf",
+        "2026-01-31",
+        "2026-01-31Z",
+        "20260131Z",
+        "12:00:00Z",
+        "2026-01-31T12:00:00",
+        "20260131T120000",
+        "2026-01-31T12Z",
+        "2026-02-31T12:00:00Z",
+        "2026-01-31T25:00:00Z",
+        "2026-01-31T12:00:00+99:00",
+        "2026-01-31T12:00:00 CET",
+        "2026-W05-6T12:00:00Z",
+        "01/02/2026 12:00:00Z",
+        "31.01.2026T12:00:00Z",
+        "1026-01-31T12:00:00Z",
+        "2126-01-31T12:00:00Z",
+        "2026-01-31T12:00:00Z,a.jpg",
+    ],
+)
+def test_what_may_mean_several_things_or_none_is_refused_with_its_line(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "uploads.txt"
+    file.write_text(f"1769860800\n\n{line}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 3 is .*; .*write "):
+        arrivals.read_file(file)
+
+
 def test_a_file_may_hold_both_kinds_of_timestamps_in_any_order(tmp_path: Path) -> None:
     file = tmp_path / "uploads.txt"
     file.write_text("2026-01-31T12:00:10Z\n\n1769860800\n2026-01-31T13:00:05+01:00\n")
@@ -138,6 +211,11 @@ def test_a_file_may_hold_both_kinds_of_timestamps_in_any_order(tmp_path: Path) -
         ("2026-01-31T12:00:00\n", "line 1 is '2026-01-31T12:00:00'; write a time with its offset"),
         ("1769860800000\n", "line 1 is '1769860800000'; write seconds since 1970, not milliseconds"),
         ("nan\n", "line 1 is 'nan'"),
+        (
+            "20260131\n",
+            "line 1 is '20260131'; these digits may be a date, seconds or something else: write a time with",
+        ),
+        ("1026-01-31T12:00:00Z\n", "line 1 is '1026-01-31T12:00:00Z'; write a time from 2001 to 2099"),
         ("\n", "holds no timestamp"),
     ],
 )
@@ -265,6 +343,13 @@ def test_the_command_prints_a_table_a_recommendation_to_paste_and_draws_a_pictur
         (["--images", "5", "--per", "fortnight"], "PER=fortnight: write hour, day, week, month, year"),
         (["--images", "5", "--shape", "round"], "SHAPE=round: write even, office, bursts"),
         (["--images", "5", "--rate", "0"], "RATE=0: write a number from 0.05 to 1000"),
+        (["--images", "5", "--rate", "1_0"], "RATE=1_0: write a number from 0.05 to 1000"),
+        (["--images", "5", "--price", "1e1"], "PRICE=1e1: write a number from 0.01 to 1000"),
+        (["--images", "5", "--cap", "nan"], "CAP=nan: write a number from 0.1 to 24"),
+        (["--images", "5", "--seed", "1.5"], "SEED=1.5: write a whole number"),
+        (["--images", "9" * 5000], ": write how many images come"),
+        (["--images", "5", "--units", "9" * 5000], " is not a number of inference units"),
+        (["--images", "5", "--within", "9" * 400 + "h"], ": write a duration with its unit"),
         (["--images", "5", "--arrivals", "x"], "ARRIVALS and IMAGES"),
         (["--arrivals", "no-such-file"], "ARRIVALS=no-such-file: cannot be read"),
         (["--images", "5", "--schedules", "1d", "--gates", "10/1h"], "the module takes none of these together"),

@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -17,17 +18,18 @@ from tools.plan_cost.errors import InputError
 from tools.plan_cost.model import Model
 from tools.plan_cost.picture import draw
 from tools.plan_cost.table import advice, table
+from tools.terminal import complain, say
+
+# Digits and nothing else: Python also takes 1_000, 1e3 and nan for numbers.
+WHOLE = re.compile(r"[0-9]{1,12}")
+NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def number(text: str, name: str, least: float, most: float) -> float:
     """Return an input as a number in its bounds. Error: InputError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not least <= value <= most:
-        raise InputError(f"{name}={text}: write a number from {least:g} to {most:g}")
-    return value
+    if not NUMBER.fullmatch(text) or not least <= float(text) <= most:
+        raise InputError(f"{name}={text}: write a number from {least:g} to {most:g}, in digits")
+    return float(text)
 
 
 def _arrivals(given: argparse.Namespace) -> Arrivals:
@@ -37,14 +39,15 @@ def _arrivals(given: argparse.Namespace) -> Arrivals:
         return arrivals.read_file(Path(given.arrivals))
     if given.images is None:
         raise InputError("give IMAGES=2000 PER=day, or ARRIVALS=file with one timestamp a line")
-    if not given.images.isdecimal() or int(given.images) == 0:
+    if not WHOLE.fullmatch(given.images) or int(given.images) == 0:
         raise InputError(f"IMAGES={given.images}: write how many images come, such as 2000")
     if given.per not in arrivals.PERIODS:
         raise InputError(f"PER={given.per}: write {', '.join(arrivals.PERIODS)}")
     if given.shape not in arrivals.SHAPES:
         raise InputError(f"SHAPE={given.shape}: write {', '.join(arrivals.SHAPES)}")
-    seed = number(given.seed, "SEED", 0, 2**32)
-    return arrivals.made_up(int(given.images), given.per, given.shape, int(seed))
+    if not WHOLE.fullmatch(given.seed):
+        raise InputError(f"SEED={given.seed}: write a whole number of at most 12 digits")
+    return arrivals.made_up(int(given.images), given.per, given.shape, int(given.seed))
 
 
 def _rows(
@@ -80,35 +83,30 @@ def run(given: argparse.Namespace) -> None:
     price = number(given.price, "PRICE", 0.01, 1000)
     within = None if given.within is None else durations.read(given.within, "WITHIN")
     taken, refused = _rows(given, model, within)
-    print(f"Simulated: {images.description}.")
-    print(
-        f"A unit labels {model.images_per_second_per_unit:g} images a second and costs US${price:g} an hour; a start "
-        f"takes {start:g} minutes; a run rents units for {taken[0].limits.target_drain_minutes:g} minutes of work."
-    )
-    if taken[0].cap_hours is not None:
-        print(f"The model runs for {taken[0].cap_hours:g} hours a day at the most.")
-    print()
     every = plan.rows(taken, images, model, price)
     shown = plan.distinct(every)
     others = plan.comparisons(images, model, price)
     least = plan.least_usd(images, model, price)
-    print(table(shown, others, least, images))
-    print()
-    for note in _notes(every, shown, refused, model):
-        print(note)
+    say(f"Simulated: {images.description}.")
+    say(
+        f"A unit labels {model.images_per_second_per_unit:g} images a second and costs US${price:g} an hour; a start "
+        f"takes {start:g} minutes; a run rents units for {taken[0].limits.target_drain_minutes:g} minutes of work."
+    )
+    if taken[0].cap_hours is not None:
+        say(f"The model runs for {taken[0].cap_hours:g} hours a day at the most.")
+    say("", *table(shown, others, least, images).split("\n"), "")
+    say(*_notes(every, shown, refused, model))
     chosen = None
     if within is None:
-        print("For a recommendation, add a promise: WITHIN=4h.")
+        say("For a recommendation, add a promise: WITHIN=4h.")
     else:
         chosen, keeps = plan.recommended(shown, within, model)
-        print()
-        print(advice(chosen, within, model, images, keeps=keeps))
-        print()
+        say("", *advice(chosen, within, model, images, keeps=keeps).split("\n"), "")
     try:
         draw(given.output, shown, others, least, images, within_seconds=within, chosen=chosen)
     except OSError as error:
         raise InputError(f"{given.output}: the picture cannot be written ({error.strerror})") from error
-    print(f"Picture: {os.path.relpath(given.output)}")
+    say(f"Picture: {os.path.relpath(given.output)}")
 
 
 def _notes(every: list[plan.Row], shown: list[plan.Row], refused: list[settings.Settings], model: Model) -> list[str]:
@@ -138,7 +136,7 @@ def main() -> int:
     parser.add_argument("--per", default="day", help=f"the period: {', '.join(arrivals.PERIODS)} (day)")
     parser.add_argument("--shape", default="even", help=f"how they come: {', '.join(arrivals.SHAPES)} (even)")
     parser.add_argument("--seed", default="1", help="another one makes other uploads of the same shape (1)")
-    parser.add_argument("--arrivals", help="instead: a file with one RFC 3339 or epoch timestamp a line")
+    parser.add_argument("--arrivals", help="instead: a file with one RFC 3339 time or epoch second a line")
     parser.add_argument("--rate", default="3", help="images_per_second_per_unit (3)")
     parser.add_argument("--price", default="4", help="US$ for a unit and hour (4)")
     parser.add_argument("--start-minutes", default="10", help="minutes that a model takes to start (10)")
@@ -152,7 +150,7 @@ def main() -> int:
     try:
         run(parser.parse_args())
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 1
     return 0
 

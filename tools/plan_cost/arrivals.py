@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +27,17 @@ OFFICE_DAYS, OFFICE_OPENS, OFFICE_SECONDS = 5, 8 * HOUR, 10 * HOUR
 # People upload folders: some hundred images at a time, as fast as a line carries them.
 BURST_IMAGES, BURST_IMAGES_A_SECOND = 500, 5
 
-# Later than any date that is meant: epoch milliseconds, or digits that are no time.
-LAST_EPOCH = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
+# Digits are seconds since 1970 only where they can be nothing else: ten of them, beginning with a 1, are September 2001
+# to May 2033. 2026 and 20260131 are dates, 2026013112 is a date and an hour, and milliseconds have thirteen digits.
+EPOCH = re.compile(r"1[0-9]{9}(\.[0-9]+)?")
+# RFC 3339, or the same without its separators as AWS writes it, which says the same.
+# https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+TIME = re.compile(
+    r"[0-9]{4}(-[0-9]{2}-[0-9]{2}|[0-9]{4})[T ][0-9]{2}(:[0-9]{2}){1,2}(\.[0-9]+)?(Z|[+-][0-9]{2}:?[0-9]{2})"
+    r"|[0-9]{8}T[0-9]{4}([0-9]{2})?(Z|[+-][0-9]{2}:?[0-9]{2})"
+)
+# S3 began in 2006: a year far from now is a slip of the pen, which would be simulated for centuries.
+FIRST, LAST = datetime(2001, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -93,14 +103,15 @@ def _bursts(total: int, seconds: float, luck: random.Random) -> np.ndarray:
 
 
 def read_file(path: Path) -> Arrivals:
-    """Return the instants in a file, one RFC 3339 or epoch timestamp a line, in any order. Error: InputError."""
+    """Return the instants in a file, one RFC 3339 time or epoch second a line, in any order. Error: InputError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"ARRIVALS={path}: cannot be read ({error.strerror}); name a text file") from error
     except UnicodeDecodeError as error:
         raise InputError(f"ARRIVALS={path}: is no UTF-8 text; write one timestamp a line") from error
-    lines = enumerate(text.splitlines(), start=1)
+    # As editors count lines.
+    lines = enumerate(text.split("\n"), start=1)
     instants = np.sort([_instant(line.strip(), path, number) for number, line in lines if line.strip()])
     if not len(instants):
         raise InputError(f"ARRIVALS={path}: holds no timestamp; write one a line")
@@ -114,19 +125,20 @@ def read_file(path: Path) -> Arrivals:
 
 
 def _instant(text: str, path: Path, number: int) -> float:
+    if EPOCH.fullmatch(text):
+        return float(text)
     try:
-        instant = float(text)
+        # RFC 3339 takes small letters too.
+        instant = datetime.fromisoformat(text.upper()) if TIME.fullmatch(text.upper()) else None
     except ValueError:
-        try:
-            parsed = datetime.fromisoformat(text)
-        except ValueError:
-            parsed = None
-        if parsed is None or parsed.tzinfo is None:
-            raise InputError(
-                f"ARRIVALS={path}: line {number} is {text[:40]!r}; write a time with its offset, such as "
-                "2026-01-31T12:00:00Z, or epoch seconds"
-            ) from None
-        return parsed.timestamp()
-    if not 0 <= instant < LAST_EPOCH:
-        raise InputError(f"ARRIVALS={path}: line {number} is {text[:40]!r}; write seconds since 1970, not milliseconds")
-    return instant
+        instant = None
+    if instant is not None and FIRST <= instant < LAST:
+        return instant.timestamp()
+    wanted = "write a time with its offset, such as 2026-01-31T12:00:00Z, or epoch seconds"
+    if instant is not None:
+        wanted = f"write a time from {FIRST.year} to {LAST.year - 1}"
+    elif re.fullmatch(r"1[0-9]{12}", text):
+        wanted = "write seconds since 1970, not milliseconds"
+    elif re.fullmatch(r"[0-9.]+", text):
+        wanted = f"these digits may be a date, seconds or something else: {wanted}, which are ten digits"
+    raise InputError(f"ARRIVALS={path}: line {number} is {text[:40]!r}; {wanted}")

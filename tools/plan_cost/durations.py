@@ -14,7 +14,7 @@ def read(text: str, name: str) -> float:
 
     Error: InputError.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d|min|minutes?|hours?|days?)\s*", text)
+    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(s|m|h|d|min|minutes?|hours?|days?)\s*", text)
     if found is None or float(found[1]) == 0:
         raise InputError(f"{name}={text}: write a duration with its unit, such as 90m, 4h or 1d")
     return float(found[1]) * SECONDS[found[2][0]]

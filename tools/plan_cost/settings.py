@@ -106,7 +106,7 @@ def read_schedules(text: str) -> list[float]:
 
 
 def _schedule(item: str, text: str) -> float:
-    found = re.fullmatch(r"rate\(\s*(\d+) (minute|hour|day)s?\s*\)", item)
+    found = re.fullmatch(r"rate\(\s*([0-9]{1,9}) (minute|hour|day)s?\s*\)", item)
     seconds = int(found[1]) * RATE_UNITS[found[2]] if found else durations.read(item, "SCHEDULES")
     if seconds < MINUTE or seconds % MINUTE:
         raise InputError(f"SCHEDULES={text}: {item} is not a whole number of minutes, 1 or more, as rate(…) wants it")
@@ -117,7 +117,7 @@ def read_units(text: str, target_drain_minutes: float) -> list[Limits]:
     """Return the units of a list such as `1, 2-5`. Error: InputError."""
     limits = []
     for item in _items(text, "UNITS"):
-        found = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", item)
+        found = re.fullmatch(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?", item)
         fewest, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 1 <= fewest <= most <= MOST_UNITS:
             raise InputError(
@@ -139,7 +139,7 @@ def read_gates(text: str) -> list[Gate]:
 def _gate(item: str, text: str) -> Gate:
     if item == "off":
         return OFF
-    found = re.fullmatch(r"(\d+)\s*/\s*(\S.*)", item)
+    found = re.fullmatch(r"([0-9]{1,9})\s*/\s*(\S.*)", item)
     if found is None or not 2 <= int(found[1]) <= MOST_BATCH:
         raise InputError(
             f"GATES={text}: {item!r} is neither off nor min_batch_size/max_wait such as 500/4h, from 2 to {MOST_BATCH} "

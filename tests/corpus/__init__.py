@@ -1,0 +1,1 @@
+"""Small pictures as real buckets hold them, made by script, each with the end that it has to come to."""
