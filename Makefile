@@ -31,7 +31,7 @@ LAMBDA_SOURCES := $(shell find lambdas -name '*.py' -o -name 'requirements.txt')
 EXAMPLE := terraform/examples/aws
 
 SIDE_BY_SIDE := $(MAKE) --no-print-directory -j
-PYTEST := $(PY) -m pytest --dist loadgroup --no-loadscope-reorder --times build/times.json
+PYTEST := $(PY) -m pytest --no-loadscope-reorder --times build/times.json
 
 # An option for an input that was given.
 flag = --$(subst _,-,$(shell echo $(1) | tr A-Z a-z))

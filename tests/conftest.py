@@ -6,12 +6,16 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import botocore.loaders
 import botocore.session
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 SLOWEST_SHOWN = 10
+
+ON_ONE_WORKER = {f"tests/e2e/test_{name}.py" for name in ("examples", "pipeline", "sized_runs")}
 
 # Each client would read and parse its service's model from disk again, which is half of what a test with moto costs.
 botocore.session.create_loader = lru_cache(botocore.loaders.create_loader)
@@ -23,6 +27,18 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:  # noqa: AR
 
 # A polite kill unwinds the fixtures as Ctrl-C does, so that the local stack is stopped.
 signal.signal(signal.SIGTERM, _interrupt)
+
+
+class Scheduling(LoadScopeScheduling):
+    """A test goes to any worker, but those of a file whose fixtures take minutes go to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return file if file in ON_ONE_WORKER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:  # noqa: ANN401
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

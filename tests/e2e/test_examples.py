@@ -19,7 +19,7 @@ from tests.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Mod
 from tests.stack.pictures import photo
 
 # They live at once on the servers of one worker.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.long, pytest.mark.xdist_group("examples")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 # Nine runs at once on two cores: three virtual minutes, in which an image has to get done, are 14 wall seconds.
 TIME = VirtualTime(scale=0.08, start_seconds=60, stop_seconds=30)

@@ -13,7 +13,7 @@ from tests.stack.local_stack import LocalStack
 from tests.stack.pictures import photo
 
 # One batch is enough for all that look at one.
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.timeout(300)
 
 TOO_FAST = "ProvisionedThroughputExceededException"
 

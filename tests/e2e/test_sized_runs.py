@@ -16,7 +16,7 @@ from tests.stack.local_stack import LocalStack
 from tests.stack.pictures import photo
 
 # The settings are applied once.
-pytestmark = [pytest.mark.timeout(600), pytest.mark.long, pytest.mark.xdist_group("sized runs")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,8 @@ def environment() -> dict[str, str]:
         PLUGIN_CACHE.mkdir(parents=True, exist_ok=True)
         kept |= {"TF_PLUGIN_CACHE_DIR": str(PLUGIN_CACHE), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1"}
     # Terraform reads the provider's schema, many megabytes, in every command and run of a test: with fewer garbage
-    # collections that takes a quarter less of the processor.
-    return {"GOGC": "400"} | kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    # collections that takes less of the processor.
+    return {"GOGC": "200"} | kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
 
 class Terraform:
