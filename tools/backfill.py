@@ -10,6 +10,8 @@ import time
 import uuid
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from shared.clients import client
 from tools.deployment import Deployment, NotFoundError, find
 
@@ -62,10 +64,12 @@ def main() -> int:
             print("Nothing was queued.")
             return 0
         queued = backfill(deployment, arguments.prefix, arguments.margin_minutes, dry_run=False)
-    except (NotFoundError, BackfillFailedError) as error:
+    except (NotFoundError, BackfillFailedError, BotoCoreError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{queued['queued']} images queued; the next run labels them.")
+    if queued["refused"]:
+        print(f"{queued['refused']} were refused and stay where they are; refused_examples above says why.")
     return 0
 
 
