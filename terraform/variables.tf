@@ -563,7 +563,7 @@ variable "name" {
 }
 
 variable "package_dir" {
-  description = "Folder with the functions' zips; null: the folder build beside this one, which `make package` fills."
+  description = "Folder with the functions' zips; null: the folder build beside this one, which `make package` fills. The same zips in another folder change nothing."
   type        = string
   default     = null
 }
