@@ -301,7 +301,7 @@ variable "lease_seconds" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "source_bucket_name" {
-  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of its configuration is changed unless source_events is \"notification\"; but each image below source_prefix, also one that has been there for years, is labelled and then MOVED OUT of it, to the final bucket. Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`."
+  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of its configuration is changed unless source_events is \"notification\"; but each image below source_prefix, also one that has been there for years, is labelled and then MOVED OUT of it, to the final bucket. Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`; of one with bucket_prefix, where neither is, format(\"%s\", aws_s3_bucket.NAME.bucket), which is known to be no null."
   type        = string
   default     = null
 
@@ -342,7 +342,7 @@ variable "source_prefix" {
 }
 
 variable "final_bucket_name" {
-  description = "Bucket of yours that results go to, in the model's region; null: one that the module makes. Only objects below final_prefix are written, and nothing else of it is changed. Of a bucket that the same apply makes, give the attribute `bucket`."
+  description = "Bucket of yours that results go to, in the model's region; null: one that the module makes. Only objects below final_prefix are written, and nothing else of it is changed. Of a bucket that the same apply makes, give the attribute `bucket`; of one with bucket_prefix, format(\"%s\", aws_s3_bucket.NAME.bucket)."
   type        = string
   default     = null
 

@@ -7,7 +7,7 @@ locals {
   role_name = "${var.name}-${var.region}"
 
   is_file_there  = var.package_file == null ? false : fileexists(var.package_file)
-  package_sha256 = local.is_file_there ? filebase64sha256(var.package_file) : null
+  package_sha256 = local.is_file_there ? filebase64sha256(var.package_file) : ""
 
   # As seen from where Terraform runs, so that another checkout of the same root names it alike; on another drive of
   # Windows there is no such name.
@@ -117,8 +117,9 @@ resource "aws_iam_role_policy" "this" {
 # The zip's path as it was when its bytes last changed: the provider updates a function whose zip has another path,
 # although the bytes are the same. Without ignore_changes it would be the path of today; replaced, it is.
 resource "terraform_data" "package_file" {
-  input            = local.package_file
-  triggers_replace = [local.package_sha256]
+  # Texts and never null: terraform_data fails when a value turns out to be null in the apply.
+  input            = coalesce(local.package_file, "in package_s3_bucket")
+  triggers_replace = local.package_sha256
 
   lifecycle {
     ignore_changes = [input]
@@ -137,8 +138,8 @@ resource "aws_lambda_function" "this" {
   tags          = var.tags
 
   # Only if the zip is still there, in case the function has to be made anew.
-  filename         = var.package_file == null ? null : try(filebase64sha256(terraform_data.package_file.output), "") == local.package_sha256 ? terraform_data.package_file.output : local.package_file
-  source_code_hash = local.package_sha256
+  filename         = var.package_file == null ? null : try(filebase64sha256(terraform_data.package_file.output), "none") == local.package_sha256 ? terraform_data.package_file.output : local.package_file
+  source_code_hash = local.is_file_there ? local.package_sha256 : null
 
   s3_bucket         = var.package_s3_bucket
   s3_key            = var.package_s3_key
