@@ -56,6 +56,8 @@ def main() -> int:
         deployment = find(arguments.name)
         found = backfill(deployment, arguments.prefix, arguments.margin_minutes, dry_run=True)
         print(json.dumps(found, indent=2, ensure_ascii=False))
+        if found["refused"]:
+            print(f"{found['refused']} images are refused and stay where they are; refused_examples says why.")
         if not found["orphans"]:
             print("Nothing to queue.")
             return 0
@@ -68,8 +70,6 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{queued['queued']} images queued; the next run labels them.")
-    if queued["refused"]:
-        print(f"{queued['refused']} were refused and stay where they are; refused_examples above says why.")
     return 0
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.s3_events import Source
 from tests.unit.conftest import FINAL, MODEL_ARN, PROJECT_ARN, SOURCE, TABLE, aws_error
-from tools import dead_letters, redrive, status
+from tools import backfill, dead_letters, redrive, status
 from tools.deployment import Deployment
 
 
@@ -138,3 +138,35 @@ def test_an_object_that_is_no_receipt_keeps_no_receipt_from_the_status(
     shown = [line.strip() for run in runs for line in status._run_lines(run)]
     assert any("3 labelled" in line for line in shown)
     assert any(line.startswith("runs/odd.json is no receipt: ") for line in shown)
+
+
+def run_backfill(
+    monkeypatch: pytest.MonkeyPatch, deployment: Deployment, reports: Callable[[bool], dict[str, Any]]
+) -> int:
+    monkeypatch.setattr(backfill, "find", lambda _: deployment)
+    monkeypatch.setattr(backfill, "backfill", lambda *_, dry_run: reports(dry_run))
+    monkeypatch.setattr("sys.argv", ["backfill", "--name", "labels", "--yes"])
+    return backfill.main()
+
+
+@pytest.mark.parametrize("orphans", [0, 5])
+def test_a_backfill_tells_of_images_that_are_refused(
+    deployment: Deployment, orphans: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = {"orphans": orphans, "refused": 1, "refused_examples": [{"key": "odd.jpg", "reason": "403"}], "prefix": ""}
+    assert run_backfill(monkeypatch, deployment, lambda dry_run: report | {"queued": 0 if dry_run else orphans}) == 0
+    printed = capsys.readouterr().out
+    assert "1 images are refused" in printed
+    assert '"key": "odd.jpg"' in printed
+    assert ("5 images queued" in printed) == (orphans == 5)
+
+
+def test_a_backfill_that_aws_refuses_is_an_error_in_a_sentence(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: bool) -> dict[str, Any]:
+        raise aws_error("AccessDeniedException", "may not start it", "StartExecution")
+
+    assert run_backfill(monkeypatch, deployment, refused) == 1
+    assert "error: " in (printed := capsys.readouterr().err)
+    assert "may not start it" in printed
