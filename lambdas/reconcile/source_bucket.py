@@ -53,13 +53,10 @@ class SourceBucket:
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
-            return self._refused(key, error, _reason(error))
+            return _refused(key, _reason(error))
         except Exception as error:  # whatever botocore makes of an answer that nobody has foreseen
-            return self._refused(key, error, f"{type(error).__name__} (HeadObject): {error}")
-
-    def _refused(self, key: str, error: Exception, reason: str) -> Refused:
-        logger.warning("S3 refuses an image, which is left out", key=key, reason=reason, exc_info=error)
-        return Refused(key, reason[:REASON_CHARACTERS_AT_MOST])
+            logger.exception("an answer of S3 that nobody has foreseen", key=key)
+            return _refused(key, f"{type(error).__name__} (HeadObject): {error}")
 
     def _version(self, key: str) -> Version:
         head = self._s3.head_object(Bucket=self._name, Key=key)
@@ -73,6 +70,11 @@ class SourceBucket:
             # Only Intelligent-Tiering has a status: its archives cannot be read either.
             is_archived="ArchiveStatus" in head,
         )
+
+
+def _refused(key: str, reason: str) -> Refused:
+    logger.warning("S3 refuses to show an image, which is left out", key=key, reason=reason)
+    return Refused(key, reason[:REASON_CHARACTERS_AT_MOST])
 
 
 def _reason(error: ClientError) -> str:
