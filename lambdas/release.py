@@ -61,12 +61,12 @@ def provenance(zips: list[Path], repository: Path) -> dict[str, Any]:
     head, is_clean = commit(repository)
     return {
         "schema": "1",
-        "version": tomllib.loads((repository / "pyproject.toml").read_text())["project"]["version"],
+        "version": tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]["version"],
         "commit": head,
         "tree_clean": is_clean,
         "python_version": build.PYTHON_VERSION,
         "platform": build.PLATFORM,
-        "dependencies": locked(build.REQUIREMENTS.read_text()),
+        "dependencies": locked(build.REQUIREMENTS.read_text("utf-8")),
         "zips": {path.name: {"sha256": digest(path), "bytes": path.stat().st_size} for path in sorted(zips)},
     }
 
@@ -77,9 +77,9 @@ def release(output: Path) -> dict[str, Any]:
     zips = build.build(output)
     origin = provenance(zips, REPOSITORY)
     told = output / PROVENANCE
-    told.write_text(json.dumps(origin, indent=2) + "\n")
+    told.write_text(json.dumps(origin, indent=2) + "\n", "utf-8", newline="\n")
     lines = [f"{digest(path)}  {path.name}\n" for path in sorted([*zips, told])]
-    (output / CHECKSUMS).write_text("".join(lines))
+    (output / CHECKSUMS).write_text("".join(lines), "utf-8", newline="\n")
     return origin
 
 

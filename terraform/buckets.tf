@@ -18,7 +18,7 @@ locals {
 
 module "source_bucket" {
   source = "./modules/bucket"
-  count  = var.source_bucket_name == null ? 1 : 0
+  count  = var.source_bucket_name == null ? 1 : 0 # Not known before the apply? Give source_bucket_name = format("%s", aws_s3_bucket.NAME.bucket), which is known to be no null.
 
   name      = local.own_source_bucket_name
   partition = local.partition
@@ -34,7 +34,7 @@ module "source_bucket" {
 
 module "final_bucket" {
   source = "./modules/bucket"
-  count  = var.final_bucket_name == null ? 1 : 0
+  count  = var.final_bucket_name == null ? 1 : 0 # Not known before the apply? Give final_bucket_name = format("%s", aws_s3_bucket.NAME.bucket), which is known to be no null.
 
   name      = local.own_final_bucket_name
   partition = local.partition

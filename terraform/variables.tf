@@ -1,3 +1,8 @@
+# What AWS takes and what it refuses: the validations below refuse at plan what AWS would refuse in the middle of an apply.
+module "rules" {
+  source = "./modules/rules"
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The model
 # ---------------------------------------------------------------------------------------------------------------------
@@ -10,6 +15,15 @@ variable "project_arn" {
   validation {
     condition     = can(regex("^arn:aws(-[a-z]+)*:rekognition:[a-z]+(-[a-z]+)+-[0-9]+:[0-9]{12}:project/[a-zA-Z0-9_.-]{1,255}/[0-9]+$", var.project_arn))
     error_message = "project_arn must be the ARN of a Custom Labels project, like arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000."
+  }
+
+  validation {
+    # https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+    condition = alltrue([
+      for partition, regions in { aws-cn = "cn-", aws-us-gov = "us-gov-", aws-eusc = "eusc-" } :
+      startswith(var.project_arn, "arn:${partition}:") == startswith(try(split(":", var.project_arn)[3], ""), regions)
+    ])
+    error_message = "project_arn must name a region of its partition: cn-… in aws-cn, us-gov-… in aws-us-gov, eusc-… in aws-eusc, and none of these in another."
   }
 }
 
@@ -124,12 +138,15 @@ variable "schedule_expression" {
   nullable    = false
 
   validation {
-    condition = anytrue([
-      can(regex("^rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)$", var.schedule_expression)),
-      can(regex("^cron\\([^ ()]+( [^ ()]+){5}\\)$", var.schedule_expression)),
-      can(regex("^at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)$", var.schedule_expression)),
+    condition = length(var.schedule_expression) <= 256 && anytrue([
+      can(regex(module.rules.rate_pattern, var.schedule_expression)),
+      can(regex(module.rules.cron_pattern, var.schedule_expression)) && alltrue([
+        for ends in regexall(module.rules.cron_range_pattern, var.schedule_expression) :
+        tonumber(lookup(module.rules.cron_numbers, ends[0], ends[0])) <= tonumber(lookup(module.rules.cron_numbers, ends[1], ends[1]))
+      ]),
+      can(timeadd("${one(regex(module.rules.at_pattern, var.schedule_expression))}Z", "0s")),
     ])
-    error_message = "schedule_expression must be like rate(1 hour), rate(15 minutes), cron(0 8 ? * MON-FRI *) with six fields, or at(2030-01-31T08:00:00)."
+    error_message = "schedule_expression must be ${module.rules.schedule_expression_allowed}."
   }
 }
 
@@ -140,8 +157,8 @@ variable "schedule_timezone" {
   nullable    = false
 
   validation {
-    condition     = length(var.schedule_timezone) <= 50 && can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", var.schedule_timezone))
-    error_message = "schedule_timezone must be the name of a time zone in the IANA database, such as UTC or Europe/Berlin."
+    condition     = contains(module.rules.time_zones, var.schedule_timezone)
+    error_message = "schedule_timezone must be the name of a time zone in the IANA database, written as there, such as UTC or Europe/Berlin; abbreviations such as CEST are none."
   }
 }
 
@@ -216,12 +233,15 @@ variable "reconcile_schedule_expression" {
   default     = "rate(1 day)"
 
   validation {
-    condition = var.reconcile_schedule_expression == null ? true : anytrue([
-      can(regex("^rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)$", var.reconcile_schedule_expression)),
-      can(regex("^cron\\([^ ()]+( [^ ()]+){5}\\)$", var.reconcile_schedule_expression)),
-      can(regex("^at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)$", var.reconcile_schedule_expression)),
+    condition = var.reconcile_schedule_expression == null ? true : length(var.reconcile_schedule_expression) <= 256 && anytrue([
+      can(regex(module.rules.rate_pattern, var.reconcile_schedule_expression)),
+      can(regex(module.rules.cron_pattern, var.reconcile_schedule_expression)) && alltrue([
+        for ends in regexall(module.rules.cron_range_pattern, var.reconcile_schedule_expression) :
+        tonumber(lookup(module.rules.cron_numbers, ends[0], ends[0])) <= tonumber(lookup(module.rules.cron_numbers, ends[1], ends[1]))
+      ]),
+      can(timeadd("${one(regex(module.rules.at_pattern, var.reconcile_schedule_expression))}Z", "0s")),
     ])
-    error_message = "reconcile_schedule_expression must be null or like rate(1 day), rate(12 hours), cron(0 3 ? * SUN *) with six fields, or at(2030-01-31T08:00:00)."
+    error_message = "reconcile_schedule_expression must be null, ${module.rules.schedule_expression_allowed}."
   }
 }
 
@@ -234,6 +254,13 @@ variable "image_suffixes" {
   validation {
     condition     = length(var.image_suffixes) > 0
     error_message = "image_suffixes must hold one suffix or more."
+  }
+
+  validation {
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    condition     = length(var.image_suffixes) <= 100 && length(jsonencode(var.image_suffixes)) <= 1500
+    error_message = "image_suffixes must be 100 suffixes or fewer, as S3 takes no more filters for a bucket, and 1500 characters as JSON at most, as Lambda allows 4 KB for a function's environment."
   }
 
   validation {
@@ -274,13 +301,13 @@ variable "lease_seconds" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "source_bucket_name" {
-  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of its configuration is changed unless source_events is \"notification\"; but each image below source_prefix, also one that has been there for years, is labelled and then MOVED OUT of it, to the final bucket. Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`."
+  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of its configuration is changed unless source_events is \"notification\"; but each image below source_prefix, also one that has been there for years, is labelled and then MOVED OUT of it, to the final bucket. Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`; of one with bucket_prefix, where neither is, format(\"%s\", aws_s3_bucket.NAME.bucket), which is known to be no null."
   type        = string
   default     = null
 
   validation {
-    condition     = var.source_bucket_name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.source_bucket_name))
-    error_message = "source_bucket_name must be null or the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
+    condition     = var.source_bucket_name == null ? true : can(regex(module.rules.bucket_name_pattern, var.source_bucket_name)) && !can(regex(module.rules.reserved_bucket_name_pattern, var.source_bucket_name))
+    error_message = "source_bucket_name must be null or the name of a bucket: ${module.rules.bucket_name_allowed}."
   }
 }
 
@@ -307,19 +334,21 @@ variable "source_prefix" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && length(var.source_prefix) <= 200
-    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+    # S3 takes no keys with periods alone between slashes as they are.
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && !can(regex("(^|/)\\.\\.?/", var.source_prefix)) && length(var.source_prefix) <= 200
+    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, none of them . or .., 200 characters at most."
   }
 }
 
 variable "final_bucket_name" {
-  description = "Bucket of yours that results go to, in the model's region; null: one that the module makes. Only objects below final_prefix are written, and nothing else of it is changed. Of a bucket that the same apply makes, give the attribute `bucket`."
+  description = "Bucket of yours that results go to, in the model's region; null: one that the module makes. Only objects below final_prefix are written, and nothing else of it is changed. Of a bucket that the same apply makes, give the attribute `bucket`; of one with bucket_prefix, format(\"%s\", aws_s3_bucket.NAME.bucket)."
   type        = string
   default     = null
 
   validation {
-    condition     = var.final_bucket_name == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.final_bucket_name))
-    error_message = "final_bucket_name must be null or the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
+    condition     = var.final_bucket_name == null ? true : can(regex(module.rules.bucket_name_pattern, var.final_bucket_name)) && !can(regex(module.rules.reserved_bucket_name_pattern, var.final_bucket_name))
+    error_message = "final_bucket_name must be null or the name of a bucket: ${module.rules.bucket_name_allowed}."
   }
 }
 
@@ -330,8 +359,10 @@ variable "final_prefix" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.final_prefix)) && length(var.final_prefix) <= 200
-    error_message = "final_prefix must be empty, or folders that end with a slash, such as logos/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+    # S3 takes no keys with periods alone between slashes as they are.
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+    condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.final_prefix)) && !can(regex("(^|/)\\.\\.?/", var.final_prefix)) && length(var.final_prefix) <= 200
+    error_message = "final_prefix must be empty, or folders that end with a slash, such as logos/: letters, digits, dots, hyphens and underscores, none of them . or .., 200 characters at most."
   }
 
   validation {
@@ -360,8 +391,8 @@ variable "alarm_topic_arn" {
   }
 
   validation {
-    condition     = var.alarm_topic_arn == null ? true : try(split(":", var.alarm_topic_arn)[3] == split(":", var.project_version_arn)[3], true)
-    error_message = "alarm_topic_arn must be in the model's region: an alarm reaches no topic in another."
+    condition     = var.alarm_topic_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.alarm_topic_arn)[part] == split(":", var.project_version_arn)[part], true)])
+    error_message = "alarm_topic_arn must be in the model's partition and region: an alarm reaches no topic in another."
   }
 }
 
@@ -393,8 +424,8 @@ variable "kms_key_arn" {
   }
 
   validation {
-    condition     = var.kms_key_arn == null ? true : try(split(":", var.kms_key_arn)[3] == split(":", var.project_version_arn)[3], true)
-    error_message = "kms_key_arn must be in the model's region, as all that it encrypts is."
+    condition     = var.kms_key_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.kms_key_arn)[part] == split(":", var.project_version_arn)[part], true)])
+    error_message = "kms_key_arn must be in the model's partition and region, as all that it encrypts is."
   }
 }
 
@@ -406,6 +437,11 @@ variable "source_bucket_kms_key_arn" {
   validation {
     condition     = var.source_bucket_kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.source_bucket_kms_key_arn))
     error_message = "source_bucket_kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+  }
+
+  validation {
+    condition     = var.source_bucket_kms_key_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.source_bucket_kms_key_arn)[part] == split(":", var.project_version_arn)[part], true)])
+    error_message = "source_bucket_kms_key_arn must be in the model's partition and region, as the bucket is."
   }
 
   validation {
@@ -425,6 +461,11 @@ variable "final_bucket_kms_key_arn" {
   }
 
   validation {
+    condition     = var.final_bucket_kms_key_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.final_bucket_kms_key_arn)[part] == split(":", var.project_version_arn)[part], true)])
+    error_message = "final_bucket_kms_key_arn must be in the model's partition and region, as the bucket is."
+  }
+
+  validation {
     condition     = var.final_bucket_kms_key_arn == null || var.final_bucket_name != null
     error_message = "final_bucket_kms_key_arn must be null for a bucket that the module makes: kms_key_arn is that one's key."
   }
@@ -436,8 +477,14 @@ variable "permissions_boundary_arn" {
   default     = null
 
   validation {
-    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/([!-~]+/)?[A-Za-z0-9_+=,.@-]{1,128}$", var.permissions_boundary_arn))
     error_message = "permissions_boundary_arn must be null or the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/boundary."
+  }
+
+  validation {
+    condition     = var.permissions_boundary_arn == null ? true : try(split(":", var.permissions_boundary_arn)[1] == split(":", var.project_version_arn)[1], true)
+    error_message = "permissions_boundary_arn must be in the model's partition, as the roles are."
   }
 }
 
@@ -463,6 +510,12 @@ variable "vpc_subnet_ids" {
     condition     = alltrue([for id in var.vpc_subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))])
     error_message = "vpc_subnet_ids must hold ids of subnets, such as subnet-0a1b2c3d."
   }
+
+  validation {
+    # https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html
+    condition     = length(var.vpc_subnet_ids) <= 16
+    error_message = "vpc_subnet_ids must be 16 subnets or fewer, as Lambda takes no more."
+  }
 }
 
 variable "vpc_security_group_ids" {
@@ -474,6 +527,11 @@ variable "vpc_security_group_ids" {
   validation {
     condition     = alltrue([for id in var.vpc_security_group_ids : can(regex("^sg-[0-9a-z]+$", id))])
     error_message = "vpc_security_group_ids must hold ids of security groups, such as sg-0a1b2c3d."
+  }
+
+  validation {
+    condition     = length(var.vpc_security_group_ids) <= 5
+    error_message = "vpc_security_group_ids must be 5 groups or fewer, as Lambda takes no more."
   }
 
   validation {
@@ -497,10 +555,15 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,25}[a-z0-9]$", var.name))
     error_message = "name must be 3 to 27 lower-case letters, digits and hyphens that start with a letter and do not end with a hyphen."
   }
+
+  validation {
+    condition     = !can(regex(module.rules.reserved_bucket_name_pattern, "${var.name}-source"))
+    error_message = "name must not start with xn--, sthree- or amzn-s3-demo-, as S3 takes no bucket of such a name."
+  }
 }
 
 variable "package_dir" {
-  description = "Folder with the functions' zips; null: the folder build beside this one, which `make package` fills."
+  description = "Folder with the functions' zips; null: the folder build beside this one, which `make package` fills. The same zips in another folder change nothing."
   type        = string
   default     = null
 }
@@ -511,8 +574,8 @@ variable "package_s3_bucket" {
   default     = null
 
   validation {
-    condition     = var.package_s3_bucket == null ? true : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.package_s3_bucket))
-    error_message = "package_s3_bucket must be null or the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
+    condition     = var.package_s3_bucket == null ? true : can(regex(module.rules.bucket_name_pattern, var.package_s3_bucket)) && !can(regex(module.rules.reserved_bucket_name_pattern, var.package_s3_bucket))
+    error_message = "package_s3_bucket must be null or the name of a bucket: ${module.rules.bucket_name_allowed}."
   }
 
   validation {
@@ -600,7 +663,30 @@ variable "tags" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for key in keys(var.tags) : key != "" && length(key) <= 128 && !startswith(lower(key), "aws:")])
-    error_message = "tags must have keys of 1 to 128 characters that do not start with \"aws:\"."
+    condition     = alltrue([for key in keys(var.tags) : length(key) <= 128 && can(regex(module.rules.tag_text_pattern, key))])
+    error_message = "tags must have keys of 1 to 128 characters: letters, digits, spaces and _ . : / = + - @."
+  }
+
+  validation {
+    # An empty value EventBridge Scheduler refuses.
+    # https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Tag.html
+    condition     = alltrue([for value in values(var.tags) : value == null ? false : length(value) <= 256 && can(regex(module.rules.tag_text_pattern, value))])
+    error_message = "tags must have values of 1 to 256 characters: letters, digits, spaces and _ . : / = + - @."
+  }
+
+  validation {
+    condition     = alltrue([for text in concat(keys(var.tags), values(var.tags)) : text == null ? true : !startswith(lower(text), "aws:")])
+    error_message = "tags must have no keys and values that start with \"aws:\", which is AWS's own."
+  }
+
+  validation {
+    # IAM does not tell Owner from owner. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+    condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
+    error_message = "tags must have no two keys that differ in capitals alone, as a role takes only one of them."
+  }
+
+  validation {
+    condition     = length(var.tags) <= 50
+    error_message = "tags must be 50 or fewer, as no resource takes more."
   }
 }

@@ -57,6 +57,8 @@ def main() -> int:
         deployment = find(arguments.name)
         found = backfill(deployment, arguments.prefix, arguments.margin_minutes, dry_run=True)
         print(as_json(found))
+        if found["refused"]:
+            say(f"{found['refused']} images are refused and stay where they are; refused_examples says why.")
         if not found["orphans"]:
             say("Nothing to queue.")
             return 0

@@ -1,8 +1,11 @@
 """The dead-letter queue as people look at it: each message with its image and its reason."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.upload import ForeignMessageError, uploads_in
 from shared.s3_events import Source
@@ -45,6 +48,13 @@ def read(sqs: Any, queue_url: str, images_from: Source, *, visibility_seconds: i
         seen |= {message["MessageId"] for message in new}
         if new:
             yield [_dead_letter(message, images_from) for message in new]
+
+
+def put_back(sqs: Any, queue_url: str, letters: Iterable[DeadLetter]) -> None:  # noqa: ANN401
+    """Make the letters visible again. One that cannot be comes back by itself when its time is over."""
+    for letter in letters:
+        with suppress(BotoCoreError, ClientError):
+            sqs.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0)
 
 
 def _dead_letter(message: dict[str, Any], images_from: Source) -> DeadLetter:

@@ -62,8 +62,7 @@ def _counts(sqs: Any, queue_url: str) -> dict[str, int]:  # noqa: ANN401
 def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN401
     url, shown = deployment.dead_letter_queue_url, []
     for batch in dead_letters.read(sqs, url, deployment.source, visibility_seconds=HIDDEN_SECONDS):
-        for letter in batch:
-            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0)
+        dead_letters.put_back(sqs, url, batch)
         shown += [str(letter) for letter in batch]
         if len(shown) >= DEAD_LETTERS_SHOWN:
             break
@@ -75,7 +74,17 @@ def _receipts(s3: Any, deployment: Deployment) -> list[dict[str, Any]]:  # noqa:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix=folder)
     receipts = [entry for page in pages for entry in page.get("Contents", [])]
     latest = sorted(receipts, key=lambda entry: entry["LastModified"], reverse=True)[:RECEIPTS_SHOWN]
-    return [json.loads(s3.get_object(Bucket=final_bucket, Key=entry["Key"])["Body"].read()) for entry in latest]
+    return [_receipt(s3, final_bucket, entry["Key"]) for entry in latest]
+
+
+def _receipt(s3: Any, final_bucket: str, key: str) -> dict[str, Any]:  # noqa: ANN401
+    """Return the receipt; for an object that is none, `key` and the reason as `unreadable`."""
+    try:
+        receipt = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())
+        _run_lines(receipt)
+    except (ClientError, ValueError, LookupError, TypeError) as error:
+        return {"key": key, "unreadable": f"{type(error).__name__}: {error}"}
+    return receipt
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -99,15 +108,22 @@ def lines(found: dict[str, Any]) -> list[str]:
     shown += [f"                {letter}" for letter in dead["messages"]]
     shown.append("  last runs" if found["runs"] else "  last runs     none")
     for run in found["runs"]:
-        seconds, cost = run["model"]["running_seconds"], run["model"]["cost_usd"]
-        paid = "model of someone else" if cost is None else f"model {seconds:.0f} s, US${cost:.4f}"
-        images = run["images"]
-        shown.append(
-            f"                {run['finished_at']}  {run['outcome']}: {images['processed']} labelled, "
-            f"{images['failed']} failed, {paid}  ({run['run_id']})"
-        )
-        if run["error"]:
-            shown.append(f"                  {run['error']['code']}: {run['error']['message']}")
+        shown += _run_lines(run)
+    return shown
+
+
+def _run_lines(run: dict[str, Any]) -> list[str]:
+    if "unreadable" in run:
+        return [f"                {run['key']} is no receipt: {run['unreadable']}"]
+    seconds, cost = run["model"]["running_seconds"], run["model"]["cost_usd"]
+    paid = "model of someone else" if cost is None else f"model {seconds:.0f} s, US${cost:.4f}"
+    images = run["images"]
+    shown = [
+        f"                {run['finished_at']}  {run['outcome']}: {images['processed']} labelled, "
+        f"{images['failed']} failed, {paid}  ({run['run_id']})"
+    ]
+    if run["error"]:
+        shown.append(f"                  {run['error']['code']}: {run['error']['message']}")
     return shown
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconcile.files import Files
 from reconcile.image_queue import ImageQueue
-from reconcile.listing import Counts, Listed, Sieve
+from reconcile.listing import Counts, Listed, Refused, Sieve
 from reconcile.message import Origin, Version, event_body
 from reconcile.records import Records
 from reconcile.source_bucket import SourceBucket
@@ -76,44 +76,51 @@ class Batches:
         self._records = records
         self._image_suffixes = image_suffixes
         self._origin = origin
-        # The reconcile that is known to have examples enough.
-        self._exemplified: str | None = None
+        # The reconciles that are known to have examples enough, and of what.
+        self._exemplified: set[tuple[str, str]] = set()
 
     def queue(self, batch: Batch) -> Counts:
         """Queue the batch's orphans, or only count them in a dry run. Error: MessagesNotSent."""
         set_aside = self._files.set_aside(batch.set_aside_key) if batch.set_aside_key else frozenset()
         orphans, counts = Sieve(self._image_suffixes, batch.uploaded_before, set_aside).sort(batch.objects)
-        if batch.dry_run:
-            keys = [listed.key for listed in orphans]
-            counts += Counts(orphans=len(orphans))
-        else:
-            versions, seen = self._versions(orphans, batch.uploaded_before)
-            keys = [version.key for version in versions]
-            self._queue.send([event_body(version, self._origin) for version in versions])
-            counts += seen + Counts(orphans=len(versions), queued=len(versions))
+        versions, refused, seen = self._versions(orphans, batch.uploaded_before)
+        if not batch.dry_run:
+            not_taken = self._queue.send([event_body(version, self._origin) for version in versions])
+            refused += [Refused(versions[place].key, reason) for place, reason in not_taken.items()]
+            versions = [version for place, version in enumerate(versions) if place not in not_taken]
+        counts += seen + Counts(
+            refused=len(refused), orphans=len(versions), queued=0 if batch.dry_run else len(versions)
+        )
         # Counted when all is done, for a batch that fails is repeated from the start.
-        self._tell_examples(batch.run_id, keys)
+        self._tell_examples(batch.run_id, "examples", [version.key for version in versions])
+        self._tell_examples(batch.run_id, "refused", refused)
         self._records.add_batch(batch.run_id, batch.token, counts)
         logger.info("went through a batch", counts=asdict(counts))
         return counts
 
-    def _versions(self, orphans: Sequence[Listed], uploaded_before: int) -> tuple[list[Version], Counts]:
-        """Look at each orphan itself; return those that still are, and the counts of the others.
+    def _versions(self, orphans: Sequence[Listed], uploaded_before: int) -> tuple[list[Version], list[Refused], Counts]:
+        """Look at each orphan itself; return those that still are, those that S3 refuses, the counts of the others.
 
-        A message has to name the version, which the listing does not tell, and the listing is some time ago.
+        A message has to name the version, which the listing does not tell, and the listing is some time ago. A dry run
+        looks too, or it would promise what cannot be queued.
         """
         if not orphans:
-            return [], Counts()
+            return [], [], Counts()
         with ThreadPoolExecutor(HEADS_AT_ONCE) as threads:
             found = list(threads.map(self._source.version, [listed.key for listed in orphans]))
-        versions = [version for version in found if version is not None]
+        refused = [answer for answer in found if isinstance(answer, Refused)]
+        versions = [answer for answer in found if isinstance(answer, Version)]
         # An upload of the meantime has an event of its own.
         old = [version for version in versions if version.last_modified.timestamp() < uploaded_before]
         readable = [version for version in old if not version.is_archived]
-        return readable, Counts(
-            gone=len(found) - len(versions), too_young=len(versions) - len(old), archived=len(old) - len(readable)
+        return (
+            readable,
+            refused,
+            Counts(gone=found.count(None), too_young=len(versions) - len(old), archived=len(old) - len(readable)),
         )
 
-    def _tell_examples(self, run_id: str, keys: list[str]) -> None:
-        if keys and self._exemplified != run_id and not self._records.add_examples(run_id, keys):
-            self._exemplified = run_id
+    def _tell_examples(self, run_id: str, name: str, examples: Sequence[str | Refused]) -> None:
+        if not examples or (run_id, name) in self._exemplified:
+            return
+        if not self._records.add_examples(run_id, name, examples):
+            self._exemplified.add((run_id, name))

@@ -35,6 +35,7 @@ class Files:
         self._s3.put_object(
             Bucket=self._final_bucket,
             Key=key,
-            Body=json.dumps(document, ensure_ascii=False, indent=indent).encode(),
+            # Half of a surrogate pair, which an input or an error may quote, becomes the escape that JSON has for it.
+            Body=json.dumps(document, ensure_ascii=False, indent=indent).encode(errors="backslashreplace"),
             ContentType="application/json",
         )

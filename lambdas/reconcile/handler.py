@@ -41,7 +41,8 @@ class Steps:
 
 @cache
 def _steps() -> Steps:
-    dynamodb, s3, sqs = client("dynamodb"), client("s3"), client("sqs")
+    # S3 is asked about single objects, and one that it is too busy for is left out: so it is asked more often.
+    dynamodb, s3, sqs = client("dynamodb"), client("s3", attempts=5), client("sqs")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
     bucket, suffixes = environment.text("SOURCE_BUCKET_NAME"), _image_suffixes()
     source = SourceBucket(s3, bucket, environment.optional_text("SOURCE_PREFIX"))

@@ -107,6 +107,14 @@ class Sieve:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """An image that S3 or SQS refuses, with what they said: it stays where it is, and a later reconcile asks again."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Counts:
     """What became of the objects of a listing; `queued` of the `orphans`, the others add up to `objects_seen`."""
 
@@ -116,6 +124,7 @@ class Counts:
     archived: int = 0
     in_dead_letter_queue: int = 0
     gone: int = 0
+    refused: int = 0
     orphans: int = 0
     queued: int = 0
 

@@ -2,21 +2,21 @@
 
     reconcile                   when images were last queued, and by which reconcile
     reconcile#<id>              one reconcile: what it was asked, and its counters, to which each batch adds
-    reconcile#<id>#examples     the first orphans that it found
+    reconcile#<id>#examples     the first orphans that it found, and the first images that it was refused
 
 All but the first are deleted after some time; the report in the final bucket stays.
 """
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from reconcile.listing import Counts
+from reconcile.listing import Counts, Refused
 from reconcile.request import Queueing
 from shared.clients import error_code
 from shared.instants import from_text, now, to_text
@@ -110,19 +110,19 @@ class Records:
             else:
                 return
 
-    def add_examples(self, run_id: str, keys: list[str]) -> bool:
-        """Add to the examples unless there are enough; return whether there was room."""
+    def add_examples(self, run_id: str, name: str, examples: Sequence[str | Refused]) -> bool:
+        """Add to the `examples` or the `refused` unless there are enough; return whether there was room."""
         try:
             self._update(
                 f"{_item(run_id)}#examples",
-                "SET examples = list_append(if_not_exists(examples, :none), :keys), delete_after = :delete_after",
+                f"SET {name} = list_append(if_not_exists({name}, :none), :new), delete_after = :delete_after",
                 {
                     ":none": {"L": []},
-                    ":keys": {"L": [{"S": key} for key in keys[:EXAMPLES_AT_MOST]]},
+                    ":new": {"L": [_stored(example) for example in examples[:EXAMPLES_AT_MOST]]},
                     ":delete_after": _delete_after(),
                     ":enough": {"N": str(EXAMPLES_AT_MOST)},
                 },
-                "attribute_not_exists(examples) OR size(examples) < :enough",
+                f"attribute_not_exists({name}) OR size({name}) < :enough",
             )
         except ClientError as error:
             if error_code(error) != "ConditionalCheckFailedException":
@@ -143,10 +143,13 @@ class Records:
             counts=Counts(*(int(item.get(count.name, {}).get("N", "0")) for count in fields(Counts))),
         )
 
-    def examples(self, run_id: str) -> list[str]:
-        """Return the first orphans that were found; a batch that was repeated may have told of some twice."""
-        stored = self._read(f"{_item(run_id)}#examples").get("examples", {}).get("L", [])
-        return list(dict.fromkeys(key["S"] for key in stored))[:EXAMPLES_AT_MOST]
+    def examples(self, run_id: str) -> tuple[list[str], list[Refused]]:
+        """Return the first orphans and the first refused; a batch that was repeated may have told of some twice."""
+        item = self._read(f"{_item(run_id)}#examples")
+        orphans = dict.fromkeys(key["S"] for key in item.get("examples", {}).get("L", []))
+        told = [Refused(one["M"]["key"]["S"], one["M"]["reason"]["S"]) for one in item.get("refused", {}).get("L", [])]
+        refused = {one.key: one for one in told}
+        return list(orphans)[:EXAMPLES_AT_MOST], list(refused.values())[:EXAMPLES_AT_MOST]
 
     def note_queueing(self, run_id: str) -> None:
         """Write down that images are being queued now."""
@@ -178,6 +181,12 @@ class Records:
 
 def _item(run_id: str) -> str:
     return f"{MARK_ITEM}#{run_id}"
+
+
+def _stored(example: str | Refused) -> dict[str, Any]:
+    if isinstance(example, Refused):
+        return {"M": {"key": {"S": example.key}, "reason": {"S": example.reason}}}
+    return {"S": example}
 
 
 def _delete_after() -> dict[str, str]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconcile.files import Files
-from reconcile.listing import Counts
+from reconcile.listing import Counts, Refused
 from reconcile.records import Record, Records
 from shared.failures import readable_error
 from shared.instants import now, to_text
@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     QUEUED = "queued"
     DRY_RUN = "dry_run"
     NOTHING_TO_DO = "nothing_to_do"
+    REFUSED = "refused"
     FAILED = "failed"
 
 
@@ -41,7 +42,8 @@ class Reporting:
         if record.counts.queued:
             # The first mark was set before the listing, and queueing takes hours in a large bucket.
             self._records.note_queueing(run_id)
-        document = report(run_id, record, self._records.examples(run_id), batch_error(failure), now())
+        examples, refused = self._records.examples(run_id)
+        document = report(run_id, record, examples, refused, batch_error(failure), now())
         self._files.write(run_id, document)
         metrics.add_metric(name="ImagesRequeued", unit=MetricUnit.Count, value=record.counts.queued)
         logger.info("reconcile ended", report=document)
@@ -49,7 +51,12 @@ class Reporting:
 
 
 def report(
-    run_id: str, record: Record, examples: list[str], error: dict[str, str] | None, finished_at: datetime
+    run_id: str,
+    record: Record,
+    examples: list[str],
+    refused: list[Refused],
+    error: dict[str, str] | None,
+    finished_at: datetime,
 ) -> dict[str, Any]:
     """Return the report as it is stored under `reconcile/<run id>.json`."""
     return {
@@ -63,6 +70,7 @@ def report(
         "finished_at": to_text(finished_at),
         **asdict(record.counts),
         "examples": examples,
+        "refused_examples": [asdict(one) for one in refused],
         "note": note(record),
         "error": error,
     }
@@ -73,7 +81,7 @@ def outcome(counts: Counts, error: dict[str, str] | None) -> Outcome:
     if error is not None:
         return Outcome.FAILED
     if counts.orphans == 0:
-        return Outcome.NOTHING_TO_DO
+        return Outcome.REFUSED if counts.refused else Outcome.NOTHING_TO_DO
     return Outcome.QUEUED if counts.queued else Outcome.DRY_RUN
 
 

@@ -112,7 +112,12 @@ def _prefix(value: Any) -> str:  # noqa: ANN401
         raise InputInvalid(f'prefix must be a text, such as "2019/" or "" for the whole bucket, not {value!r}')
     if value.startswith("s3://"):
         raise InputInvalid(f"prefix must be the beginning of keys in the source bucket, without s3://, not {value!r}")
-    if len(value.encode(errors="replace")) > PREFIX_BYTES_AT_MOST:
+    try:
+        length = len(value.encode())
+    except UnicodeEncodeError as error:
+        # Half of a surrogate pair: JSON can spell it, and a shell makes it of bytes that are no UTF-8.
+        raise InputInvalid(f"prefix must be valid UTF-8, as keys are, not {value!r}") from error
+    if length > PREFIX_BYTES_AT_MOST:
         raise InputInvalid(f"prefix must have {PREFIX_BYTES_AT_MOST} bytes or fewer, as keys do")
     return value
 

@@ -133,9 +133,14 @@ run "each_function_may_do_what_it_needs_and_no_more" {
 run "the_arns_follow_the_partition_of_the_model" {
   command = plan
 
+  override_data {
+    target = data.aws_region.current
+    values = { id = "cn-north-1" }
+  }
+
   variables {
-    project_arn         = "arn:aws-cn:rekognition:us-east-1:123456789012:project/logos/1700000000000"
-    project_version_arn = "arn:aws-cn:rekognition:us-east-1:123456789012:project/logos/version/1/1700000000001"
+    project_arn         = "arn:aws-cn:rekognition:cn-north-1:123456789012:project/logos/1700000000000"
+    project_version_arn = "arn:aws-cn:rekognition:cn-north-1:123456789012:project/logos/version/1/1700000000001"
   }
 
   assert {

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import build
 from tests.stack.local_stack import MINISTACK_PYTHON, REPOSITORY
 
 BUILD = REPOSITORY / "build"
@@ -62,3 +64,64 @@ def test_two_builds_have_the_same_bytes(tmp_path: Path) -> None:
 
     assert digests(tmp_path) == digests(BUILD)
     assert sorted(digests(BUILD)) == [f"{function}.zip" for function in FUNCTIONS]
+
+
+# ---- what the building machine has no say in
+
+
+PYTHONS = [found for minor in range(11, 20) if (found := shutil.which(f"python3.{minor}"))]
+
+
+def test_a_zip_is_the_same_whatever_python_zlib_umask_and_locale_make_it(tmp_path: Path) -> None:
+    """Its digest is that of a zip without compression: a deflated one would be another with another zlib."""
+    code = (
+        "import os, sys, zlib; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import build\n"
+        "os.umask(0o077); zlib.compressobj = None\n"
+        "files = {'b/\\u00fc.py': b'x' * 5000, 'a.py': b'', 'b/a.py': bytes(range(256))}\n"
+        "build.write_zip(Path(sys.argv[2]), files)"
+    )
+    digests = set()
+    for number, python in enumerate([sys.executable, *PYTHONS]):
+        for locale in ("C", "C.UTF-8"):
+            target = tmp_path / f"{number}-{locale}.zip"
+            done = subprocess.run(
+                [python, "-X", "utf8=0", "-c", code, str(REPOSITORY / "lambdas"), str(target)],
+                env=os.environ | {"LC_ALL": locale, "TZ": "Asia/Tokyo"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if "pyenv" in done.stderr:  # a name on PATH behind which is no Python
+                continue
+            assert done.returncode == 0, done.stderr
+            digests.add(hashlib.sha256(target.read_bytes()).hexdigest())
+    assert digests == {"2fb88f7c2379e506dc9eea586bce5d933749881f5de7f7e0417156ddbc8f0050"}
+
+
+def test_a_checkout_with_other_line_ends_and_what_an_editor_left_make_no_other_zip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = tmp_path / "lambdas"
+    shutil.copytree(build.SOURCES, windows)
+    for path in [*windows.rglob("*.py"), windows / "requirements.txt"]:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    for name in ("handler.py~", ".DS_Store", "handler.cpython-313.pyc", "notes.md"):
+        (windows / "watchdog" / name).write_text("left over")
+    (windows / "shared" / "__pycache__").mkdir(exist_ok=True)
+    (windows / "shared" / "__pycache__" / "lease.cpython-313.pyc").write_text("left over")
+    monkeypatch.setattr(build, "SOURCES", windows)
+    monkeypatch.setattr(build, "REQUIREMENTS", windows / "requirements.txt")
+    for path in build.build(tmp_path / "build"):
+        assert path.read_bytes() == (BUILD / path.name).read_bytes(), path.name
+
+
+def test_every_module_of_a_package_is_in_its_zip() -> None:
+    for function in FUNCTIONS:
+        with zipfile.ZipFile(BUILD / f"{function}.zip") as archive:
+            names = {name for name in archive.namelist() if name.split("/")[0] in (function, "shared")}
+        packages = (REPOSITORY / "lambdas" / name for name in (function, "shared"))
+        assert names == {
+            path.relative_to(REPOSITORY / "lambdas").as_posix()
+            for package in packages
+            for path in package.rglob("*.py")
+        }

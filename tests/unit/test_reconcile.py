@@ -7,7 +7,8 @@ from itertools import count
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
@@ -356,13 +357,14 @@ def test_the_counts_add_up_to_what_was_seen(world: World) -> None:
     world.set_aside("5.jpg")
     world.queue_was_empty(ago=2 * HOUR)
     report = world.reconcile()
-    kinds = ("other_suffix", "too_young", "archived", "in_dead_letter_queue", "gone", "orphans")
+    kinds = ("other_suffix", "too_young", "archived", "in_dead_letter_queue", "gone", "refused", "orphans")
     assert {kind: report[kind] for kind in kinds} == {
         "other_suffix": 1,
         "too_young": 4,
         "archived": 1,
         "in_dead_letter_queue": 1,
         "gone": 0,
+        "refused": 0,
         "orphans": 2,
     }
     assert report["objects_seen"] == 9 == sum(report[kind] for kind in kinds)
@@ -434,15 +436,114 @@ def test_a_key_under_a_delete_marker_is_no_orphan(world: World) -> None:
     assert [world.batches.queue(batch) for batch in batches] == [Counts(objects_seen=1, gone=1)]
 
 
-def test_an_image_that_may_not_be_read_is_an_error_and_not_gone(world: World) -> None:
+# ---- an image that S3 or SQS refuses
+
+
+def refusing(world: World, **errors: Exception) -> Callable[..., Any]:
+    """A HeadObject that fails for the keys `<name>.jpg` of `errors`."""
+    real = world.s3.head_object
+
+    def head_object(**parameters: Any) -> Any:  # noqa: ANN401
+        error = errors.get(parameters["Key"].removesuffix(".jpg"))
+        if error:
+            raise error
+        return real(**parameters)
+
+    return head_object
+
+
+REFUSALS = [
+    (aws_error("400", "Bad Request", "HeadObject"), "400 Bad Request (HeadObject): the object is encrypted with a key"),
+    (aws_error("403", "Forbidden", "HeadObject"), "403 Forbidden (HeadObject): the object belongs to another account"),
+    (aws_error("InvalidObjectState", "archived", "HeadObject"), "InvalidObjectState archived (HeadObject)"),
+    (aws_error("KMS.DisabledException", "disabled", "HeadObject"), "KMS.DisabledException disabled (HeadObject)"),
+    (aws_error("503", "Slow Down", "HeadObject"), "503 Slow Down (HeadObject)"),
+    (aws_error("InternalError", "", "HeadObject"), "InternalError  (HeadObject)"),
+    (ReadTimeoutError(endpoint_url="https://s3"), "ReadTimeoutError (HeadObject): Read timeout"),
+    (ResponseParserError("no date"), "ResponseParserError (HeadObject): no date"),
+    (KeyError("ETag"), "KeyError (HeadObject): 'ETag'"),
+]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(("error", "reason"), REFUSALS, ids=[reason.split(" ")[0] for _, reason in REFUSALS])
+def test_an_image_that_s3_refuses_is_named_and_the_others_are_queued(
+    world: World, error: Exception, reason: str, *, dry_run: bool
+) -> None:
+    for number in range(5):
+        world.upload(f"{number}.jpg")
+    world.upload("odd.jpg")
+    world.source._s3 = Breaking(world.s3, head_object=refusing(world, odd=error))
+    report = world.reconcile(uploaded_before="now", dry_run=dry_run)
+    assert (report["error"], report["outcome"]) == (None, "dry_run" if dry_run else "queued")
+    assert (report["objects_seen"], report["orphans"], report["refused"]) == (6, 5, 1)
+    assert world.queued_keys() == ([] if dry_run else [f"{number}.jpg" for number in range(5)])
+    ((key, said),) = [(one["key"], one["reason"]) for one in report["refused_examples"]]
+    assert key == "odd.jpg"
+    assert said.startswith(reason)
+
+
+def test_an_image_that_is_refused_each_day_keeps_no_other_from_being_queued(world: World) -> None:
+    world.upload("odd.jpg")
+    world.source._s3 = Breaking(world.s3, head_object=refusing(world, odd=aws_error("403", "Forbidden")))
+    world.queue_was_empty(ago=MINUTE)
+    assert world.reconcile()["outcome"] == "refused"
     world.upload("lost.jpg")
+    world.now += 24 * HOUR
+    world.queue_was_empty(ago=MINUTE)
+    report = world.reconcile()
+    assert (report["outcome"], report["queued"], report["refused"]) == ("queued", 1, 1)
+    assert world.queued_keys() == ["lost.jpg"]
 
-    def forbidden(**_: Any) -> None:  # noqa: ANN401
-        raise aws_error("403", "Forbidden", "HeadObject")
 
-    world.source._s3 = Breaking(world.s3, head_object=forbidden)
-    with pytest.raises(ClientError, match="Forbidden"):
-        world.reconcile(uploaded_before="now")
+def test_of_many_refused_images_some_are_named_and_all_are_counted(world: World) -> None:
+    for number in range(25):
+        world.upload(f"{number}.jpg")
+    error = aws_error("403", "Forbidden" * 200)
+    world.source._s3 = Breaking(world.s3, head_object=refusing(world, **{str(each): error for each in range(25)}))
+    report = world.reconcile(uploaded_before="now")
+    assert (report["refused"], len(report["refused_examples"]), report["examples"]) == (25, 10, [])
+    assert max(len(one["reason"]) for one in report["refused_examples"]) == 300
+
+
+def test_a_message_that_sqs_will_never_take_is_named_and_the_others_are_queued(world: World) -> None:
+    for number in range(12):
+        world.upload(f"{number:02}.jpg")
+    real = world.sqs.send_message_batch
+    calls = []
+
+    def picky(**parameters: Any) -> Any:  # noqa: ANN401
+        calls.append(len(parameters["Entries"]))
+        bad = [entry for entry in parameters["Entries"] if "03.jpg" in entry["MessageBody"]]
+        good = [entry for entry in parameters["Entries"] if entry not in bad]
+        fault = {"Code": "InvalidMessageContents", "Message": "no", "SenderFault": True}
+        return real(QueueUrl=parameters["QueueUrl"], Entries=good) | {
+            "Failed": [{"Id": entry["Id"], **fault} for entry in bad]
+        }
+
+    world.queue._sqs = Breaking(world.sqs, send_message_batch=picky)
+    (batch,) = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}), size=12)
+    assert world.batches.queue(batch) == Counts(objects_seen=12, refused=1, orphans=11, queued=11)
+    assert calls == [10, 2]
+    assert world.queued_keys() == [f"{number:02}.jpg" for number in range(12) if number != 3]
+    assert world.reporting.report("r", None)["refused_examples"] == [
+        {"key": "03.jpg", "reason": "InvalidMessageContents no (SendMessageBatch)"}
+    ]
+
+
+def test_messages_behind_one_that_sqs_cannot_take_now_are_sent_before_the_batch_is_repeated(world: World) -> None:
+    real = world.sqs.send_message_batch
+
+    def busy(**parameters: Any) -> Any:  # noqa: ANN401
+        bad = [entry for entry in parameters["Entries"] if entry["MessageBody"] == "3"]
+        good = [entry for entry in parameters["Entries"] if entry not in bad]
+        answer = real(QueueUrl=parameters["QueueUrl"], Entries=good) if good else {}
+        return answer | {"Failed": [{"Id": entry["Id"], "Code": "InternalError"} for entry in bad]}
+
+    world.queue._sqs = Breaking(world.sqs, send_message_batch=busy)
+    with pytest.raises(MessagesNotSent, match="1 of 12 messages in 4 attempts: InternalError"):
+        world.queue.send([str(number) for number in range(12)])
+    assert sorted(world.messages(), key=int) == [str(number) for number in range(12) if number != 3]
 
 
 # ---- a dry run
@@ -458,10 +559,15 @@ def test_a_dry_run_counts_and_writes_no_message(world: World) -> None:
     assert report["examples"] == ["0.jpg", "1.jpg", "2.jpg"]
 
 
-def test_a_dry_run_asks_s3_for_no_single_object(world: World) -> None:
-    world.upload("lost.jpg")
-    world.source._s3 = Breaking(world.s3, head_object=None)
-    assert world.reconcile(uploaded_before="now", dry_run=True)["orphans"] == 1
+def test_a_dry_run_counts_what_a_real_one_would(world: World) -> None:
+    for key in ("lost.jpg", "gone.jpg", "odd.jpg"):
+        world.upload(key)
+    error = aws_error("403", "Forbidden")
+    world.source._s3 = Breaking(world.s3, head_object=refusing(world, odd=error, gone=aws_error("404", "Not Found")))
+    counts = ("objects_seen", "gone", "refused", "orphans", "examples", "refused_examples")
+    dry, real = (world.reconcile(uploaded_before="now", dry_run=dry_run) for dry_run in (True, False))
+    assert {name: dry[name] for name in counts} == {name: real[name] for name in counts}
+    assert (dry["gone"], dry["refused"], dry["orphans"], dry["queued"]) == (1, 1, 1, 0)
 
 
 def test_after_a_dry_run_the_same_images_are_queued(world: World) -> None:
@@ -654,6 +760,7 @@ def test_the_report_of_a_small_bucket_without_orphans_counts_its_page(world: Wor
         ({"prefix": None}, "prefix must be a text"),
         ({"prefix": "s3://bucket/2019/"}, "without s3://"),
         ({"prefix": "ä" * 513}, "1024 bytes or fewer"),
+        ({"prefix": "bad\udce4/"}, "valid UTF-8"),
         ({"uploaded_before": "yesterday"}, 'null, "now", or an instant'),
         ({"uploaded_before": "2025-01-31T00:00:00"}, "with its time zone"),
         ({"uploaded_before": 1700000000}, 'null, "now", or an instant'),
@@ -917,6 +1024,12 @@ def test_a_failed_reconcile_is_reported_with_its_error_and_what_it_queued(world:
     assert (report["outcome"], report["queued"]) == ("failed", 1)
     assert report["error"]["code"] == "States.ExceedToleratedFailureThreshold"
     assert "Map Run" in report["error"]["message"]
+
+
+def test_an_error_that_quotes_what_is_no_text_is_reported(world: World) -> None:
+    message = "the input knows prefix, not bad\udce4"
+    world.reporting.report("r", {"code": "InputInvalid", "message": message})
+    assert world.stored_report("r")["error"]["message"] == message
 
 
 def test_a_refused_input_is_reported_too(world: World) -> None:

@@ -154,23 +154,24 @@ def test_redrive_says_what_went_back_in_every_encoding(
 ) -> None:
     asked: list[bool] = []
 
-    def moved(sqs: Any, deployment: Any, *, dry_run: bool) -> tuple[list[DeadLetter], list[DeadLetter]]:  # noqa: ANN401, ARG001
+    def moved(sqs: Any, deployment: Any, *, dry_run: bool) -> redrive.Redriven:  # noqa: ANN401, ARG001
         asked.append(dry_run)
-        return [LETTER], [STRANGER]
+        return redrive.Redriven([LETTER], [STRANGER], [LETTER])
 
     monkeypatch.setattr(redrive, "client", lambda service: None)  # noqa: ARG005
     monkeypatch.setattr(redrive, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
     monkeypatch.setattr(redrive, "redrive", moved)
     code, text = output(monkeypatch, redrive, encoding, "--name", "demo", f"--dry-run={dry_run}")
-    assert (code, asked) == (0, [dry_run == "1"])
+    assert (code, asked) == (1, [dry_run == "1"])
     assert ("would go back: " in text) == (dry_run == "1")
-    assert len(text.splitlines()) == (3 if dry_run == "1" else 4)
+    # What went or would go back, what is kept, the sum, where it is now; and what SQS refused, with an error.
+    assert len(text.splitlines()) == (3 if dry_run == "1" else 4) + 2
     assert_harmless(text)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_backfill_shows_its_report_and_asks_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
-    found = {"orphans": 1, "prefix": ALL, "queued": 0}
+    found = {"orphans": 1, "prefix": ALL, "queued": 0, "refused": 0}
     monkeypatch.setattr(backfill, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
     monkeypatch.setattr(backfill, "backfill", lambda *asked, **more: found)  # noqa: ARG005
     # Nobody is there to answer.

@@ -1,3 +1,7 @@
+module "rules" {
+  source = "../rules"
+}
+
 variable "name" {
   description = "Name of the bucket, unique in the partition."
   type        = string
@@ -6,6 +10,11 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
     error_message = "name must be 3 to 63 lower-case letters, digits and hyphens that start and end with a letter or a digit."
+  }
+
+  validation {
+    condition     = !can(regex(module.rules.reserved_bucket_name_pattern, var.name))
+    error_message = "name must be the name of a bucket: ${module.rules.bucket_name_allowed}."
   }
 }
 

@@ -6,7 +6,16 @@ locals {
   # IAM is global: with the region in it the same function can live in two regions.
   role_name = "${var.name}-${var.region}"
 
-  is_file_there = var.package_file == null ? false : fileexists(var.package_file)
+  is_file_there  = var.package_file == null ? false : fileexists(var.package_file)
+  package_sha256 = local.is_file_there ? filebase64sha256(var.package_file) : ""
+
+  # As seen from where Terraform runs, so that another checkout of the same root names it alike; on another drive of
+  # Windows there is no such name.
+  here          = split("/", abspath("."))
+  there         = var.package_file == null ? [] : split("/", abspath(var.package_file))
+  shared_parts  = length([for i, part in local.here : part if try(slice(local.here, 0, i + 1) == slice(local.there, 0, i + 1), false)])
+  relative_file = join("/", concat([for part in slice(local.here, local.shared_parts, length(local.here)) : ".."], slice(local.there, local.shared_parts, length(local.there))))
+  package_file  = var.package_file == null ? null : local.shared_parts == 0 ? var.package_file : local.relative_file
 
   is_in_vpc = length(var.vpc_subnet_ids) > 0
   network_interface_actions = [
@@ -105,6 +114,18 @@ resource "aws_iam_role_policy" "this" {
   policy = data.aws_iam_policy_document.this.json
 }
 
+# The zip's path as it was when its bytes last changed: the provider updates a function whose zip has another path,
+# although the bytes are the same. Without ignore_changes it would be the path of today; replaced, it is.
+resource "terraform_data" "package_file" {
+  # Texts and never null: terraform_data fails when a value turns out to be null in the apply.
+  input            = coalesce(local.package_file, "in package_s3_bucket")
+  triggers_replace = local.package_sha256
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
 resource "aws_lambda_function" "this" {
   function_name = var.name
   description   = var.description
@@ -116,8 +137,9 @@ resource "aws_lambda_function" "this" {
   memory_size   = var.memory_mb
   tags          = var.tags
 
-  filename         = var.package_file
-  source_code_hash = local.is_file_there ? filebase64sha256(var.package_file) : null
+  # Only if the zip is still there, in case the function has to be made anew.
+  filename         = var.package_file == null ? null : try(filebase64sha256(terraform_data.package_file.output), "none") == local.package_sha256 ? terraform_data.package_file.output : local.package_file
+  source_code_hash = local.is_file_there ? local.package_sha256 : null
 
   s3_bucket         = var.package_s3_bucket
   s3_key            = var.package_s3_key

@@ -80,7 +80,7 @@ data "aws_iam_policy_document" "topic" {
 # nobody. What goes through here is names and ARNs, no image and no label.
 # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
 resource "aws_sns_topic" "this" {
-  count = var.alarm_topic_arn == null ? 1 : 0
+  count = var.alarm_topic_arn == null ? 1 : 0 # Not known before the apply? Give alarm_topic_arn = format("%s", aws_sns_topic.NAME.arn), which is known to be no null.
 
   name              = local.topic_name
   policy            = data.aws_iam_policy_document.topic.json

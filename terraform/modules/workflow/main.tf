@@ -131,7 +131,7 @@ resource "aws_sfn_state_machine" "this" {
   name       = var.name
   type       = "STANDARD"
   role_arn   = aws_iam_role.state_machine.arn
-  definition = var.definition
+  definition = replace(var.definition, "\r\n", "\n") # a checkout with other line ends is no other machine
   tags       = var.tags
 
   # Step Functions itself keeps each execution's history for 90 days; the log group only needs what went wrong.

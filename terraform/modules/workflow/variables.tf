@@ -1,3 +1,7 @@
+module "rules" {
+  source = "../rules"
+}
+
 variable "name" {
   description = "Name of the state machine, its schedule and the schedule's group."
   type        = string
@@ -89,12 +93,15 @@ variable "schedule_expression" {
   nullable    = false
 
   validation {
-    condition = anytrue([
-      can(regex("^rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)$", var.schedule_expression)),
-      can(regex("^cron\\([^ ()]+( [^ ()]+){5}\\)$", var.schedule_expression)),
-      can(regex("^at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)$", var.schedule_expression)),
+    condition = length(var.schedule_expression) <= 256 && anytrue([
+      can(regex(module.rules.rate_pattern, var.schedule_expression)),
+      can(regex(module.rules.cron_pattern, var.schedule_expression)) && alltrue([
+        for ends in regexall(module.rules.cron_range_pattern, var.schedule_expression) :
+        tonumber(lookup(module.rules.cron_numbers, ends[0], ends[0])) <= tonumber(lookup(module.rules.cron_numbers, ends[1], ends[1]))
+      ]),
+      can(timeadd("${one(regex(module.rules.at_pattern, var.schedule_expression))}Z", "0s")),
     ])
-    error_message = "schedule_expression must be like rate(1 hour), rate(15 minutes), cron(0 8 ? * MON-FRI *) with six fields, or at(2030-01-31T08:00:00)."
+    error_message = "schedule_expression must be ${module.rules.schedule_expression_allowed}."
   }
 }
 
@@ -105,8 +112,8 @@ variable "schedule_timezone" {
   nullable    = false
 
   validation {
-    condition     = length(var.schedule_timezone) <= 50 && can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", var.schedule_timezone))
-    error_message = "schedule_timezone must be the name of a time zone in the IANA database, such as UTC or Europe/Berlin."
+    condition     = contains(module.rules.time_zones, var.schedule_timezone)
+    error_message = "schedule_timezone must be the name of a time zone in the IANA database, written as there, such as UTC or Europe/Berlin; abbreviations such as CEST are none."
   }
 }
 

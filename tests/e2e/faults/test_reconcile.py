@@ -47,6 +47,28 @@ def test_images_without_a_message_are_found_queued_and_labelled(scene: Scene) ->
     assert scene.receipt(execution)["images"] == {"processed": 3, "failed": 0}
 
 
+def test_an_image_that_s3_refuses_to_show_keeps_no_other_from_being_queued(scene: Scene) -> None:
+    scene.upload(5)
+    odd = scene.upload(1, "odd")[0]
+    lose_messages(scene)
+    scene.stack.add_fault(
+        service="s3", operation="HeadObject", resource="odd", caller="reconcile", error="AccessDenied", times=None
+    )
+    now = {"uploaded_before": "now", "margin_minutes": 0}
+    dry, real = reconcile(scene, **now, dry_run=True), reconcile(scene, **now)
+    assert [(report["outcome"], report["orphans"], report["refused"]) for report in (dry, real)] == [
+        ("dry_run", 5, 1),
+        ("queued", 5, 1),
+    ]
+    assert scene.waiting() == 5
+    ((key, reason),) = [(one["key"], one["reason"]) for one in real["refused_examples"]]
+    assert key == odd.key
+    assert reason.startswith("403 Forbidden (HeadObject): ")
+    scene.stack.clear_faults()
+    later = reconcile(scene, **now, prefix=odd.key)
+    assert (later["outcome"], later["queued"], later["refused"], scene.waiting()) == ("queued", 1, 0, 6)
+
+
 def test_the_daily_reconcile_finds_what_was_there_when_the_queue_was_empty(scene: Scene) -> None:
     scene.upload(1)
     lose_messages(scene)

@@ -102,3 +102,13 @@ run "refuses_a_name_a_partition_and_a_key_that_cannot_be" {
 
   expect_failures = [var.name, var.partition, var.kms_key_arn]
 }
+
+run "refuses_a_name_that_s3_reserves" {
+  command = plan
+
+  variables {
+    name = "sthree-labels-source"
+  }
+
+  expect_failures = [var.name]
+}

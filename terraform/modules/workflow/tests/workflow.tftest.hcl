@@ -136,6 +136,19 @@ run "the_role_of_the_machine_and_of_a_function_of_the_same_name_do_not_meet" {
   }
 }
 
+run "a_checkout_with_other_line_ends_is_the_same_machine" {
+  command = plan
+
+  variables {
+    definition = "{\"StartAt\":\"Done\",\r\n\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}\r\n"
+  }
+
+  assert {
+    condition     = aws_sfn_state_machine.this.definition == "{\"StartAt\":\"Done\",\n\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}\n"
+    error_message = "Line ends must be those of the repository."
+  }
+}
+
 run "a_disabled_schedule_is_there_but_does_not_fire" {
   command = plan
 

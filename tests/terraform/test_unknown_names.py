@@ -1,0 +1,112 @@
+"""What the same apply makes may be handed to the module, although Terraform does not know it when it plans."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.stack.local_stack import REPOSITORY
+from tests.stack.terraform import Terraform, TerraformError
+
+# What AWS names, as a bucket with bucket_prefix, or gives an ARN is known after the apply. The mocked provider would
+# make something up; this is what AWS could answer.
+MADE = {
+    "source_bucket_name": "photos-20260131080000000000000001",
+    "final_bucket_name": "labels-20260131080000000000000001",
+    "alarm_topic_arn": "arn:aws:sns:us-east-1:123456789012:night-20260131",
+    "kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+    "source_bucket_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+    "final_bucket_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+    "permissions_boundary_arn": "arn:aws:iam::123456789012:policy/boundary-20260131",
+    "package_s3_bucket": "zips-20260131080000000000000001",
+}
+# Whose absence decides what is made: only of these Terraform has to know at plan that they are there.
+COUNTED = ("source_bucket_name", "final_bucket_name", "alarm_topic_arn")
+
+MAIN = """
+terraform {{
+  required_providers {{
+    aws = {{ source = "hashicorp/aws" }}
+  }}
+}}
+
+resource "terraform_data" "made" {{
+  for_each = {{ {made} }}
+  input    = each.value
+}}
+
+module "labels" {{
+  source              = "{source}"
+  project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+  project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
+  source_events       = "{events}"
+  {inputs}
+}}
+
+output "bucket_names" {{
+  value = [module.labels.source_bucket_name, module.labels.final_bucket_name]
+}}
+"""
+
+TEST = """
+mock_provider "aws" {{
+  mock_data "aws_iam_policy_document" {{
+    defaults = {{ json = "{{\\"Version\\":\\"2012-10-17\\",\\"Statement\\":[]}}" }}
+  }}
+  mock_data "aws_region" {{
+    defaults = {{ id = "us-east-1" }}
+  }}
+  mock_data "aws_caller_identity" {{
+    defaults = {{ account_id = "123456789012" }}
+  }}
+{mocks}
+}}
+
+run "applies" {{
+  assert {{
+    condition     = output.bucket_names == ["{source_bucket_name}", "{final_bucket_name}"]
+    error_message = "The names must reach the module."
+  }}
+}}
+"""
+ARNS = {
+    "aws_iam_role": "arn:aws:iam::123456789012:role/mock",
+    "aws_sqs_queue": "arn:aws:sqs:us-east-1:123456789012:mock",
+    "aws_cloudwatch_log_group": "arn:aws:logs:us-east-1:123456789012:log-group:mock",
+    "aws_sns_topic": "arn:aws:sns:us-east-1:123456789012:mock",
+    "aws_sfn_state_machine": "arn:aws:states:us-east-1:123456789012:stateMachine:mock",
+}
+
+
+def root(folder: Path, written: dict[str, str], events: str = "eventbridge") -> Terraform:
+    """A root that makes what `written` names, and hands it on as it is written there."""
+    inputs = "\n  ".join(f"{name} = {expression}" for name, expression in written.items())
+    made = ", ".join(f'{name} = "{value}"' for name, value in MADE.items())
+    source = REPOSITORY / "terraform"
+    (folder / "main.tf").write_text(MAIN.format(made=made, source=source, events=events, inputs=inputs))
+    mocks = "\n".join(
+        f'  mock_resource "{kind}" {{\n    defaults = {{ arn = "{arn}" }}\n  }}' for kind, arn in ARNS.items()
+    )
+    (folder / "tests").mkdir()
+    (folder / "tests" / "root.tftest.hcl").write_text(TEST.format(mocks=mocks, **MADE))
+    terraform = Terraform(folder)
+    terraform.init()
+    return terraform
+
+
+def unknown(name: str) -> str:
+    return f'terraform_data.made["{name}"].output'
+
+
+@pytest.mark.parametrize("events", ["eventbridge", "notification"])
+def test_what_the_same_apply_makes_can_be_handed_on(events: str, tmp_path: Path) -> None:
+    written = {name: f'format("%s", {unknown(name)})' if name in COUNTED else unknown(name) for name in MADE}
+    assert "1 passed, 0 failed" in root(tmp_path, written, events).run("test")
+
+
+def test_what_must_be_known_at_plan_says_how_to_write_it(tmp_path: Path) -> None:
+    terraform = root(tmp_path, {name: unknown(name) for name in MADE})
+    with pytest.raises(TerraformError) as refused:
+        terraform.run("test")
+    told = re.findall(r'Give (\w+) = format\("%s", aws_s\w+\.NAME\.\w+\), which is known', str(refused.value))
+    assert sorted(told) == sorted(COUNTED)

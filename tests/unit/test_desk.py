@@ -1,0 +1,172 @@
+"""The tools at the desk go through many items, and one bad item ends none of them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.s3_events import Source
+from tests.unit.conftest import FINAL, MODEL_ARN, PROJECT_ARN, SOURCE, TABLE, aws_error
+from tools import backfill, dead_letters, redrive, status
+from tools.deployment import Deployment
+
+
+@pytest.fixture
+def deployment(sqs: Any, monkeypatch: pytest.MonkeyPatch) -> Deployment:  # noqa: ANN401
+    # A long poll of moto's waits in earnest.
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
+    return Deployment(
+        name="labels",
+        project_arn=PROJECT_ARN,
+        project_version_arn=MODEL_ARN,
+        source=Source(SOURCE),
+        final_bucket=FINAL,
+        final_prefix="",
+        queue_url=sqs.create_queue(QueueName="images")["QueueUrl"],
+        dead_letter_queue_url=sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"],
+        runs_table=TABLE,
+        state_machine_arn="arn:aws:states:us-east-1:123456789012:stateMachine:labels-label-batch",
+        event_source_mapping_uuid="uuid",
+    )
+
+
+class Failing:
+    """A client that refuses a method for what `is_bad` says of its parameters."""
+
+    def __init__(self, real: Any, method: str, is_bad: Callable[[dict[str, Any]], bool]) -> None:  # noqa: ANN401
+        self._real, self._method, self._is_bad = real, method, is_bad
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        real = getattr(self._real, name)
+
+        def refuses(**parameters: Any) -> Any:  # noqa: ANN401
+            if self._is_bad(parameters):
+                raise aws_error("InvalidParameterValue", "refused", name)
+            return real(**parameters)
+
+        return refuses if name == self._method else real
+
+
+def fill(sqs: Any, deployment: Deployment, *keys: str) -> None:  # noqa: ANN401
+    for key in keys:
+        record = {
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": SOURCE}, "object": {"key": key, "size": 1, "eTag": "e"}},
+        }
+        sqs.send_message(QueueUrl=deployment.dead_letter_queue_url, MessageBody=json.dumps({"Records": [record]}))
+    sqs.send_message(QueueUrl=deployment.dead_letter_queue_url, MessageBody="no event")
+
+
+def visible(sqs: Any, url: str) -> int:  # noqa: ANN401
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    return int(attributes["ApproximateNumberOfMessages"])
+
+
+def test_a_dead_letter_that_cannot_be_moved_keeps_no_other_from_the_queue(sqs: Any, deployment: Deployment) -> None:  # noqa: ANN401
+    fill(sqs, deployment, "a.jpg", "odd.jpg", "c.jpg")
+    client = Failing(sqs, "send_message", lambda sent: "odd.jpg" in sent["MessageBody"])
+    done = redrive.redrive(client, deployment, dry_run=False)
+    assert sorted(letter.images[0] for letter in done.moved) == [f"s3://{SOURCE}/a.jpg", f"s3://{SOURCE}/c.jpg"]
+    assert [letter.body for letter in done.kept] == ["no event"]
+    ((images, reason),) = [(letter.images, letter.reason) for letter in done.refused]
+    assert images == (f"s3://{SOURCE}/odd.jpg",)
+    assert "refused" in reason
+    # At once, and not after the ten minutes for which they were hidden.
+    assert (visible(sqs, deployment.queue_url), visible(sqs, deployment.dead_letter_queue_url)) == (2, 2)
+
+
+def test_dead_letters_are_there_again_when_the_queue_cannot_be_read_to_its_end(
+    sqs: Any,  # noqa: ANN401
+    deployment: Deployment,
+) -> None:
+    fill(sqs, deployment, *(f"{number}.jpg" for number in range(12)))
+    calls: list[dict[str, Any]] = []
+
+    def second(parameters: dict[str, Any]) -> bool:
+        calls.append(parameters)
+        return len(calls) > 1
+
+    with pytest.raises(Exception, match="refused"):
+        redrive.redrive(Failing(sqs, "receive_message", second), deployment, dry_run=True)
+    assert visible(sqs, deployment.dead_letter_queue_url) == 13
+
+
+def test_a_redrive_that_left_some_says_so_and_fails(
+    sqs: Any,  # noqa: ANN401
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(sqs, deployment, "a.jpg", "odd.jpg")
+    monkeypatch.setattr(redrive, "find", lambda _: deployment)
+    monkeypatch.setattr(redrive, "client", lambda _: Failing(sqs, "send_message", lambda sent: "odd" in str(sent)))
+    monkeypatch.setattr("sys.argv", ["redrive", "--name", "labels"])
+    assert redrive.main() == 1
+    printed = capsys.readouterr()
+    assert "1 image messages put back, 1 kept." in printed.out
+    assert f"not moved: s3://{SOURCE}/odd.jpg" in printed.err
+
+
+def test_a_dead_letter_that_came_back_meanwhile_keeps_no_other_from_the_status(
+    sqs: Any,  # noqa: ANN401
+    deployment: Deployment,
+) -> None:
+    fill(sqs, deployment, "a.jpg", "b.jpg")
+    client = Failing(sqs, "change_message_visibility", lambda _: True)
+    assert len(status._dead_letters(client, deployment)) == 3
+
+
+@pytest.mark.parametrize("body", ["not JSON", "[]", "{}", '{"model": null}', "\ud800".encode(errors="surrogatepass")])
+def test_an_object_that_is_no_receipt_keeps_no_receipt_from_the_status(
+    s3: Any,  # noqa: ANN401
+    deployment: Deployment,
+    body: str | bytes,
+) -> None:
+    receipt = {
+        "run_id": "run-1",
+        "outcome": "completed",
+        "finished_at": "2026-01-31T08:00:00.000Z",
+        "images": {"processed": 3, "failed": 0, "dead_lettered": 0},
+        "model": {"running_seconds": 60.0, "cost_usd": 0.07},
+        "error": None,
+    }
+    s3.put_object(Bucket=FINAL, Key="runs/run-1.json", Body=json.dumps(receipt))
+    s3.put_object(Bucket=FINAL, Key="runs/odd.json", Body=body)
+    runs = status._receipts(s3, deployment)
+    shown = [line.strip() for run in runs for line in status._run_lines(run)]
+    assert any("3 labelled" in line for line in shown)
+    assert any(line.startswith("runs/odd.json is no receipt: ") for line in shown)
+
+
+def run_backfill(
+    monkeypatch: pytest.MonkeyPatch, deployment: Deployment, reports: Callable[[bool], dict[str, Any]]
+) -> int:
+    monkeypatch.setattr(backfill, "find", lambda _: deployment)
+    monkeypatch.setattr(backfill, "backfill", lambda *_, dry_run: reports(dry_run))
+    monkeypatch.setattr("sys.argv", ["backfill", "--name", "labels", "--yes"])
+    return backfill.main()
+
+
+@pytest.mark.parametrize("orphans", [0, 5])
+def test_a_backfill_tells_of_images_that_are_refused(
+    deployment: Deployment, orphans: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = {"orphans": orphans, "refused": 1, "refused_examples": [{"key": "odd.jpg", "reason": "403"}], "prefix": ""}
+    assert run_backfill(monkeypatch, deployment, lambda dry_run: report | {"queued": 0 if dry_run else orphans}) == 0
+    printed = capsys.readouterr().out
+    assert "1 images are refused" in printed
+    assert '"key": "odd.jpg"' in printed
+    assert ("5 images queued" in printed) == (orphans == 5)
+
+
+def test_a_backfill_that_aws_refuses_is_an_error_in_a_sentence(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: bool) -> dict[str, Any]:
+        raise aws_error("AccessDeniedException", "may not start it", "StartExecution")
+
+    assert run_backfill(monkeypatch, deployment, refused) == 1
+    assert "error: " in (printed := capsys.readouterr().err)
+    assert "may not start it" in printed
