@@ -154,10 +154,10 @@ class QueueWatch:
     def _raise_if_idle(self, sample: Sample, record: RunRecord, progress: Progress) -> None:
         if is_blocked(sample, progress):
             raise AnalysisBlocked(
-                f"{sample.total} messages are in the queue, none was finished for {sample.idle_seconds} s, and the "
-                f"analysis sends them back: {record.refusal}. The trigger is closed and the model stopped; the images "
-                "wait for the next run. ResourceNotReadyException means that the model failed or that somebody "
-                "stopped it; anything else is a permission or a name to put right."
+                f"{record.refusal}. {sample.total} messages are in the queue, and none was finished for "
+                f"{sample.idle_seconds} s, because the analysis sends them back for this reason. The trigger is closed "
+                "and the model stopped; the images wait for the next run. ResourceNotReadyException means that the "
+                "model failed or that somebody stopped it; anything else is a permission, a key or a name to put right."
             )
         if is_stuck(sample):
             raise NoProgress(
