@@ -51,11 +51,12 @@ def test_conditional_writes_that_conflict_come_back(scene: Scene) -> None:
     assert scene.dead_letters() == []
 
 
-def test_a_final_bucket_that_refuses_writes_keeps_the_images_in_the_source_bucket(scene: Scene) -> None:
+@pytest.mark.parametrize("operation", ["PutObject", "CopyObject"])
+def test_a_final_bucket_that_refuses_writes_keeps_the_images_in_the_source_bucket(scene: Scene, operation: str) -> None:
     uploads = scene.upload(3)
     scene.stack.add_fault(
         service="s3",
-        operation="PutObject",
+        operation=operation,
         resource="processed/",
         caller="analyze-image",
         error="AccessDenied",
@@ -63,7 +64,8 @@ def test_a_final_bucket_that_refuses_writes_keeps_the_images_in_the_source_bucke
     )
     execution = scene.run()
     assert execution["error"] == "AnalysisBlocked"
-    assert "AccessDenied" in execution["cause"]
+    assert execution["cause"].startswith("AccessDenied: ")
+    assert f"({operation} s3://" in execution["cause"]
     source = invariants.waiting_in_source(scene.stack)
     assert all((upload.key, upload.etag) in source for upload in uploads)
     assert (scene.waiting(), scene.dead_letters()) == (3, [])
