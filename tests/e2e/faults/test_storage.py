@@ -69,6 +69,10 @@ def test_a_final_bucket_that_refuses_writes_keeps_the_images_in_the_source_bucke
     source = invariants.waiting_in_source(scene.stack)
     assert all((upload.key, upload.etag) in source for upload in uploads)
     assert (scene.waiting(), scene.dead_letters()) == (3, [])
+    scene.stack.clear_faults()
+    scene.run_until_done()
+    final = invariants.final_bucket(scene.stack)
+    assert [len(final.documents_of(upload)) for upload in uploads] == [1, 1, 1]
 
 
 def test_a_source_bucket_that_refuses_deletes_loses_and_doubles_nothing(scene: Scene) -> None:
