@@ -163,7 +163,8 @@ class QueueWatch:
             raise NoProgress(
                 f"{sample.total} messages are in the queue and none was finished for {sample.idle_seconds} s with the "
                 f"model running ({sample.images_done} images done so far). The model is stopped, the messages wait "
-                "for the next run. Look for errors in the log of the analysis function."
+                "for the next run. Look for errors in the log of the analysis function: a table that it may not read "
+                "or write, so that nothing is counted, stands only there."
             )
 
     def _answer(self, verdict: str, backlog: Backlog, sample: Sample | None) -> dict[str, Any]:

@@ -26,8 +26,11 @@ def _let_libraries_log_json() -> None:
     """Write what libraries log, and Python's warnings, as our own logs are written: one JSON object a line.
 
     Lambda's root handler writes plain text, and without any Python itself does.
+    https://github.com/aws/aws-lambda-python-runtime-interface-client/blob/main/awslambdaric/bootstrap.py
     """
     root = logging.getLogger()
+    # Lambda's is no stream's: it leaves the end of the line to its formatter.
+    root.handlers = [handler for handler in root.handlers if isinstance(handler, logging.StreamHandler)]
     if not root.handlers:
         handler = logging.StreamHandler(sys.stdout)
         # Our logger has a handler of its own.

@@ -54,9 +54,12 @@ def test_each_zip_is_imported_with_only_the_runtimes_packages_beside_it(function
 COLD_START = """
 import importlib, logging, sys, warnings
 sys.path.insert(0, {folder!r})
+class LambdaLoggerHandler(logging.Handler):
+    def emit(self, record):
+        sys.stdout.write(self.format(record))
 if {lambdas_handler}:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("[%(levelname)s]\\t%(asctime)s\\t%(message)s"))
+    handler = LambdaLoggerHandler()
+    handler.setFormatter(logging.Formatter("[%(levelname)s]\\t%(asctime)s\\t%(message)s\\n"))
     logging.getLogger().addHandler(handler)
 function = importlib.import_module("{function}.handler")
 class Context:

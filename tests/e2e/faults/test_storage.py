@@ -68,7 +68,9 @@ def test_a_final_bucket_that_refuses_writes_keeps_the_images_in_the_source_bucke
     assert f"({operation} s3://" in execution["cause"]
     source = invariants.waiting_in_source(scene.stack)
     assert all((upload.key, upload.etag) in source for upload in uploads)
-    assert (scene.waiting(), scene.dead_letters()) == (3, [])
+    # A batch that was under way when the run ended may have sent copies of what it has yet to delete.
+    scene.until(lambda: scene.waiting() == len(uploads), "each image's message once")
+    assert scene.dead_letters() == []
     scene.stack.clear_faults()
     scene.run_until_done()
     final = invariants.final_bucket(scene.stack)
