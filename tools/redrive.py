@@ -83,7 +83,7 @@ def main() -> int:
         say("The next run takes them; `make status` shows them waiting.")
     if done.refused:
         say(*(f"not moved: {letter}" for letter in done.refused), file=sys.stderr)
-        complain(f"SQS did not let {len(done.refused)} be moved; they are still in the dead-letter queue: run this again")
+        complain(f"SQS did not let {len(done.refused)} be moved: they are in the dead-letter queue still; run this again")
     return 1 if done.refused else 0
 
 

@@ -7,15 +7,16 @@ when none of that was possible; then the message stays where it is and comes bac
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analyze_image.comeback import History, ImageQueue
-from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, reason_of
-from analyze_image.labelling import Ending, Labelling
+from analyze_image.comeback import History, ImageQueue, mark_of
+from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, may_be_of_one_object, reason_of
+from analyze_image.labelling import Attempt, Ending, Labelling
 from analyze_image.pacing import LONGEST_WAIT_SECONDS, Pacing
 from analyze_image.suspects import Suspects
 from analyze_image.upload import uploads_in
@@ -66,6 +67,7 @@ class Batch:
         self._endings: Counter[Ending] = Counter()
         self._set_aside = 0
         self._refused = 0
+        self._refusal: str | None = None
         self.deferred = 0
         self._lock = Lock()
 
@@ -80,15 +82,24 @@ class Batch:
             "attempts": history.attempts,
             "waited_seconds": history.waited_seconds(time.time()),
         }
+        marked = history.lacks_copy
         try:
             for upload in uploads_in(record.body, self._source):
                 details["image"] = str(upload)
                 self._raise_if_not_to_begin()
-                ending = self._labelling.label(upload, redelivered=history.redelivered)
+                mark = mark_of(upload)
+                attempt = Attempt(marked == mark, self._suspects.model_labels)
+                try:
+                    ending = self._labelling.label(upload, redelivered=history.redelivered, attempt=attempt)
+                finally:
+                    if attempt.lacks_copy or marked == mark:
+                        history = replace(history, lacks_copy=mark if attempt.lacks_copy else "")
                 with self._lock:
                     self._endings[ending] += 1
                     if ending is Ending.PROCESSED:
                         self._suspects.labelled()
+                    if ending in (Ending.PROCESSED, Ending.FAILED):
+                        self._suspects.finished()
                 logger.info("image done", ending=ending.value, **details)
         except Exception as error:
             self._keep(record.body, history, error, details)
@@ -102,7 +113,7 @@ class Batch:
             nothing_left=self._endings.total() - processed - failed,
             set_aside=self._set_aside,
             refused=self._refused,
-            refusal=reason_of(self._stopped_by) if self._refused and self._stopped_by else None,
+            refusal=self._refusal,
             throttled=self._pacing.throttled,
             first_detection_at=self._pacing.first_call_at,
             last_detection_at=self._pacing.last_answer_at,
@@ -124,7 +135,9 @@ class Batch:
             raise error
         try:
             self._follow(fault, body, history, error, details)
-        except (ClientError, BotoCoreError):
+        except (ClientError, BotoCoreError) as failure:
+            if fault_of(failure) in (Fault.BLOCKED, Fault.REFUSED) and "refusal" not in details:
+                self._note_refusal(reason_of(failure), details)
             logger.exception("this message could not be sent: it comes back after the visibility timeout", **details)
             raise
 
@@ -139,7 +152,7 @@ class Batch:
             case Fault.BLOCKED:
                 with self._lock:
                     self._stopped_by = error
-                    self._refused += 1
+                self._note_refusal(reason_of(error), details)
                 if is_first:
                     logger.error("nothing can be labelled now: the batch goes back", **details)
                 self._put_off(body, history, details)
@@ -150,8 +163,17 @@ class Batch:
                 self._put_off(body, history, details)
             case Fault.BUSY:
                 self._put_off(body, history, details)
+            case Fault.REFUSED:
+                self._judge_refusal(body, history, error, details)
             case _:
                 self._suspect(body, history, error, details)
+
+    def _note_refusal(self, refusal: str, details: dict[str, Any]) -> None:
+        """Let the run know that an image was refused for a reason that may be everybody's."""
+        details["refusal"] = refusal
+        with self._lock:
+            self._refused += 1
+            self._refusal = refusal
 
     def _put_off(self, body: str, history: History, details: dict[str, Any]) -> None:
         delay = history.delay_after_deferral()
@@ -168,11 +190,35 @@ class Batch:
             self._send_again(body, after, delay)
             logger.error("image failed: its message comes back", comes_back_in_seconds=delay, exc_info=error, **details)
             return
+        self._give_up(body, after, error, details)
+
+    def _judge_refusal(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
+        with self._lock:
+            judgement = self._suspects.refused(
+                str(details["image"]), history, may_be_its_own=may_be_of_one_object(error)
+            )
+        after = judgement.history
+        details.update(attempts=after.attempts, held_against=after.held_against)
+        if judgement.is_of_all:
+            self._note_refusal(reason_of(error), details)
+        if judgement.is_given_up:
+            self._give_up(body, after, error, details)
+            return
+        is_put_off = after.deferrals > history.deferrals
+        delay = history.delay_after_deferral() if is_put_off else history.delay_after_failure()
+        self._send_again(body, after, delay)
+        logger.error("image refused: its message comes back", comes_back_in_seconds=delay, exc_info=error, **details)
+
+    def _give_up(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
         self._dead_letters.set_aside(
-            body, code=code_of(error), reason=f"{reason_of(error)} (failed {after.attempts} times)", run_id=self._run_id
+            body,
+            code=code_of(error),
+            reason=f"{reason_of(error)} (failed {history.attempts} times)",
+            run_id=self._run_id,
+            lacks_copy=history.lacks_copy,
         )
         with self._lock:
-            self._suspects.forget(image)
+            self._suspects.forget(str(details["image"]))
             self._set_aside += 1
         logger.error(
             "image given up: it stays in the source bucket, and its message is in the dead-letter queue",

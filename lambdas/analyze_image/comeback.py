@@ -7,12 +7,15 @@ receives are then only the deaths of the function, and nothing else makes SQS it
 queue.
 """
 
+import hashlib
 import random
 import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from shared.clients import calling
 
 SHORTEST_DELAY_SECONDS = 5
 LONGEST_DELAY_SECONDS = 60
@@ -37,6 +40,8 @@ class History:
     receives: int = 1
     # Whether an earlier attempt may have claimed a name.
     redelivered: bool = False
+    # Of which upload an earlier attempt claimed a name without copying the image there: `mark_of` it; empty: of none.
+    lacks_copy: str = ""
 
     @classmethod
     def of(cls, record: SQSRecord) -> Self:
@@ -53,6 +58,8 @@ class History:
             receives=receives,
             # S3's own messages have no attributes: what has some was sent again by us, or was a dead letter.
             redelivered=receives > 1 or bool(ours),
+            # After a death of the function nobody knows how far it came.
+            lacks_copy=_text(ours, "lacks_copy") if receives == 1 else "",
         )
 
     def waited_seconds(self, now: float) -> int | None:
@@ -85,11 +92,25 @@ class History:
             "held_against": self.held_against,
             "first_sent_at": self.first_sent_at,
         }
-        return {
+        attributes = {
             name: {"DataType": "Number", "StringValue": str(number)}
             for name, number in numbers.items()
             if number is not None
         }
+        if self.lacks_copy:
+            attributes["lacks_copy"] = {"DataType": "String", "StringValue": self.lacks_copy}
+        return attributes
+
+
+def mark_of(upload: object) -> str:
+    """Return what stands for an upload in an attribute, which cannot hold every character that a key can."""
+    return hashlib.sha256(str(upload).encode()).hexdigest()[:32]
+
+
+def _text(attributes: dict[str, Any], name: str) -> str:
+    attribute = attributes.get(name)
+    text = attribute.get("stringValue") if isinstance(attribute, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def _count(attributes: dict[str, Any], name: str) -> int:
@@ -113,6 +134,7 @@ class ImageQueue:
 
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
         """
-        self._sqs.send_message(
-            QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds, MessageAttributes=history.attributes()
-        )
+        with calling("SendMessage", self._url):
+            self._sqs.send_message(
+                QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds, MessageAttributes=history.attributes()
+            )

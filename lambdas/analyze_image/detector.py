@@ -3,14 +3,15 @@
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError, HTTPClientError
 
 from analyze_image.documents import ImageFault, ModelUse, Verdict
-from analyze_image.faults import Fault, fault_of
+from analyze_image.faults import DETECT, Fault, fault_of, is_request_refused
 from analyze_image.upload import Upload
-from shared.clients import error_code, error_message
+from shared.clients import calling, error_code, error_message
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 IMAGE_BYTES_AT_MOST = 15 * 1024 * 1024
@@ -22,6 +23,15 @@ class ImageUnreadableError(Exception):
 
 class NoAnswerError(Exception):
     """Rekognition took the call and did not answer it."""
+
+
+def is_plain(key: str) -> bool:
+    """Whether a key holds nothing that a validator could mind: no line break, no control character, no outer space.
+
+    Rekognition answers ValidationException for a line break; AWS documents no pattern that says for what else.
+    https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html
+    """
+    return key == key.strip() and key.isprintable()
 
 
 def size_fault(size: int) -> ImageFault | None:
@@ -43,11 +53,11 @@ class Detector:
         self._rekognition = rekognition
         self.model = model
 
-    def detect(self, upload: Upload) -> Verdict:
+    def detect(self, upload: Upload, others_pass: Callable[[], bool] = lambda: False) -> Verdict:
         """Label one image, or find it at fault; an empty image and one over 15 MB are at fault without a call.
 
-        Errors: ImageUnreadableError, NoAnswerError; a ClientError for throttles, server errors and refusals; botocore's
-        ConnectionError.
+        `others_pass` says whether the model labels other images now. Errors: ImageUnreadableError, NoAnswerError; a
+        ClientError for throttles, server errors and refusals; botocore's ConnectionError.
         """
         if fault := size_fault(upload.size):
             return Verdict(fault=fault)
@@ -56,17 +66,20 @@ class Detector:
             s3_object["Version"] = upload.version_id
         confidence = {} if self.model.min_confidence is None else {"MinConfidence": self.model.min_confidence}
         try:
-            answer = self._rekognition.detect_custom_labels(
-                ProjectVersionArn=self.model.project_version_arn,
-                Image={"S3Object": s3_object},
-                **confidence,
-            )
+            with calling(DETECT, str(upload)):
+                answer = self._rekognition.detect_custom_labels(
+                    ProjectVersionArn=self.model.project_version_arn,
+                    Image={"S3Object": s3_object},
+                    **confidence,
+                )
         except ClientError as error:
-            if fault_of(error) is Fault.IMAGE:
-                return Verdict(fault=ImageFault(error_code(error), error_message(error)))
             if error_code(error) == "InvalidS3ObjectException":
                 raise ImageUnreadableError(error_message(error)) from error
+            if fault_of(error) is Fault.IMAGE or (
+                is_request_refused(error) and (not is_plain(upload.key) or others_pass())
+            ):
+                return Verdict(fault=ImageFault(error_code(error), error_message(error)))
             raise
         except HTTPClientError as error:
-            raise NoAnswerError(str(error)) from error
+            raise NoAnswerError(f"{error} ({DETECT} {upload})") from error
         return Verdict(custom_labels=answer["CustomLabels"])

@@ -2,20 +2,27 @@
 
 1. detect            nothing is written yet
 2. claim the name    the JSON, with If-None-Match: from here on a redelivery carries on instead of detecting again
-3. copy the image    the same bytes to the same name, so it may happen twice
-4. delete the source only now, exactly this version or etag
+3. look at the name  what lies there and is no copy of this upload stays; the claim moves to the next name
+4. copy the image    the same bytes to the same name, so it may happen twice
+5. delete the source only now, exactly this version or etag
 
 The claim comes before the copy so that two uploads under one key never write to one name, although S3's condition on
-a copy is not something to rely on. Between 2 and 4 the image is in the source bucket and its message in the queue.
+a copy is not something to rely on. Between 2 and 5 the image is in the source bucket and its message in the queue.
+No image's key ends as a claim's does (s3_events.py refuses it), so that no copy can meet the JSON of another image.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from analyze_image.detector import Detector, ImageUnreadableError, size_fault
 from analyze_image.documents import Verdict, document
+from analyze_image.faults import AccessMissingError, Fault, fault_of, reason_of
 from analyze_image.names import FAILED, PROCESSED, candidates
-from analyze_image.store import SourceGoneError, SourceReplacedError, Store
+from analyze_image.store import NameTakenError, SourceGoneError, SourceReplacedError, Store
 from analyze_image.upload import Upload
 
 
@@ -30,6 +37,17 @@ class Ending(Enum):
     REPLACED = "replaced"
 
 
+@dataclass
+class Attempt:
+    """What is known of the attempts at one upload, and what this one learns for the next."""
+
+    # Whether a name is claimed whose image was never copied there. Without a source and an image such a claim is
+    # nobody's; an older one that is not known to be such is a finished result, whose image may have been fetched.
+    lacks_copy: bool = False
+    # Whether the model labels other images now.
+    others_pass: Callable[[], bool] = lambda: False
+
+
 @dataclass(frozen=True)
 class Claim:
     """A name in the final bucket that is this upload's; `is_new` when this very attempt claimed it."""
@@ -39,11 +57,7 @@ class Claim:
 
 
 class NamesTakenError(Exception):
-    """Every name that this upload could have is held by other uploads."""
-
-
-class AccessMissingError(Exception):
-    """The object is there, and Rekognition may not read it: a configuration fault, not the image's."""
+    """Every name that this upload could have is held by something else."""
 
 
 class Labelling:
@@ -53,65 +67,124 @@ class Labelling:
         self._detector = detector
         self._store = store
 
-    def label(self, upload: Upload, *, redelivered: bool) -> Ending:
+    def label(self, upload: Upload, *, redelivered: bool, attempt: Attempt | None = None) -> Ending:
         """Take one image all the way. `redelivered`: an earlier attempt may have claimed a name already.
 
         Errors: those of Detector.detect, S3's ClientErrors, NamesTakenError, AccessMissingError.
         """
+        attempt = attempt or Attempt()
         if redelivered:
             for prefix in (PROCESSED, FAILED):
                 for image_key in candidates(self._store.final_prefix + prefix, upload):
-                    source = self._store.provenance(image_key)
-                    if source is not None and upload.same_as(source):
-                        return self._move(upload, prefix, Claim(image_key, is_new=False))
+                    if self._is_claimed_by(upload, image_key):
+                        return self._finish(upload, prefix, Claim(image_key, is_new=False), attempt)
         if size_fault(upload.size):
             # That alone would end its way, and a message may say anything: what S3 says counts.
             size = self._store.source_size(upload)
             upload = upload if size is None else replace(upload, size=size)
         try:
-            verdict = self._detector.detect(upload)
+            verdict = self._detector.detect(upload, attempt.others_pass)
         except ImageUnreadableError as error:
             return self._without_detection(upload, error)
         prefix = FAILED if verdict.fault else PROCESSED
-        return self._move(upload, prefix, self._claim(prefix, upload, verdict))
+        return self._finish(upload, prefix, self._claim(prefix, upload, verdict), attempt)
+
+    def _is_claimed_by(self, upload: Upload, image_key: str) -> bool:
+        source = self._store.provenance(image_key)
+        return source is not None and upload.same_as(source)
 
     def _claim(self, prefix: str, upload: Upload, verdict: Verdict) -> Claim:
-        for image_key in candidates(self._store.final_prefix + prefix, upload):
-            result = document(upload, verdict, self._detector.model, self._store.final_bucket, image_key)
-            if self._store.claim(image_key, result):
+        def result(image_key: str) -> dict[str, Any]:
+            return document(upload, verdict, self._detector.model, self._store.final_bucket, image_key)
+
+        names = candidates(self._store.final_prefix + prefix, upload)
+        return self._claim_one_of(names, upload, result)
+
+    def _claim_one_of(self, names: list[str], upload: Upload, result: Callable[[str], dict[str, Any]]) -> Claim:
+        for image_key in names:
+            if self._store.claim(image_key, result(image_key)):
                 return Claim(image_key, is_new=True)
-            source = self._store.provenance(image_key)
-            if source is not None and upload.same_as(source):
+            if self._is_claimed_by(upload, image_key):
                 # The event came twice: the first result stands.
                 return Claim(image_key, is_new=False)
-        raise NamesTakenError(f"every name for {upload} under {prefix}/ is held by another upload")
+        raise NamesTakenError(f"every name for {upload} in {self._store.final_bucket} is held by something else")
 
-    def _move(self, upload: Upload, prefix: str, claim: Claim) -> Ending:
+    def _finish(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> Ending:
+        while True:
+            try:
+                ending = self._move(upload, prefix, claim, attempt)
+            except NameTakenError:
+                claim = self._claim_next(upload, prefix, claim)
+            else:
+                attempt.lacks_copy = False
+                return ending
+
+    def _claim_next(self, upload: Upload, prefix: str, claim: Claim) -> Claim:
+        """Move a claim to the next name, with the result as it is.
+
+        A crash in between leaves no claim, so that the redelivery detects again: better than two results.
+        """
+        names = candidates(self._store.final_prefix + prefix, upload)
+        claimed = self._store.document(claim.image_key) or {}
+        self._store.withdraw_claim(claim.image_key)
+
+        def result(image_key: str) -> dict[str, Any]:
+            return {**claimed, "image": {"bucket": self._store.final_bucket, "key": image_key}}
+
+        return self._claim_one_of(names[names.index(claim.image_key) + 1 :], upload, result)
+
+    def _move(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> Ending:
+        attempt.lacks_copy = attempt.lacks_copy or claim.is_new
         try:
-            self._store.copy_image(upload, claim.image_key)
-        except SourceGoneError:
-            # An older claim without a source is a finished result, whose image may have been fetched meanwhile.
-            if not claim.is_new or self._store.has_image(claim.image_key):
-                return Ending.ALREADY_DONE
-            # Deleted by its owner while we were at it: a result without its image would be a lie.
-            self._store.withdraw_claim(claim.image_key)
-            return Ending.GONE
-        except SourceReplacedError:
-            # Without versions we may have looked at the newer bytes, so the result is not this upload's either.
-            if claim.is_new:
+            if not self._is_copied(upload, claim):
+                # The source is there and the image is not: whatever came before, this upload is not finished.
+                attempt.lacks_copy = True
+                self._store.copy_image(upload, claim.image_key)
+        except (SourceGoneError, SourceReplacedError) as error:
+            is_gone = isinstance(error, SourceGoneError)
+            if attempt.lacks_copy and not self._store.has_image(claim.image_key):
+                # Deleted by its owner while we were at it, a result without its image would be a lie. Replaced, without
+                # versions, we may have looked at the newer bytes, so the result is not this upload's either.
                 self._store.withdraw_claim(claim.image_key)
-            return Ending.REPLACED
+                return Ending.GONE if is_gone else Ending.REPLACED
+            return Ending.ALREADY_DONE if is_gone else Ending.REPLACED
+        attempt.lacks_copy = False
         self._store.delete_source(upload)
         return Ending.PROCESSED if prefix == PROCESSED else Ending.FAILED
 
+    def _is_copied(self, upload: Upload, claim: Claim) -> bool:
+        """Whether the image is there already. Errors: NameTakenError, SourceGoneError, SourceReplacedError."""
+        if not claim.is_new:
+            etag = self._store.source_etag(upload)
+            if etag is None:
+                raise SourceGoneError
+            if etag != upload.etag:
+                raise SourceReplacedError
+        if not self._store.has_image(claim.image_key):
+            return False
+        # An earlier attempt, or another one at this moment, may have copied it; anything else is not ours.
+        if not self._store.is_copy(upload, claim.image_key):
+            raise NameTakenError
+        return True
+
     def _without_detection(self, upload: Upload, error: ImageUnreadableError) -> Ending:
         """Find out which of the things that InvalidS3Object can mean is the case."""
-        etag = self._store.source_etag(upload)
+        advice = (
+            "check that the function's role may read the object and list its bucket, that its KMS key allows it, and "
+            "that bucket and model are in one region. An object encrypted with a key of its owner's cannot be read"
+        )
+        try:
+            etag = self._store.source_etag(upload)
+        except ClientError as refusal:
+            if fault_of(refusal) is not Fault.REFUSED:
+                raise
+            raise AccessMissingError(
+                f"Rekognition cannot read the image, nor can we. {reason_of(refusal)}: {advice}"
+            ) from error
         if etag is None:
             return Ending.GONE
         if etag != upload.etag:
             return Ending.REPLACED
         raise AccessMissingError(
-            f"{upload} exists, and Rekognition cannot read it ({error}): check that the function's role may read the "
-            "object, that its KMS key allows it, and that bucket and model are in one region"
+            f"Rekognition cannot read the image, which exists ({error}): {advice}. It is {upload}"
         ) from error

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from analyze_image.faults import IMAGE_FAULTS
+from analyze_image.faults import is_image_fault
 from shared.instants import now
 from shared.pace import Pace
 
@@ -143,5 +143,5 @@ class Pacing:
         code = parsed_response.get("Error", {}).get("Code")
         if code in THROTTLES:
             self.refused()
-        elif code is None or code in IMAGE_FAULTS:
+        elif code is None or is_image_fault(code):
             self.answered()

@@ -3,15 +3,19 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
 
+import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
+import botocore
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
+from analyze_image.faults import Fault, fault_of
 from analyze_image.names import json_key
 from analyze_image.upload import Upload
-from shared.clients import error_code
+from shared.clients import calling, error_code
 
 # S3 answers 409 when two conditional writes meet; the next attempt sees who won.
 CLAIM_ATTEMPTS = 4
@@ -22,8 +26,18 @@ SINGLE_COPY_BYTES_AT_MOST = 64 * 1024**2
 
 IN_PARTS = TransferConfig(multipart_threshold=SINGLE_COPY_BYTES_AT_MOST, multipart_chunksize=SINGLE_COPY_BYTES_AT_MOST)
 
+# A result has a few kilobytes. What is larger is somebody else's, and may be larger than the memory.
+RESULT_BYTES_AT_MOST = 5 * 1024**2
+
+# S3 itself keeps a copy from overwriting anything, where boto3 can ask for that. The runtime's may be too old, so this
+# only closes the gap of some milliseconds between the look at a name and the copy to it.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+_CAN_ASK = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
+UNLESS_TAKEN = {"IfNoneMatch": "*"} if _CAN_ASK else {}
+
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 CONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
+ARCHIVED = "InvalidObjectState"
 CONFLICT = frozenset({"409", "ConditionalRequestConflict"})
 
 
@@ -33,6 +47,18 @@ class SourceGoneError(Exception):
 
 class SourceReplacedError(Exception):
     """Another upload took the place of this one; the event of the newer one speaks for it."""
+
+
+class NameTakenError(Exception):
+    """The final bucket holds an object under the image's name, and it is not a copy of this upload."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as HeadObject tells of it; the etag without quotes."""
+
+    etag: str
+    size: int
 
 
 class Store:
@@ -46,15 +72,17 @@ class Store:
 
     def claim(self, image_key: str, document: dict[str, Any]) -> bool:
         """Write the JSON of `image_key` if nobody has; return whether it was written."""
+        key = json_key(image_key)
         for attempt in range(1, CLAIM_ATTEMPTS + 1):
             try:
-                self._s3.put_object(
-                    Bucket=self.final_bucket,
-                    Key=json_key(image_key),
-                    Body=json.dumps(document, ensure_ascii=False).encode(),
-                    ContentType="application/json",
-                    IfNoneMatch="*",
-                )
+                with calling("PutObject", self._final(key)):
+                    self._s3.put_object(
+                        Bucket=self.final_bucket,
+                        Key=key,
+                        Body=json.dumps(document, ensure_ascii=False).encode(),
+                        ContentType="application/json",
+                        IfNoneMatch="*",
+                    )
             except ClientError as error:
                 if error_code(error) in CONDITION_FAILED:
                     return False
@@ -64,73 +92,145 @@ class Store:
                 return True
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def document(self, image_key: str) -> dict[str, Any] | None:
+        """Return the JSON that claims `image_key`; None when nobody does, and {} when it is none of ours."""
+        key = json_key(image_key)
+        try:
+            with calling("GetObject", self._final(key)):
+                answer = self._s3.get_object(Bucket=self.final_bucket, Key=key)
+                if answer["ContentLength"] > RESULT_BYTES_AT_MOST:
+                    return {}
+                claimed = json.loads(answer["Body"].read())
+        except ClientError as error:
+            if error_code(error) in NOT_FOUND:
+                return None
+            if error_code(error) == ARCHIVED:
+                # No image waits for as long as a lifecycle rule does: it is an older upload's.
+                return {}
+            raise
+        except (ValueError, RecursionError):
+            return {}
+        return claimed if isinstance(claimed, dict) and isinstance(claimed.get("source"), dict) else {}
+
     def provenance(self, image_key: str) -> dict[str, Any] | None:
         """Return the `source` of the JSON that claims `image_key`; None when nobody does.
 
         A JSON that is not ours has the provenance {}, which is no upload's.
         """
-        try:
-            answer = self._s3.get_object(Bucket=self.final_bucket, Key=json_key(image_key))
-            claimed = json.loads(answer["Body"].read())
-        except ClientError as error:
-            if error_code(error) in NOT_FOUND:
-                return None
-            raise
-        except ValueError:
-            return {}
-        source = claimed.get("source") if isinstance(claimed, dict) else None
-        return source if isinstance(source, dict) else {}
+        claimed = self.document(image_key)
+        return None if claimed is None else claimed.get("source", {})
 
     def withdraw_claim(self, image_key: str) -> None:
         """Delete the JSON of an image that cannot follow."""
-        self._s3.delete_object(Bucket=self.final_bucket, Key=json_key(image_key))
+        key = json_key(image_key)
+        with calling("DeleteObject", self._final(key)):
+            self._s3.delete_object(Bucket=self.final_bucket, Key=key)
 
     def copy_image(self, upload: Upload, image_key: str) -> None:
-        """Copy the upload to the final bucket. Errors: SourceGoneError, SourceReplacedError."""
+        """Copy the upload to a name that `has_image` found free.
+
+        Errors: SourceGoneError, SourceReplacedError, NameTakenError.
+        """
         source = {"Bucket": upload.bucket, "Key": upload.key}
         if upload.version_id is not None:
             source["VersionId"] = upload.version_id
         condition = {"CopySourceIfMatch": upload.etag}
         try:
-            if upload.size > SINGLE_COPY_BYTES_AT_MOST:
-                self._s3.copy(source, self.final_bucket, image_key, ExtraArgs=condition, Config=IN_PARTS)
-            else:
-                self._s3.copy_object(Bucket=self.final_bucket, Key=image_key, CopySource=source, **condition)
+            with calling("CopyObject", f"{upload} to {self._final(image_key)}"):
+                if upload.size > SINGLE_COPY_BYTES_AT_MOST:
+                    # In quotes, because this also becomes the If-Match of a HeadObject.
+                    in_quotes = {"CopySourceIfMatch": f'"{upload.etag}"'}
+                    self._s3.copy(source, self.final_bucket, image_key, ExtraArgs=in_quotes, Config=IN_PARTS)
+                else:
+                    self._s3.copy_object(
+                        Bucket=self.final_bucket, Key=image_key, CopySource=source, **condition, **UNLESS_TAKEN
+                    )
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 raise SourceGoneError from error
             if error_code(error) in CONDITION_FAILED:
+                # S3 does not say which of the two conditions: the source may be another, or the name be taken.
+                if self.has_image(image_key) and self.source_etag(upload) == upload.etag:
+                    if self.is_copy(upload, image_key):
+                        # Another attempt at this upload was quicker.
+                        return
+                    raise NameTakenError from error
                 raise SourceReplacedError from error
             raise
 
     def has_image(self, image_key: str) -> bool:
-        """Whether the final bucket holds the image."""
-        return self._head(self.final_bucket, image_key, None) is not None
+        """Whether the final bucket holds anything under the image's name."""
+        try:
+            return self._head(self.final_bucket, image_key, None) is not None
+        except ClientError as error:
+            if fault_of(error) is not Fault.REFUSED:
+                raise
+            # Perhaps it is encrypted with a key that only its owner has; a listing tells whether it is there.
+            return self._is_listed(image_key)
+
+    def is_copy(self, upload: Upload, image_key: str) -> bool:
+        """Whether the image under this name has the upload's bytes."""
+        source = self._head(upload.bucket, upload.key, upload.version_id)
+        try:
+            copy = self._head(self.final_bucket, image_key, None)
+        except ClientError as error:
+            if fault_of(error) is not Fault.REFUSED:
+                raise
+            return False
+        if source is None or copy is None or source.size != copy.size:
+            return False
+        # Copied in parts, or encrypted with a key of KMS, equal bytes have different etags.
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+        return (
+            source.etag == copy.etag
+            or source.size > SINGLE_COPY_BYTES_AT_MOST
+            or self._digest(upload.bucket, upload.key, upload.version_id)
+            == self._digest(self.final_bucket, image_key, None)
+        )
 
     def source_etag(self, upload: Upload) -> str | None:
         """Return the etag of what is in the upload's place now; None when nothing is."""
         found = self._head(upload.bucket, upload.key, upload.version_id)
-        return None if found is None else found["ETag"].strip('"')
+        return None if found is None else found.etag
 
     def source_size(self, upload: Upload) -> int | None:
         """Return the bytes of what is in the upload's place now; None when nothing is."""
         found = self._head(upload.bucket, upload.key, upload.version_id)
-        return None if found is None else found["ContentLength"]
+        return None if found is None else found.size
 
     def delete_source(self, upload: Upload) -> None:
         """Delete exactly this upload; a newer one in its place stays."""
         exact = {"VersionId": upload.version_id} if upload.version_id is not None else {"IfMatch": f'"{upload.etag}"'}
         try:
-            self._s3.delete_object(Bucket=upload.bucket, Key=upload.key, **exact)
+            with calling("DeleteObject", str(upload)):
+                self._s3.delete_object(Bucket=upload.bucket, Key=upload.key, **exact)
         except ClientError as error:
             if error_code(error) not in NOT_FOUND | CONDITION_FAILED:
                 raise
 
-    def _head(self, bucket: str, key: str, version_id: str | None) -> dict[str, Any] | None:
+    def _head(self, bucket: str, key: str, version_id: str | None) -> Stored | None:
         version = {} if version_id is None else {"VersionId": version_id}
         try:
-            return self._s3.head_object(Bucket=bucket, Key=key, **version)
+            with calling("HeadObject", f"s3://{bucket}/{key}"):
+                found = self._s3.head_object(Bucket=bucket, Key=key, **version)
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
             raise
+        return Stored(found["ETag"].strip('"'), found["ContentLength"])
+
+    def _is_listed(self, key: str) -> bool:
+        with calling("ListObjectsV2", self._final(key)):
+            found = self._s3.list_objects_v2(Bucket=self.final_bucket, Prefix=key, MaxKeys=1)
+        return any(item["Key"] == key for item in found.get("Contents", []))
+
+    def _digest(self, bucket: str, key: str, version_id: str | None) -> bytes:
+        version = {} if version_id is None else {"VersionId": version_id}
+        digest = hashlib.sha256()
+        with calling("GetObject", f"s3://{bucket}/{key}"):
+            for chunk in self._s3.get_object(Bucket=bucket, Key=key, **version)["Body"].iter_chunks(1024**2):
+                digest.update(chunk)
+        return digest.digest()
+
+    def _final(self, key: str) -> str:
+        return f"s3://{self.final_bucket}/{key}"

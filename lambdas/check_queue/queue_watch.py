@@ -154,16 +154,17 @@ class QueueWatch:
     def _raise_if_idle(self, sample: Sample, record: RunRecord, progress: Progress) -> None:
         if is_blocked(sample, progress):
             raise AnalysisBlocked(
-                f"{sample.total} messages are in the queue, none was finished for {sample.idle_seconds} s, and the "
-                f"analysis sends them back: {record.refusal}. The trigger is closed and the model stopped; the images "
-                "wait for the next run. ResourceNotReadyException means that the model failed or that somebody "
-                "stopped it; anything else is a permission or a name to put right."
+                f"{record.refusal}. {sample.total} messages are in the queue, and none was finished for "
+                f"{sample.idle_seconds} s, because the analysis sends them back for this reason. The trigger is closed "
+                "and the model stopped; the images wait for the next run. ResourceNotReadyException means that the "
+                "model failed or that somebody stopped it; anything else is a permission, a key or a name to put right."
             )
         if is_stuck(sample):
             raise NoProgress(
                 f"{sample.total} messages are in the queue and none was finished for {sample.idle_seconds} s with the "
                 f"model running ({sample.images_done} images done so far). The model is stopped, the messages wait "
-                "for the next run. Look for errors in the log of the analysis function."
+                "for the next run. Look for errors in the log of the analysis function: a table that it may not read "
+                "or write, so that nothing is counted, stands only there."
             )
 
     def _answer(self, verdict: str, backlog: Backlog, sample: Sample | None) -> dict[str, Any]:

@@ -5,11 +5,13 @@ throttles, 5xx answers and lost connections are tried again with exponential bac
 https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 CONNECT_TIMEOUT_SECONDS = 3
 
@@ -44,3 +46,24 @@ def error_code(error: ClientError) -> str:
 def error_message(error: ClientError) -> str:
     """Return AWS's message of a ClientError."""
     return str(error.response.get("Error", {}).get("Message", ""))
+
+
+@contextmanager
+def calling(operation: str, thing: str) -> Iterator[None]:
+    """Let an error of the calls made herein say what was asked of AWS: see `call_of`.
+
+    botocore's errors do not say what a call was about; those of a connection not even which operation it was.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        error.__notes__ = [f"{operation} {thing}"]
+        raise
+
+
+def call_of(error: Exception) -> str:
+    """Return which operation failed and on what, such as "CopyObject s3://bucket/key"; empty when nobody knows."""
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        return str(notes[-1])
+    return error.operation_name if isinstance(error, ClientError) else ""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from shared.readable import shortened
+
 TEST_EVENT = "s3:TestEvent"
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
@@ -20,6 +22,9 @@ KEY_BYTES_AT_MOST = 1024
 ETAG = re.compile(r"[A-Za-z0-9._-]{1,128}")
 VERSION_ID = re.compile(r"[A-Za-z0-9._-]{1,1024}")
 
+# How the names of results end, in whatever case, as Terraform refuses it in image_suffixes: an image of such a name
+# would have the place of another image's result. Picture services write a JSON beside each picture that is named so.
+RESULT_SUFFIX = ".json"
 
 # Room for the longest key; what is said here ends up in logs and attributes of messages.
 REASON_CHARACTERS_AT_MOST = 1500
@@ -29,7 +34,7 @@ class NotAnS3EventError(Exception):
     """The message is none of S3's, or about another place; its text says what is wrong, and quotes it in bounds."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason[:REASON_CHARACTERS_AT_MOST].encode(errors="backslashreplace").decode())
+        super().__init__(shortened(reason, REASON_CHARACTERS_AT_MOST).encode(errors="backslashreplace").decode())
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ def created_objects(body: str) -> list[CreatedObject]:
     """Return the objects that one message tells of; none for S3's test event. Error: NotAnS3EventError."""
     try:
         document = json.loads(body)
+        if wrapper := _wrapper_of(document):
+            raise NotAnS3EventError(f"not an S3 event message: {wrapper}")
         if document.get("Event") == TEST_EVENT:
             return []
         if "detail-type" in document:
@@ -63,16 +70,18 @@ def created_objects(body: str) -> list[CreatedObject]:
         if not isinstance(records, list) or not records:
             raise NotAnS3EventError("the message holds no records")
         return [_from_record(record) for record in records]
+    except KeyError as error:
+        raise NotAnS3EventError(f"not an S3 event message: it has no member {error}") from error
     # RecursionError: JSON nested too deep; OverflowError: a size without end.
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise NotAnS3EventError(f"not an S3 event message ({type(error).__name__}: {error})") from error
 
 
 def uploaded_objects(body: str, source: Source) -> list[CreatedObject]:
     """Return what `created_objects` does. Error: NotAnS3EventError for an object of another bucket or prefix too.
 
-    The suffix is not looked at: what S3 tells of was chosen by suffix, and a suffix that is no longer wanted may have
-    images waiting.
+    Of suffixes only that of results is refused: what S3 tells of was chosen by suffix, and a suffix that is no longer
+    wanted may have images waiting.
     """
     objects = created_objects(body)
     for created in objects:
@@ -82,8 +91,42 @@ def uploaded_objects(body: str, source: Source) -> list[CreatedObject]:
             )
         # What this system itself writes may lie in the same bucket, and so may another model's images.
         if not created.key.startswith(source.prefix):
-            raise NotAnS3EventError(f"the key {created.key} does not begin with {source.prefix}, as this system's do")
+            raise NotAnS3EventError(f"the key does not begin with {source.prefix}, as this system's do: {created.key}")
+        if created.key.lower().endswith(RESULT_SUFFIX):
+            raise NotAnS3EventError(
+                f"the key ends with {RESULT_SUFFIX}, as results do; an image needs another name: {created.key}"
+            )
     return objects
+
+
+def _wrapper_of(document: Any) -> str | None:  # noqa: ANN401
+    """Return what an event seems to be wrapped in, and how to unwrap it; None: it is not.
+
+    Nothing is unwrapped here, for each service has a switch for that where it is wired up, and only whoever wired it up
+    knows whom it lets send. An unwrapped text would also have to be unwrapped by everybody who reads dead letters.
+    Once the switch is set, the daily reconcile queues the images of such messages: it takes them for lost.
+    """
+    match document:
+        case {"Type": "Notification", "TopicArn": topic}:
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
+            how = "turn on raw message delivery (RawMessageDelivery) for the queue's subscription to"
+            return f"SNS wrapped it; {how} {topic}"
+        case {"Type": "SubscriptionConfirmation" | "UnsubscribeConfirmation" as kind, "TopicArn": topic}:
+            return f"it is SNS's {kind} for {topic}: whoever subscribed the queue has to confirm it"
+        case {"Records": [{"EventSource": "aws:sns"} | {"eventSource": "aws:sns"}, *_]}:
+            return "it is SNS's event for a Lambda function; send on Sns.Message alone"
+        case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
+            return "it is SQS's event for a Lambda function; send on the body of each record alone"
+        case {"body": _, "messageId": _} | [{"body": _, "messageId": _}, *_]:
+            # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-input-transformation.html
+            return "an EventBridge pipe wrapped it; set the input template of the pipe's target to <$.body>"
+        case {"requestContext": _, "requestPayload": _}:
+            return "a Lambda destination wrapped it; send on requestPayload alone"
+        case [{"Records": _} | {"detail-type": _}, *_]:
+            return "it is a list of events; send each in a message of its own"
+        case str() if document.lstrip().startswith(("{", "[")):
+            return "it was made to JSON twice; send the event's own JSON"
+    return None
 
 
 def _from_record(record: dict[str, Any]) -> CreatedObject:

@@ -31,6 +31,8 @@ REFUSALS = {
     "AccessDeniedException": "the function's role may not start this model; check the role and the project's policy.",
     "ResourceNotFoundException": "the model does not exist; check project_arn and project_version_arn.",
     "InvalidParameterException": "Rekognition takes these parameters for no start; check the inference units.",
+    # In no list of the API, and what it answers to parameters that are not of the right form.
+    "ValidationException": "Rekognition takes these parameters for no start; check the ARNs and the inference units.",
 }
 
 

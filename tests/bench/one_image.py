@@ -12,11 +12,12 @@ import pstats
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from types import SimpleNamespace
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
 
 BATCH = 10
 BATCHES = 60
@@ -56,7 +57,9 @@ class Wire:
         body = {"DetectCustomLabels": json.dumps(LABELS).encode(), "CopyObject": XML}.get(operation, b"")
         if operation in ("GetItem", "TransactWriteItems"):
             body = json.dumps({"Item": self.lease} if operation == "GetItem" else {}).encode()
-        return AWSResponse(request.url, 200, {"ETag": '"e"'}, SimpleNamespace(stream=lambda: iter([body])))
+        # Every name is free.
+        status = 404 if operation == "HeadObject" else 200
+        return AWSResponse(request.url, status, {"ETag": '"e"'}, SimpleNamespace(stream=lambda: iter([body])))
 
 
 def event(first: int) -> dict[str, Any]:
@@ -162,6 +165,8 @@ def _calls(rekognition: Any, s3: Any, key: str) -> None:  # noqa: ANN401
     body = json.dumps(found["CustomLabels"]).encode()
     target = {"Bucket": "final-bucket", "Key": f"processed/{key}.json"}
     s3.put_object(**target, Body=body, ContentType="application/json", IfNoneMatch="*")
+    with suppress(ClientError):
+        s3.head_object(Bucket="final-bucket", Key=f"processed/{key}")
     source = {"Bucket": "source-bucket", "Key": key, "VersionId": "v" * 32}
     s3.copy_object(Bucket="final-bucket", Key=f"processed/{key}", CopySource=source, CopySourceIfMatch="e")
     s3.delete_object(Bucket="source-bucket", Key=key, VersionId="v" * 32)

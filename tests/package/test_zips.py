@@ -1,10 +1,12 @@
 """The zips are the same bytes from the same sources, and each holds all that its function needs."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -47,6 +49,72 @@ def test_each_zip_is_imported_with_only_the_runtimes_packages_beside_it(function
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+# A cold start that has nothing to count and fails, and what libraries say then: with Lambda's root handler, which
+# writes plain text, and without any.
+COLD_START = """
+import importlib, logging, sys, warnings
+sys.path.insert(0, {folder!r})
+class LambdaLoggerHandler(logging.Handler):
+    def emit(self, record):
+        sys.stdout.write(self.format(record))
+if {lambdas_handler}:
+    handler = LambdaLoggerHandler()
+    handler.setFormatter(logging.Formatter("[%(levelname)s]\\t%(asctime)s\\t%(message)s\\n"))
+    logging.getLogger().addHandler(handler)
+function = importlib.import_module("{function}.handler")
+class Context:
+    function_name, memory_limit_in_mb, invoked_function_arn, aws_request_id = "f", 256, "arn", "request"
+    get_remaining_time_in_millis = staticmethod(lambda: 1000)
+try:
+    function.handler({{}}, Context())
+except Exception:
+    pass
+warnings.warn("something is deprecated")
+logging.getLogger("urllib3.connectionpool").warning("Connection pool is full, discarding connection")
+logging.getLogger("aws_xray_sdk.core.context").error("cannot find the current segment/subsegment")
+logging.getLogger("botocore.credentials").warning("odd")
+from shared.telemetry import logger
+logger.info("our own")
+"""
+
+
+@pytest.mark.parametrize("lambdas_handler", [False, True])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_cold_start_prints_lines_of_json_and_nothing_else(
+    function: str, lambdas_handler: bool, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(BUILD / f"{function}.zip") as archive:
+        archive.extractall(tmp_path)
+    code = COLD_START.format(folder=str(tmp_path), function=function, lambdas_handler=lambdas_handler)
+    done = subprocess.run(
+        [str(MINISTACK_PYTHON), "-I", "-c", code],
+        env={
+            "PATH": os.environ["PATH"],
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_LAMBDA_FUNCTION_NAME": "f",
+            "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+            "POWERTOOLS_METRICS_NAMESPACE": "Tests",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    messages = [json.loads(line)["message"] for line in (done.stdout + done.stderr).splitlines()]
+    assert [message for message in messages if "No application metrics" in message] == []
+    for said in ("something is deprecated", "Connection pool is full", "cannot find the current", "odd", "our own"):
+        assert sum(said in message for message in messages) == 1, said
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_source_in_a_zip_makes_python_warn_when_it_is_compiled(function: str) -> None:
+    """A zip holds no bytecode, so each cold start compiles, before anything can turn a warning into a line of JSON."""
+    with zipfile.ZipFile(BUILD / f"{function}.zip") as archive, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in archive.namelist():
+            if name.endswith(".py"):
+                compile(archive.read(name), name, "exec")
 
 
 def test_the_environment_of_that_import_has_none_of_our_dependencies() -> None:

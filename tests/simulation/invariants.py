@@ -97,7 +97,8 @@ class Images:
         told = frozenset().union(*map(identities_in, [*queued, *self.announced]))
         found = [*self._lost(documents, images, told), *self._doubled(documents, images)]
         if at_rest:
-            # A claim whose copy failed keeps its JSON when the owner then deletes the image: test_world.py shows it.
+            # Killed between claim and copy, the function leaves nothing that tells whether it copied: when the owner
+            # deletes the image before the message comes back, the JSON stays, because it may be a finished result.
             excused = self.waiting() | self.given_up
             found += [
                 f"I2: {key} has a JSON and no image"

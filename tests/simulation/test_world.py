@@ -5,6 +5,7 @@ import re
 import boto3
 import pytest
 
+from shared.failures import readable_error
 from tests.emulator.model import ModelSettings
 from tests.simulation import deployment
 from tests.simulation.invariants import final_objects, messages
@@ -95,7 +96,31 @@ def test_a_fault_lasts_until_it_is_taken_away() -> None:
         assert world.violations() == []
 
 
-@pytest.mark.xfail(reason="a redelivery cannot tell a claim that never got its image from one whose image was fetched")
+@pytest.mark.parametrize("operation", ["PutObject", "CopyObject", "DeleteObject"])
+@pytest.mark.parametrize("images", [1, 3])
+def test_a_run_whose_images_are_all_refused_says_which_operation_was_and_leaves_them(
+    operation: str, images: int
+) -> None:
+    with World() as world:
+        uploads = [world.upload(f"{n}.png", PICTURES[n]) for n in range(images)]
+        world.set_faults(Fault("s3", operation, "AccessDenied", 403))
+        runs = [world.start_run()]
+        world.advance(3600)
+        runs.append(world.start_run())
+        world.advance(3600)
+        for run in runs:
+            assert (run.status, run.error) == ("FAILED", "AnalysisBlocked")
+            # Where nothing can be written the receipt cannot either, which makes a cause readable.
+            cause = readable_error({"message": run.cause})["message"]
+            assert cause.startswith(f"AccessDenied: refused by the simulation ({operation} s3://")
+        assert world.images.waiting() == {upload.identity for upload in uploads}
+        assert len(messages(deployment.QUEUE)) == images
+        assert messages(deployment.DEAD_LETTERS) == []
+        world.settle()
+        assert world.images.waiting() == set()
+        assert world.violations() == []
+
+
 @pytest.mark.parametrize("versioned", [True, False])
 def test_no_result_stays_of_an_image_that_its_owner_deleted_before_it_was_copied(versioned: bool) -> None:
     with World(versioned=versioned) as world:

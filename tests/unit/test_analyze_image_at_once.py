@@ -49,8 +49,8 @@ def test_without_a_pace_they_go_one_by_one(pipeline: Pipeline, monkeypatch: pyte
     assert threads == {threading.get_ident()}
 
 
-def test_an_image_takes_four_calls_and_a_batch_two_more(quick: Pipeline) -> None:
-    """Beside the model: JSON, copy, deletion; and for the batch the lease, which the kit plays, and the count."""
+def test_an_image_takes_five_calls_and_a_batch_two_more(quick: Pipeline) -> None:
+    """Beside the model: JSON, a look, copy, deletion; for the batch the lease, which the kit plays, and the count."""
     calls: Counter[str] = Counter()
 
     def count(model: Any, **_: Any) -> None:  # noqa: ANN401
@@ -66,7 +66,8 @@ def test_an_image_takes_four_calls_and_a_batch_two_more(quick: Pipeline) -> None
     of_model = {"HeadObject": detections}
     ours = calls - Counter(of_poller) - Counter(of_model)
     assert detections == len(NAMES)
-    assert ours == {"PutObject": 10, "CopyObject": 10, "DeleteObject": 10, "TransactWriteItems": 1}
+    of_each_image = {"PutObject": 10, "HeadObject": 10, "CopyObject": 10, "DeleteObject": 10}
+    assert ours == {**of_each_image, "TransactWriteItems": 1}
 
 
 def test_a_poison_image_and_a_bad_one_cost_the_others_nothing(quick: Pipeline) -> None:

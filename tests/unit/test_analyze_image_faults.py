@@ -3,6 +3,7 @@
 import boto3
 import pytest
 from botocore.exceptions import (
+    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -13,9 +14,18 @@ from botocore.exceptions import (
 )
 
 from analyze_image.detector import NoAnswerError
-from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, reason_of
-from analyze_image.labelling import AccessMissingError, NamesTakenError
+from analyze_image.faults import (
+    AccessMissingError,
+    Fault,
+    NotEnoughTimeError,
+    code_of,
+    fault_of,
+    is_request_refused,
+    reason_of,
+)
+from analyze_image.labelling import NamesTakenError
 from analyze_image.upload import ForeignMessageError
+from shared.clients import calling
 from tests.unit.conftest import aws_error
 
 DETECT = "DetectCustomLabels"
@@ -89,19 +99,79 @@ def test_a_server_error_of_the_detection_by_another_name_may_be_the_images() -> 
     assert fault_of(error) is Fault.SUSPECT
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "GetObject"])
-@pytest.mark.parametrize(
-    "code",
-    ["AccessDenied", "NoSuchBucket", "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException"],
-)
-def test_the_final_bucket_refuses_whatever_the_image(operation: str, code: str) -> None:
+EVERYBODYS = [
+    *("NoSuchBucket", "AllAccessDisabled", "AccountProblem", "NotSignedUp", "InvalidPayer", "PermanentRedirect", "301"),
+    *("ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefreshRequired"),
+    *("RequestTimeTooSkewed", "AuthorizationHeaderMalformed", "OptInRequired", "UnrecognizedClientException"),
+    *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "KmsOptInRequired"),
+]
+SOMEBODYS = [
+    *("AccessDenied", "AccessDeniedException", "AccessDeniedError", "403", "400", "405", "InvalidObjectState"),
+    *("InvalidRequest", "InvalidArgument", "InvalidTag", "MetadataTooLarge", "MethodNotAllowed", "NotImplemented"),
+    *("KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException", "KMS.AccessDeniedException"),
+    *("KMS.InvalidKeyUsageException", "KMS.IncorrectKeyException", "KMS.InvalidGrantTokenException"),
+    *("KmsAccessDenied", "KmsDisabled", "KmsInvalidState", "KmsInvalidKeyUsage", "KmsNotFound", "NobodyHeardOfIt"),
+]
+CALLS = (*S3_OPERATIONS, "CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload", "SendMessage")
+
+
+@pytest.mark.parametrize("operation", [*CALLS, DETECT])
+@pytest.mark.parametrize("code", EVERYBODYS)
+def test_what_names_the_account_a_bucket_or_our_credentials_concerns_all_images(operation: str, code: str) -> None:
     assert fault_of(aws_error(code, operation=operation)) is Fault.BLOCKED
 
 
-@pytest.mark.parametrize("operation", ["HeadObject", "CopyObject", "DeleteObject"])
-@pytest.mark.parametrize("code", ["AccessDenied", "403", "KMS.DisabledException", "InvalidObjectState"])
-def test_what_is_refused_for_one_object_may_be_the_images_fault(operation: str, code: str) -> None:
-    assert fault_of(aws_error(code, operation=operation)) is Fault.SUSPECT
+@pytest.mark.parametrize("operation", CALLS)
+@pytest.mark.parametrize("code", SOMEBODYS)
+def test_any_other_refusal_stands_and_may_concern_one_image_or_all(operation: str, code: str) -> None:
+    assert fault_of(aws_error(code, operation=operation)) is Fault.REFUSED
+
+
+def test_kms_is_busy_or_refuses_as_its_api_says(aws: None) -> None:  # noqa: ARG001
+    """S3 hands on what KMS answers with "KMS." in front. Busy is what KMS documents with status 500 or 503."""
+    model = boto3.client("kms").meta.service_model
+    operations = ("Decrypt", "GenerateDataKey", "DescribeKey")
+    codes = {shape.name for name in operations for shape in model.operation_model(name).error_shapes}
+    busy = {"DependencyTimeoutException", "KMSInternalException", "KeyUnavailableException"}
+    assert codes > busy
+    for code in codes:
+        expected = Fault.BUSY if code in busy else Fault.REFUSED
+        assert fault_of(aws_error(f"KMS.{code}", operation="PutObject")) is expected, code
+
+
+def test_the_queue_is_busy_or_refuses_as_its_api_says(aws: None) -> None:  # noqa: ARG001
+    shapes = boto3.client("sqs").meta.service_model.operation_model("SendMessage").error_shapes
+    found = {fault_of(aws_error(shape.name, operation="SendMessage")): shape.name for shape in shapes}
+    assert found.keys() == {Fault.BUSY, Fault.REFUSED, Fault.BLOCKED}
+    busy = {shape.name for shape in shapes if fault_of(aws_error(shape.name, operation="SendMessage")) is Fault.BUSY}
+    assert busy == {"KmsThrottled", "RequestThrottled"}
+
+
+@pytest.mark.parametrize(
+    ("message", "fault"),
+    [
+        (
+            "1 validation error detected: Value 'a\nb' at 'image.s3Object.name' failed to satisfy constraint",
+            Fault.IMAGE,
+        ),
+        ("1 validation error detected: Value 'x' at 'image.s3Object.version' failed to satisfy", Fault.IMAGE),
+        ("1 validation error detected: Value 'x' at 'projectVersionArn' failed to satisfy", Fault.BLOCKED),
+        ("1 validation error detected: Value '101' at 'minConfidence' failed to satisfy", Fault.BLOCKED),
+        ("1 validation error detected: Value 'x' at 'image.s3Object.bucket' failed to satisfy", Fault.BLOCKED),
+        ("", Fault.REFUSED),
+    ],
+)
+@pytest.mark.parametrize("code", ["ValidationException", "ValidationError"])
+def test_a_refused_request_is_judged_by_the_member_that_it_names(message: str, fault: Fault, code: str) -> None:
+    assert fault_of(aws_error(code, message, DETECT)) is fault
+
+
+@pytest.mark.parametrize("code", ["SerializationException", "400", "413", "RequestEntityTooLargeException", "Odd"])
+def test_a_request_refused_in_no_words_of_the_api_may_be_the_images_fault(code: str) -> None:
+    error = aws_error(code, operation=DETECT)
+    error.response["ResponseMetadata"] = {"HTTPStatusCode": 400}
+    assert fault_of(error) is Fault.REFUSED
+    assert is_request_refused(error)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +187,7 @@ def test_what_is_refused_for_one_object_may_be_the_images_fault(operation: str, 
         (NoCredentialsError(), Fault.BLOCKED),
         (NoAnswerError("x"), Fault.SUSPECT),
         (NamesTakenError("x"), Fault.SUSPECT),
-        (AccessMissingError("x"), Fault.SUSPECT),
+        (AccessMissingError("x"), Fault.REFUSED),
         (ParamValidationError(report="x"), Fault.SUSPECT),
         (KeyError("CustomLabels"), Fault.SUSPECT),
     ],
@@ -133,7 +203,15 @@ def test_an_error_without_code_or_status_is_no_crash() -> None:
     assert code_of(error) == ""
 
 
-def test_a_reason_is_the_code_and_the_message() -> None:
-    assert reason_of(aws_error("SlowDown", "Reduce your rate.")) == "SlowDown: Reduce your rate."
+def test_a_reason_is_the_code_and_the_message_and_then_what_was_asked_of_what() -> None:
+    assert (
+        reason_of(aws_error("SlowDown", "Reduce your rate.", "PutObject")) == "SlowDown: Reduce your rate. (PutObject)"
+    )
+    with pytest.raises(ClientError) as refused, calling("HeadObject", "s3://bucket/a.jpg"):
+        raise aws_error("403", "Forbidden", "HeadObject")
+    assert reason_of(refused.value) == "403: Forbidden (HeadObject s3://bucket/a.jpg)"
+    with pytest.raises(ConnectTimeoutError) as silent, calling("CopyObject", "s3://bucket/a.jpg"):
+        raise ConnectTimeoutError(endpoint_url=URL)
+    assert reason_of(silent.value).endswith('"https://service" (CopyObject s3://bucket/a.jpg)')
     assert reason_of(NamesTakenError("all taken")) == "NamesTakenError: all taken"
     assert reason_of(ForeignMessageError("no event")) == "ForeignMessage: no event"

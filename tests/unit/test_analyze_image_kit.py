@@ -26,6 +26,8 @@ from shared.lease import Held
 from shared.pace import Pace
 from shared.run_record import RunRecord, RunRecords
 from shared.s3_events import Source
+from tests.emulator import contract
+from tests.emulator.errors import ServiceError
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
 
 LABELS = [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}]
@@ -61,6 +63,10 @@ class FakeRekognition:
         self.calls.append(parameters)
         s3_object = parameters["Image"]["S3Object"]
         error = self.errors.get(s3_object["Name"], self.error)
+        try:
+            contract.check_request("DetectCustomLabels", parameters)
+        except ServiceError as refusal:
+            raise detect_error(refusal.code, refusal.message) from None
         if error:
             raise error.with_traceback(None)  # or the traceback of an hour's errors is logged with each
         version = {"VersionId": s3_object["Version"]} if "Version" in s3_object else {}
@@ -89,10 +95,11 @@ class CrashingS3:
             self._left -= 1
             if self._left == 0 and not self._after:
                 raise Crash
-            answer = getattr(self._s3, name)(**parameters)
-            if self._left == 0:
-                raise Crash
-            return answer
+            try:
+                return getattr(self._s3, name)(**parameters)
+            finally:
+                if self._left == 0:
+                    raise Crash
 
         return call
 

@@ -105,9 +105,10 @@ def test_a_poison_image_among_good_ones_ends_after_four_attempts_with_its_reason
     pipeline.rekognition.errors["poison.jpg"] = SERVER_ERROR
     pipeline.run_for(120, lambda: bool(pipeline.dead_letters()))
     [dead] = pipeline.dead_letters()
+    image = uploads[-1]
     assert dead["attributes"] == {
         "error_code": "InternalServerError",
-        "error_message": "InternalServerError: Internal server error (failed 4 times)",
+        "error_message": f"InternalServerError: Internal server error (DetectCustomLabels {image}) (failed 4 times)",
         "run_id": RUN,
     }
     assert pipeline.rekognition.calls_for("poison.jpg") == 4

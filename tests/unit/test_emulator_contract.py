@@ -83,6 +83,14 @@ def test_requests_that_do_not_fit_the_model_name_what_is_wrong(operation: str, p
     assert re.search(about, error.message)
 
 
+@pytest.mark.parametrize("key", ["a\nb.jpg", "a\r.jpg", "a\x00b", "a\x85b", "\u2028", "a\tb.jpg"])
+def test_a_key_with_a_line_break_or_a_control_character_is_refused_by_its_member(key: str) -> None:
+    image = {"S3Object": {"Bucket": "bucket", "Name": key}}
+    error = refusal("DetectCustomLabels", {"ProjectVersionArn": VERSION, "Image": image})
+    assert (error.code, error.http_status) == ("ValidationException", 400)
+    assert "at 'image.s3Object.name' failed to satisfy constraint" in error.message
+
+
 def test_all_violations_are_reported_at_once() -> None:
     error = refusal("DescribeProjectVersions", {"ProjectArn": VERSION, "MaxResults": 101})
     assert error.message.startswith("2 validation errors detected")
@@ -110,6 +118,7 @@ def test_other_operations_are_unknown_even_when_the_service_has_them(operation: 
         b'{"ProjectVersionArn": 5}',
         b'{"Image": []}',
         b'{"Image": {"Bytes": "not base64!"}}',
+        b'{"Image": {"S3Object": {"Name": "half of a pair: \\ud800"}}}',
     ],
 )
 def test_a_body_of_the_wrong_types_is_a_serialization_error(body: bytes) -> None:

@@ -339,6 +339,26 @@ def test_an_error_is_readable_whatever_the_workflow_caught(failure: dict[str, st
     assert readable_error(failure) == {"code": "NoProgress", "message": message}
 
 
+def test_an_answer_of_aws_is_told_with_its_reason_first_and_its_operation() -> None:
+    cause = {
+        "errorMessage": "An error occurred (AccessDeniedException) when calling the UpdateItem operation (reached max "
+        "retries: 2): User: x is not authorized",
+        "errorType": "ClientError",
+    }
+    assert readable_error({"code": "ClientError", "message": json.dumps(cause)}) == {
+        "code": "AccessDeniedException",
+        "message": "AccessDeniedException: User: x is not authorized (UpdateItem)",
+    }
+
+
+def test_a_stack_trace_that_step_functions_cut_off_costs_nothing_of_the_message() -> None:
+    cause = json.dumps({"errorMessage": 'the "model" is\nstuck', "errorType": "NoProgress", "stackTrace": ["x" * 900]})
+    assert readable_error({"code": "NoProgress", "message": cause[:300]}) == {
+        "code": "NoProgress",
+        "message": 'the "model" is\nstuck',
+    }
+
+
 def test_no_failure_is_no_error() -> None:
     assert readable_error(None) is None
 

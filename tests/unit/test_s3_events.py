@@ -12,6 +12,7 @@ from analyze_image.upload import ForeignMessageError, Upload, uploads_in
 from check_queue.queue import kind_of
 from reconcile.listing import ImageId
 from reconcile.message import images_in
+from shared.readable import shortened
 from shared.s3_events import (
     KEY_BYTES_AT_MOST,
     REASON_CHARACTERS_AT_MOST,
@@ -157,6 +158,65 @@ def test_a_reason_quotes_what_somebody_wrote_in_bounds_and_can_be_logged(event: 
     with pytest.raises(ForeignMessageError) as refused:
         uploads_in(json.dumps(event), PHOTOS)
     assert 20 < len(str(refused.value).encode()) <= 6 * REASON_CHARACTERS_AT_MOST
+
+
+# --- events that something wrapped
+
+EVENT = json.dumps({"Records": [record("logos/incoming/a.jpg")]})
+TOPIC = "arn:aws:sns:us-east-1:123456789012:photos"
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "what_to_do"),
+    [
+        (
+            {"Type": "Notification", "MessageId": "x", "TopicArn": TOPIC, "Subject": "S3", "Message": EVENT},
+            f"turn on raw message delivery (RawMessageDelivery) for the queue's subscription to {TOPIC}",
+        ),
+        ({"Type": "SubscriptionConfirmation", "TopicArn": TOPIC, "Token": "x"}, "whoever subscribed the queue has to"),
+        ({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": EVENT}}]}, "send on Sns.Message alone"),
+        ({"Records": [{"eventSource": "aws:sqs", "body": EVENT}]}, "send on the body of each record alone"),
+        ({"messageId": "x", "receiptHandle": "y", "body": EVENT}, "set the input template of the pipe's target"),
+        ([{"messageId": "x", "receiptHandle": "y", "body": EVENT}], "set the input template of the pipe's target"),
+        ({"version": "1.0", "requestContext": {}, "requestPayload": {}}, "send on requestPayload alone"),
+        ([json.loads(EVENT)], "send each in a message of its own"),
+        ([eventbridge()], "send each in a message of its own"),
+        (EVENT, "send the event's own JSON"),
+    ],
+)
+def test_an_event_that_something_wrapped_is_refused_with_how_to_unwrap_it(wrapped: Any, what_to_do: str) -> None:  # noqa: ANN401
+    with pytest.raises(ForeignMessageError) as refused:
+        uploads_in(json.dumps(wrapped), PHOTOS)
+    assert str(refused.value).startswith("not an S3 event message: ")
+    assert what_to_do in str(refused.value)
+    assert list(images_in(json.dumps(wrapped), "photos")) == [], "so that the daily reconcile queues its image again"
+
+
+@pytest.mark.parametrize(
+    ("event", "member"), [({}, "Records"), ({"Records": [{}]}, "eventSource"), ({"detail-type": "x"}, "source")]
+)
+def test_a_member_that_is_missing_is_named(event: dict[str, Any], member: str) -> None:
+    with pytest.raises(ForeignMessageError, match=f"not an S3 event message: it has no member '{member}'"):
+        uploads_in(json.dumps(event), PHOTOS)
+
+
+@pytest.mark.parametrize("key", ["a.jpg.json", "a.JSON", "a/.json"])
+@pytest.mark.parametrize("wrap", [lambda key: eventbridge(key=key), lambda key: {"Records": [record(key)]}])
+def test_a_key_that_ends_as_results_do_is_refused_and_starts_no_model(key: str, wrap: Any) -> None:  # noqa: ANN401
+    event = json.dumps(wrap(f"logos/incoming/{key}"))
+    kind, reason = kind_of(event, PHOTOS)
+    assert (kind, str(reason).split(":")[0]) == (
+        "foreign",
+        "the key ends with .json, as results do; an image needs another name",
+    )
+    with pytest.raises(ForeignMessageError, match="as results do"):
+        uploads_in(event, PHOTOS)
+
+
+def test_the_reason_stays_whole_however_long_the_key_is() -> None:
+    with pytest.raises(ForeignMessageError) as refused:
+        uploads_in(json.dumps({"Records": [record("k" * KEY_BYTES_AT_MOST)]}), PHOTOS)
+    assert shortened(str(refused.value), 1000).startswith("the key does not begin with logos/incoming/, as this")
 
 
 # --- whatever anybody may write

@@ -101,7 +101,7 @@ def test_the_first_sight_of_running_begins_the_model_time(held: Lease, records: 
 
 @pytest.mark.parametrize(
     "code",
-    ["AccessDeniedException", "ResourceNotFoundException", "InvalidParameterException"],
+    ["AccessDeniedException", "ResourceNotFoundException", "InvalidParameterException", "ValidationException"],
 )
 def test_a_refused_start_ends_the_run_and_leaves_nothing_to_stop(code: str, held: Lease, records: RunRecords) -> None:
     model = ScriptedModel(["STOPPED"], start_error=aws_error(code, "no"))
