@@ -1,6 +1,7 @@
 """What holds for every test, and where the time went."""
 
 import json
+import os
 import signal
 from collections import Counter
 from functools import lru_cache
@@ -16,6 +17,9 @@ from xdist.scheduler import LoadScopeScheduling
 SLOWEST_SHOWN = 10
 
 ON_ONE_WORKER = {f"tests/e2e/test_{name}.py" for name in ("examples", "pipeline", "sized_runs")}
+
+# Powertools reads it once for all functions of a process: whichever test comes first would decide.
+os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "CustomLabelsBatch"
 
 # Each client would read and parse its service's model from disk again, which is half of what a test with moto costs.
 botocore.session.create_loader = lru_cache(botocore.loaders.create_loader)

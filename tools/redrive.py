@@ -83,7 +83,9 @@ def main() -> int:
         say("The next run takes them; `make status` shows them waiting.")
     if done.refused:
         say(*(f"not moved: {letter}" for letter in done.refused), file=sys.stderr)
-        complain(f"SQS did not let {len(done.refused)} be moved: they are in the dead-letter queue still; run this again")
+        complain(
+            f"{len(done.refused)} messages are still in the dead-letter queue, for the reasons above; run this again"
+        )
     return 1 if done.refused else 0
 
 

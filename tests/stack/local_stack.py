@@ -106,6 +106,8 @@ class LocalStack:
         self._applied: list[list[dict[str, Any]]] = []
         self._servers: list[Server] = []
         self._folder = Path()
+        # To make one takes longer than most calls.
+        self._clients: dict[str, Any] = {}
         self._keeps_state = keeps_state or resumes is not None
         self._resumes = resumes
 
@@ -256,7 +258,12 @@ class LocalStack:
         }
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-        """Return a client of the stack's `service`, with MiniStack's root credentials."""
+        """Return the client of the stack's `service`, with MiniStack's root credentials."""
+        if service not in self._clients:
+            self._clients[service] = self._connect(service)
+        return self._clients[service]
+
+    def _connect(self, service: str) -> Any:  # noqa: ANN401
         return boto3.client(
             service,
             endpoint_url=self.emulator_url if service == "rekognition" else self.endpoint,
@@ -264,7 +271,7 @@ class LocalStack:
             aws_access_key_id="test",
             aws_secret_access_key="test",
             verify=str(self._certificate) if self.enforces_iam else None,
-            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}),
+            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, max_pool_connections=50),
         )
 
     def meter(self) -> dict[str, Any]:

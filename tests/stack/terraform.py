@@ -84,9 +84,10 @@ class Terraform:
         """Apply without asking."""
         self.run("apply", "-auto-approve", "-parallelism=30", *self._arguments())
 
-    def destroy(self) -> None:
-        """Destroy without asking."""
-        self.run("destroy", "-auto-approve", "-parallelism=30", *self._arguments())
+    def destroy(self, *, refresh: bool = True) -> None:
+        """Destroy without asking; `refresh`: look first what is still there."""
+        unrefreshed = [] if refresh else ["-refresh=false"]
+        self.run("destroy", "-auto-approve", "-parallelism=30", *unrefreshed, *self._arguments())
 
     def outputs(self) -> dict[str, Any]:
         """Return the values of the outputs."""

@@ -119,19 +119,21 @@ def test_a_function_killed_at_a_step_of_an_image_loses_and_doubles_nothing(scene
     uploads = [upload for step in kills for upload in scene.upload(1, step)]
     for fault in kills.values():
         scene.stack.add_fault(service="s3", caller="analyze-image", kill=True, **fault)
-    scene.run_until_done()
-    assert [fault["applied"] for fault in scene.stack.faults()] == [1] * len(kills)
-    final = invariants.final_bucket(scene.stack)
-    assert [len(final.documents_of(upload)) for upload in uploads] == [1] * len(kills)
+    with scene.short_visibility():
+        scene.run_until_done()
+        assert [fault["applied"] for fault in scene.stack.faults()] == [1] * len(kills)
+        final = invariants.final_bucket(scene.stack)
+        assert [len(final.documents_of(upload)) for upload in uploads] == [1] * len(kills)
 
 
 def test_a_function_killed_between_sending_a_copy_and_its_answer_doubles_nothing(scene: Scene) -> None:
     scene.upload(2)
     scene.break_call("DetectCustomLabels", "ThrottlingException", times=6)
     scene.stack.add_fault(service="sqs", operation="SendMessage", caller="analyze-image", kill=True, carried_out=True)
-    scene.run()
-    scene.run_until_done()
-    assert scene.dead_letters() == []
+    with scene.short_visibility():
+        scene.run()
+        scene.run_until_done()
+        assert scene.dead_letters() == []
 
 
 def test_an_image_that_kills_the_function_each_time_ends_in_the_dead_letter_queue(scene: Scene) -> None:
@@ -139,15 +141,16 @@ def test_an_image_that_kills_the_function_each_time_ends_in_the_dead_letter_queu
     scene.stack.add_fault(
         service="s3", operation="CopyObject", resource="deadly", caller="analyze-image", kill=True, times=None
     )
-    for _ in range(6):
-        scene.run()
-        if scene.dead_letters():
-            break
-    [letter] = scene.dead_letters()
-    assert "deadly-0.png" in letter["Body"]
-    scene.stack.clear_faults()
-    assert scene.redrive() == 1
-    scene.run_until_done()
+    with scene.short_visibility():
+        for _ in range(6):
+            scene.run()
+            if scene.dead_letters():
+                break
+        [letter] = scene.dead_letters()
+        assert "deadly-0.png" in letter["Body"]
+        scene.stack.clear_faults()
+        assert scene.redrive() == 1
+        scene.run_until_done()
 
 
 def test_a_batch_in_flight_when_the_trigger_closes_is_finished(scene: Scene) -> None:
@@ -171,8 +174,9 @@ def test_a_queue_that_throttles_copies_loses_nothing(scene: Scene) -> None:
     scene.stack.add_fault(
         service="sqs", operation="SendMessage", caller="analyze-image", error="ThrottlingException", times=20
     )
-    scene.run()
-    scene.stack.clear_faults()
-    scene.run_until_done()
-    states = runs.states_entered(scene.stack, scene.executions[-1])
-    assert states[-1] == "Run finished"
+    with scene.short_visibility():
+        scene.run()
+        scene.stack.clear_faults()
+        scene.run_until_done()
+        states = runs.states_entered(scene.stack, scene.executions[-1])
+        assert states[-1] == "Run finished"

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.e2e.faults.conftest import Scene
-from tests.stack import invariants
+from tests.stack import invariants, snapshot
 from tests.stack.local_stack import Model
 
 pytestmark = pytest.mark.timeout(600)
@@ -196,9 +196,11 @@ def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(lone_
 
 @pytest.mark.long
 def test_a_destroy_in_the_middle_of_a_run_stops_the_model(lone_scene: Scene) -> None:
+    """By the user who applied the stack, with no other permissions than `make aws-permissions` prints."""
     scene = lone_scene
-    with scene.slow_run():
+    with scene.slow_run(), snapshot.deployer(scene.stack):
         scene.is_gone = True
         scene.stack.terraform.destroy()
     assert scene.model_status() == "STOPPED"
     assert scene.stack.meter()["history"][-1]["cause"] == "stop completed"
+    assert scene.stack.terraform.run("state", "list") == ""
