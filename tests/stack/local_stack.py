@@ -22,7 +22,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from tests.stack.process import Server, StartError, answers, free_port
+from tests.stack.process import STOP_SECONDS, Server, StartError, answers, free_port
 from tests.stack.terraform import Terraform
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -35,6 +35,8 @@ DEFAULT_IMAGES_PER_SECOND = 3.0
 # A port that was free may be taken before the server binds it.
 START_ATTEMPTS = 3
 
+# MiniStack writes its state when it is told to stop.
+SAVE_SECONDS = 60
 # In a suspended stack: MiniStack's own files, and what this module knows of it.
 STATE = "state"
 FACTS = "facts.json"
@@ -151,7 +153,7 @@ class LocalStack:
 
     def suspend(self, folder: Path) -> None:
         """Stop the parts, and put all that it takes to go on into `folder`, which must not be there yet."""
-        self._stop_servers()
+        self._stop_servers(SAVE_SECONDS)
         folder.mkdir(parents=True)
         facts = {"port": self.endpoint.rsplit(":", 1)[1], "outputs": self.outputs, "applied": self._applied}
         (folder / FACTS).write_text(json.dumps(facts))
@@ -390,6 +392,9 @@ class LocalStack:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _stop_servers(self) -> None:
+    def _stop_servers(self, seconds: float = STOP_SECONDS) -> None:
+        # MiniStack waits for open connections before it ends.
+        while self._clients:
+            self._clients.popitem()[1].close()
         while self._servers:
-            self._servers.pop().stop()
+            self._servers.pop().stop(seconds)

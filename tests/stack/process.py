@@ -74,13 +74,13 @@ class Server:
         """Return the end of what the process printed."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
-    def stop(self) -> None:
-        """Stop the process and what it started, first politely."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Stop the process and what it started, first politely, which may take `seconds`."""
         for step in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, step)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=STOP_SECONDS)
+                self._process.wait(timeout=seconds)
 
 
 def answers(url: str, certificate: Path | None = None) -> bool:
