@@ -1,13 +1,13 @@
 """The way of one image, in an order that survives a crash at any point.
 
 1. detect            nothing is written yet
-2. claim the name    the JSON, with If-None-Match: from here on a redelivery carries on instead of detecting again
-3. look at the name  what lies there and is no copy of this upload stays; the claim moves to the next name
+2. look at the name  what lies there stays, and the next name is taken
+3. claim the name    the JSON, with If-None-Match: from here on a redelivery carries on instead of detecting again
 4. copy the image    the same bytes to the same name, so it may happen twice
 5. delete the source only now, exactly this version or etag
 
 The claim comes before the copy so that two uploads under one key never write to one name, although S3's condition on
-a copy is not something to rely on. Between 2 and 5 the image is in the source bucket and its message in the queue.
+a copy is not something to rely on. Between 3 and 5 the image is in the source bucket and its message in the queue.
 No image's key ends as a claim's does (s3_events.py refuses it), so that no copy can meet the JSON of another image.
 """
 
@@ -56,6 +56,10 @@ class Claim:
     is_new: bool
 
 
+class ClaimMovedError(Exception):
+    """Another attempt at the same upload is moving its claim at this moment."""
+
+
 class NamesTakenError(Exception):
     """Every name that this upload could have is held by something else."""
 
@@ -70,7 +74,7 @@ class Labelling:
     def label(self, upload: Upload, *, redelivered: bool, attempt: Attempt | None = None) -> Ending:
         """Take one image all the way. `redelivered`: an earlier attempt may have claimed a name already.
 
-        Errors: those of Detector.detect, S3's ClientErrors, NamesTakenError, AccessMissingError.
+        Errors: those of Detector.detect, S3's ClientErrors, NamesTakenError, ClaimMovedError, AccessMissingError.
         """
         attempt = attempt or Attempt()
         if redelivered:
@@ -102,7 +106,9 @@ class Labelling:
 
     def _claim_one_of(self, names: list[str], upload: Upload, result: Callable[[str], dict[str, Any]]) -> Claim:
         for image_key in names:
-            if self._store.claim(image_key, result(image_key)):
+            # What lies there without a JSON is somebody else's, or has lost its JSON to somebody.
+            is_free = not self._store.has_image(image_key)
+            if is_free and self._store.claim(image_key, result(image_key)):
                 return Claim(image_key, is_new=True)
             if self._is_claimed_by(upload, image_key):
                 # The event came twice: the first result stands.
@@ -125,8 +131,9 @@ class Labelling:
         A crash in between leaves no claim, so that the redelivery detects again: better than two results.
         """
         names = candidates(self._store.final_prefix + prefix, upload)
-        claimed = self._store.document(claim.image_key) or {}
-        self._store.withdraw_claim(claim.image_key)
+        claimed = self._store.withdraw_claim(claim.image_key, upload)
+        if claimed is None:
+            raise ClaimMovedError(f"another attempt at {upload} took its claim elsewhere; this one has to begin again")
 
         def result(image_key: str) -> dict[str, Any]:
             return {**claimed, "image": {"bucket": self._store.final_bucket, "key": image_key}}
@@ -145,7 +152,7 @@ class Labelling:
             if attempt.lacks_copy and not self._store.has_image(claim.image_key):
                 # Deleted by its owner while we were at it, a result without its image would be a lie. Replaced, without
                 # versions, we may have looked at the newer bytes, so the result is not this upload's either.
-                self._store.withdraw_claim(claim.image_key)
+                self._store.withdraw_claim(claim.image_key, upload)
                 return Ending.GONE if is_gone else Ending.REPLACED
             return Ending.ALREADY_DONE if is_gone else Ending.REPLACED
         attempt.lacks_copy = False
@@ -154,12 +161,13 @@ class Labelling:
 
     def _is_copied(self, upload: Upload, claim: Claim) -> bool:
         """Whether the image is there already. Errors: NameTakenError, SourceGoneError, SourceReplacedError."""
-        if not claim.is_new:
-            etag = self._store.source_etag(upload)
-            if etag is None:
-                raise SourceGoneError
-            if etag != upload.etag:
-                raise SourceReplacedError
+        if claim.is_new:
+            return False
+        etag = self._store.source_etag(upload)
+        if etag is None:
+            raise SourceGoneError
+        if etag != upload.etag:
+            raise SourceReplacedError
         if not self._store.has_image(claim.image_key):
             return False
         # An earlier attempt, or another one at this moment, may have copied it; anything else is not ours.

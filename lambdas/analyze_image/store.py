@@ -61,6 +61,17 @@ class Stored:
     size: int
 
 
+@dataclass(frozen=True)
+class Claimed:
+    """The JSON under a name, and its etag as S3 gives it; the document is {} when it is none of ours."""
+
+    document: dict[str, Any]
+    etag: str = ""
+
+
+NOT_OURS = Claimed({})
+
+
 class Store:
     """Source and final bucket. What is written to the final bucket begins with `final_prefix`."""
 
@@ -92,39 +103,49 @@ class Store:
                 return True
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def document(self, image_key: str) -> dict[str, Any] | None:
-        """Return the JSON that claims `image_key`; None when nobody does, and {} when it is none of ours."""
+    def _read(self, image_key: str) -> Claimed | None:
+        """Return the JSON that claims `image_key`; None when nobody does."""
         key = json_key(image_key)
         try:
             with calling("GetObject", self._final(key)):
                 answer = self._s3.get_object(Bucket=self.final_bucket, Key=key)
                 if answer["ContentLength"] > RESULT_BYTES_AT_MOST:
-                    return {}
-                claimed = json.loads(answer["Body"].read())
+                    return NOT_OURS
+                document = json.loads(answer["Body"].read())
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
             if error_code(error) == ARCHIVED:
                 # No image waits for as long as a lifecycle rule does: it is an older upload's.
-                return {}
+                return NOT_OURS
             raise
         except (ValueError, RecursionError):
-            return {}
-        return claimed if isinstance(claimed, dict) and isinstance(claimed.get("source"), dict) else {}
+            return NOT_OURS
+        is_ours = isinstance(document, dict) and isinstance(document.get("source"), dict)
+        return Claimed(document, answer["ETag"]) if is_ours else NOT_OURS
 
     def provenance(self, image_key: str) -> dict[str, Any] | None:
         """Return the `source` of the JSON that claims `image_key`; None when nobody does.
 
         A JSON that is not ours has the provenance {}, which is no upload's.
         """
-        claimed = self.document(image_key)
-        return None if claimed is None else claimed.get("source", {})
+        claimed = self._read(image_key)
+        return None if claimed is None else claimed.document.get("source", {})
 
-    def withdraw_claim(self, image_key: str) -> None:
-        """Delete the JSON of an image that cannot follow."""
+    def withdraw_claim(self, image_key: str, upload: Upload) -> dict[str, Any] | None:
+        """Delete the JSON of an image that cannot follow, and return it; None when it is not this upload's any more."""
+        claimed = self._read(image_key)
+        if claimed is None or not upload.same_as(claimed.document.get("source", {})):
+            return None
         key = json_key(image_key)
-        with calling("DeleteObject", self._final(key)):
-            self._s3.delete_object(Bucket=self.final_bucket, Key=key)
+        try:
+            with calling("DeleteObject", self._final(key)):
+                self._s3.delete_object(Bucket=self.final_bucket, Key=key, IfMatch=claimed.etag)
+        except ClientError as error:
+            if error_code(error) not in NOT_FOUND | CONDITION_FAILED:
+                raise
+            return None
+        return claimed.document
 
     def copy_image(self, upload: Upload, image_key: str) -> None:
         """Copy the upload to a name that `has_image` found free.
@@ -169,15 +190,17 @@ class Store:
             return self._is_listed(image_key)
 
     def is_copy(self, upload: Upload, image_key: str) -> bool:
-        """Whether the image under this name has the upload's bytes."""
+        """Whether the image under this name has the upload's bytes. Error: SourceGoneError, when nobody can tell."""
         source = self._head(upload.bucket, upload.key, upload.version_id)
+        if source is None:
+            raise SourceGoneError
         try:
             copy = self._head(self.final_bucket, image_key, None)
         except ClientError as error:
             if fault_of(error) is not Fault.REFUSED:
                 raise
             return False
-        if source is None or copy is None or source.size != copy.size:
+        if copy is None or source.size != copy.size:
             return False
         # Copied in parts, or encrypted with a key of KMS, equal bytes have different etags.
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html

@@ -92,7 +92,7 @@ def test_when_nothing_is_free_all_stays_as_it_is_and_the_image_waits(s3: Any) ->
 
 @pytest.mark.parametrize("kms", [False, True])
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("call", range(1, 10))
+@pytest.mark.parametrize("call", range(1, 7))
 def test_killed_at_any_call_on_the_way_to_the_second_name(call: int, after: bool, kms: bool, s3: Any) -> None:  # noqa: ANN401
     if kms:
         encryption = {"ServerSideEncryption": "aws:kms"}

@@ -203,4 +203,4 @@ def test_a_destroy_in_the_middle_of_a_run_stops_the_model(lone_scene: Scene) -> 
         scene.stack.terraform.destroy()
     assert scene.model_status() == "STOPPED"
     assert scene.stack.meter()["history"][-1]["cause"] == "stop completed"
-    assert scene.stack.terraform.run("state", "list") == ""
+    assert scene.stack.terraform.resources() == []
