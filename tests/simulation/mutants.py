@@ -40,11 +40,14 @@ def deletes_before_it_copies(**options: Any) -> World:  # noqa: ANN401
 
 
 def claims_what_is_taken(**options: Any) -> World:  # noqa: ANN401
-    """Results are written without a condition."""
+    """Every name counts as free: nobody sees what lies there, and results are written without a condition."""
 
-    def between(call: Call) -> None:
+    def between(call: Call) -> AWSResponse | None:
+        if call.operation == "HeadObject" and call.place[0] == deployment.FINAL:
+            return call.answer(b"", 404)
         if call.operation == "PutObject" and "If-None-Match" in call.request.headers:
             del call.request.headers["If-None-Match"]
+        return None
 
     return World(between=between, **options)
 

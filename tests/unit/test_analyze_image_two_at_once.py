@@ -1,4 +1,4 @@
-"""Two attempts at one upload at the same time, as when a message comes twice: one whole result, whoever was quicker."""
+"""Two attempts at the same time: at one upload, as when a message comes twice, or at two uploads under one key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from analyze_image.labelling import ClaimMovedError, Ending
 from tests.unit.conftest import FINAL, SOURCE
-from tests.unit.test_analyze_image_kit import Crash, CrashingS3, keys, put
+from tests.unit.test_analyze_image_kit import Crash, CrashingS3, document, keys, put
 from tests.unit.test_analyze_image_names_taken import own, way_of
 
 # More calls than any way of an image has.
@@ -64,3 +64,23 @@ def test_whoever_is_quicker_there_is_one_whole_result(buckets: Any, at: int, beg
     assert buckets.get_object(Bucket=FINAL, Key=image)["Body"].read() == b"picture"
     assert set(endings) <= {Ending.PROCESSED, Ending.ALREADY_DONE, Ending.GONE}
     assert Ending.PROCESSED in endings
+
+
+@pytest.mark.parametrize("at", CALLS)
+def test_of_two_uploads_under_one_key_each_has_a_result(s3: Any, at: int) -> None:  # noqa: ANN401
+    s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
+    first, second = put(s3, body=b"first"), put(s3, body=b"second")
+    endings: list[Ending] = []
+
+    def other() -> None:
+        endings.append(way_of(s3, s3).label(second, redelivered=False))
+
+    endings.append(way_of(s3, Interrupted(s3, at, other)).label(first, redelivered=False))
+    if len(endings) == 1:
+        other()
+    assert endings == [Ending.PROCESSED] * 2
+    images = [key for key in keys(s3, FINAL) if not key.endswith(".json")]
+    assert len(images) == 2
+    assert {s3.get_object(Bucket=FINAL, Key=key)["Body"].read() for key in images} == {b"first", b"second"}
+    sources = {key: document(s3, f"{key}.json")["source"]["etag"] for key in images}
+    assert set(sources.values()) == {first.etag, second.etag}
