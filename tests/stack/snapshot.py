@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.stack import terraform
@@ -25,6 +25,8 @@ NAME = "e2e"
 # Step Functions' waits and the emulator take a tenth of their time. The three virtual minutes in which an image has to
 # get done are 18 s then, which cold starts on a machine with other work do not take.
 SCALE = 0.1
+# The shortest start and stop of the model that still have a middle to disturb.
+TIME = VirtualTime(scale=SCALE, start_seconds=20, stop_seconds=20)
 
 # What a snapshot is called until it is whole.
 UNFINISHED = "unfinished"
@@ -63,16 +65,13 @@ def key() -> str:
 
 
 @contextmanager
-def copy(stack_time: VirtualTime | None = None) -> Iterator[LocalStack]:
-    """Start a stack from the snapshot, which is made first if there is none; its emulator has times of its own."""
-    times = stack_time or VirtualTime(scale=SCALE, start_seconds=20, stop_seconds=20)
-    with whole() as folder:
-        stack = LocalStack(NAME, times, enforces_iam=True, records_calls=True, resumes=folder)
-        stack.__enter__()
-    try:
+def copy() -> Iterator[LocalStack]:
+    """Start a stack from the snapshot, which is made first if there is none."""
+    with ExitStack() as stop:
+        with whole() as folder:
+            resumed = LocalStack(NAME, TIME, enforces_iam=True, records_calls=True, resumes=folder)
+            stack = stop.enter_context(resumed)
         yield stack
-    finally:
-        stack.close()
 
 
 @contextmanager
@@ -136,7 +135,7 @@ def _make(folder: Path) -> None:
 
 def _apply(folder: Path) -> None:
     """Apply the example as the deploying user, and put the stack into `folder`."""
-    with LocalStack(NAME, VirtualTime(scale=SCALE), enforces_iam=True, records_calls=True, keeps_state=True) as stack:
+    with LocalStack(NAME, TIME, enforces_iam=True, records_calls=True, keeps_state=True) as stack:
         stack.terraform.init()
         override = stack.terraform.folder / OVERRIDE
         override.write_text(_provider(*_make_deployer(stack)))
