@@ -59,7 +59,10 @@ module "watchdog_function" {
   handler         = "watchdog.handler.handler"
   package_file    = local.package_files["watchdog"]
   policy_json     = data.aws_iam_policy_document.watchdog.json
-  timeout_seconds = 900 # Lambda's most: before a destroy it waits until the model is seen STOPPED
+  # Before a destroy it waits until the model is seen STOPPED, and Terraform waits for it on one silent connection. Network
+  # devices such as a NAT gateway drop that after 350 s without a word, and Terraform would wait for ever.
+  # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
+  timeout_seconds = 300
 
   environment = merge(local.environments["watchdog"], {
     EVENT_SOURCE_MAPPING_UUID = aws_lambda_event_source_mapping.analyze_image.uuid

@@ -143,9 +143,9 @@ class Watchdog:
         while not step.settled:
             if seconds_left() < RETIRE_MARGIN_SECONDS:
                 raise ModelStopTimedOut(
-                    f"model {self._model.arn} is {step.model_status} and not seen STOPPED, so nothing was removed (a "
-                    "model that is starting cannot be stopped before it runs). Run the same terraform command again "
-                    "in some minutes."
+                    f"model {self._model.arn} is {step.model_status} and was not seen STOPPED in time, so nothing was "
+                    "removed. The watchdog goes on to stop it (a model that is starting cannot be stopped before it "
+                    "runs). Run the same terraform command again in ten minutes."
                 )
             pause(POLL_SECONDS)
             step = self._step(RETIRED, step.clean_up)

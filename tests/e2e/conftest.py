@@ -13,6 +13,8 @@ from tests.stack import invariants, snapshot
 from tests.stack.invariants import Uploaded
 from tests.stack.local_stack import LocalStack
 
+HAS_FAILED = pytest.StashKey[bool]()
+
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
@@ -48,6 +50,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show what the stack's parts printed last beside a failure."""
     report = yield
     if report.failed:
+        item.stash[HAS_FAILED] = True
         stacks = {id(each): each for each in map(_stack_of, item.funcargs.values()) if each}  # type: ignore[attr-defined]
         report.sections += [(f"stack {each.name}", each.log_tail()) for each in stacks.values()]
     return report

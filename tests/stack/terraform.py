@@ -10,6 +10,9 @@ from typing import Any
 # Where machines without access to a registry keep provider mirrors.
 SYSTEM_ROOTS = (Path("/opt"), Path("/usr/share"), Path("/usr/local/share"))
 
+# Far more than any command takes beside other work. What takes longer hangs, and the test has to say in which command.
+COMMAND_SECONDS = 500
+
 PLUGIN_CACHE = Path(__file__).resolve().parents[2] / ".venv" / "terraform-plugins"
 
 
@@ -123,14 +126,22 @@ class Terraform:
 
     def run(self, *arguments: str) -> str:
         """Run one command and return what it printed; TerraformError with its errors when it failed."""
-        done = subprocess.run(
-            [binary(), arguments[0], "-no-color", *arguments[1:]],
-            cwd=self.folder,
-            env=environment() | self._extra,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [binary(), arguments[0], "-no-color", *arguments[1:]],
+                cwd=self.folder,
+                env=environment() | self._extra,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=COMMAND_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            printed = (error.stdout or b"").decode(errors="replace")
+            raise TerraformError(
+                f"terraform {arguments[0]} in {self.folder} did not end within {COMMAND_SECONDS} s and was killed; "
+                f"it had printed:\n{printed}"
+            ) from error
         if done.returncode:
             raise TerraformError(f"terraform {arguments[0]} failed in {self.folder}:\n{done.stderr or done.stdout}")
         return done.stdout

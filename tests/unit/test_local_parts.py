@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo import __main__ as demo
-from tests.stack import local_stack
+from tests.stack import local_stack, terraform
 from tests.stack.local_stack import REPOSITORY, LocalStack
 from tests.stack.process import Server, StartError, free_port
 from tests.stack.terraform import Terraform, TerraformError, plugin_dir
@@ -163,3 +163,13 @@ def test_a_demo_without_terraform_says_so_in_one_line(named: dict[str, str], tmp
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: no {named.get('TERRAFORM', 'terraform')} binary on PATH")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_command_that_hangs_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = tmp_path / "hanging"
+    hanging.write_text("#!/bin/sh\necho Destroying...\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("TERRAFORM", str(hanging))
+    monkeypatch.setattr(terraform, "COMMAND_SECONDS", 0.5)
+    with pytest.raises(TerraformError, match=r"terraform destroy .* did not end within 0.5 s(.|\n)*Destroying"):
+        Terraform(tmp_path).run("destroy")

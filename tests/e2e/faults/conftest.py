@@ -8,14 +8,14 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Ledger
+from tests.e2e.conftest import HAS_FAILED, Ledger
 from tests.permissions import record
 from tests.stack import invariants, runs, snapshot
 from tests.stack.invariants import Uploaded
@@ -32,11 +32,27 @@ PATIENCE_SECONDS = 180
 SLOWEST_CALL_SECONDS = 9
 
 
+class Shared:
+    """The worker's own copy for faults, and all uploads to it. After a test that failed, the next one gets another."""
+
+    def __init__(self, copies: ExitStack) -> None:
+        self._copies = copies
+        self._copy: tuple[LocalStack, Ledger] | None = None
+        self.is_spoiled = False
+
+    def take(self) -> tuple[LocalStack, Ledger]:
+        if self._copy is None or self.is_spoiled:
+            # Not when the test failed: its report shows what the stack's parts printed last.
+            self._copies.close()
+            local = self._copies.enter_context(_copy())
+            self._copy, self.is_spoiled = (local, Ledger(local)), False
+        return self._copy
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
-    """The worker's own copy for faults."""
-    with _copy() as local:
-        yield local
+def shared() -> Iterator[Shared]:
+    with ExitStack() as copies:
+        yield Shared(copies)
 
 
 @contextmanager
@@ -54,11 +70,6 @@ def set_visibility(stack: LocalStack, seconds: int) -> None:
     stack.client("sqs").set_queue_attributes(
         QueueUrl=stack.outputs["queue_url"], Attributes={"VisibilityTimeout": str(seconds)}
     )
-
-
-@pytest.fixture(scope="session")
-def ledger(stack: LocalStack) -> Ledger:
-    return Ledger(stack)
 
 
 @dataclass
@@ -285,10 +296,13 @@ class Scene:
 
 
 @pytest.fixture
-def scene(stack: LocalStack, ledger: Ledger, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def scene(shared: Shared, request: pytest.FixtureRequest) -> Iterator[Scene]:
     """A scene after which everything is at rest, and every image is a result, a failure, or waits with its message."""
+    stack, ledger = shared.take()
+    shared.is_spoiled = True
     with _played(stack, ledger, request.node.name) as played:
         yield played
+    shared.is_spoiled = request.node.stash.get(HAS_FAILED, False)
 
 
 @pytest.fixture
