@@ -56,16 +56,16 @@ $(VENV)/tools.ok: $(VENV)/python.ok tests/requirements.txt
 
 # The Lambdas run on MiniStack's interpreter and see its packages: an environment with little in it, on the newest
 # Python there is, so that a package missing from a zip is missed and the Lambda runtime's Python is met where possible.
-$(VENV)/ministack.ok: $(VENV)/python.ok tests/stack/requirements.txt
+$(VENV)/ministack.ok: $(VENV)/python.ok tests/rig/stack/requirements.txt
 	@for candidate in python3.14 python3.13 python3.12 "$$PYTHON"; do \
 		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
 	done; set -x; "$$candidate" -m venv $(VENV)/ministack
-	$(VENV)/ministack/bin/python $(PIP_INSTALL) tests/stack/requirements.txt
+	$(VENV)/ministack/bin/python $(PIP_INSTALL) tests/rig/stack/requirements.txt
 	touch $@
 
-$(VENV)/checkov.ok: $(VENV)/python.ok tests/checkov/requirements.txt
+$(VENV)/checkov.ok: $(VENV)/python.ok tests/rig/checkov/requirements.txt
 	"$$PYTHON" -m venv $(VENV)/checkov
-	$(VENV)/checkov/bin/python $(PIP_INSTALL) tests/checkov/requirements.txt
+	$(VENV)/checkov/bin/python $(PIP_INSTALL) tests/rig/checkov/requirements.txt
 	touch $@
 
 $(VENV)/asl.ok: tests/asl/package.json tests/asl/package-lock.json
@@ -76,7 +76,7 @@ $(VENV)/asl.ok: tests/asl/package.json tests/asl/package-lock.json
 	touch $@
 
 demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this machine, no AWS account (IMAGES=folder: your own pictures; KEEP=1: leave it up)
-	$(PY) -m tests.demo $(call option,IMAGES) --keep="$$KEEP"
+	$(PY) -m tools.demo $(call option,IMAGES) --keep="$$KEEP"
 
 # The desk's tools: on the account of your credentials, or on a local stack that AWS_ENDPOINT_URL names.
 status: $(VENV)/tools.ok ## Model, trigger, queues, lease and last receipts of the deployment NAME=…
@@ -89,7 +89,7 @@ backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message
 	PYTHONPATH=lambdas $(PY) -m tools.backfill --name="$$NAME" --prefix="$$PREFIX"
 
 bench: setup package ## What a pile of images costs and where the time goes, on the local stack, as tables (PART=overhead|saturation|image|starts)
-	PYTHONPATH=lambdas $(PY) -m tests.bench $${PART:+--only="$$PART"}
+	PYTHONPATH=lambdas $(PY) -m tools.bench $${PART:+--only="$$PART"}
 
 check: ## All that needs no stack, in minutes: lint, unit, Terraform, state machine, simulation, zips
 	@$(SIDE_BY_SIDE) setup package
@@ -101,13 +101,13 @@ test: ## Everything: what check does, end to end on the local stack, and each ro
 	rm -rf build/times.json build/permissions
 	@$(SIDE_BY_SIDE) lint test-without-stack stack
 	$(PYTEST) -n "$$WORKERS" tests/e2e
-	$(PY) -m tests.permissions
+	$(PY) -m tests.rig.permissions
 
 test-without-stack: setup package
 	$(PYTEST) -n auto tests --ignore tests/e2e
 
 stack: setup package ## The local stack, applied once and kept in build/stack: end-to-end tests start from copies of it
-	@$(PY) -m tests.stack.snapshot
+	@$(PY) -m tests.rig.stack.snapshot
 
 plan-cost: $(VENV)/tools.ok ## What settings cost and how long images wait: IMAGES=2000 PER=day or ARRIVALS=file, and WITHIN=4h
 	PYTHONPATH=lambdas $(PY) -m tools.plan_cost $(foreach input,$(PLAN_INPUTS),$(call option,$(input)))
@@ -145,8 +145,8 @@ lock: $(VENV)/python.ok ## Writes the requirements.txt files anew from requireme
 	$(PY) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	cd tests && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
-	cd tests/stack && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
-	cd tests/checkov && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
+	cd tests/rig/stack && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
+	cd tests/rig/checkov && $(COMPILE) --universal --python-version 3.11 requirements.in --output-file requirements.txt
 	cd lambdas && $(COMPILE) --python-version 3.13 --python-platform aarch64-manylinux2014 $(RUNTIME_HAS:%=--no-emit-package %) \
 		requirements.in --output-file requirements.txt
 

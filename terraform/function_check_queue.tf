@@ -57,7 +57,7 @@ module "check_queue" {
 
     MAX_MODEL_HOURS_PER_DAY = var.max_model_hours_per_day == null ? "" : tostring(var.max_model_hours_per_day)
     MAX_WAIT_MINUTES        = tostring(var.max_wait_minutes)
-    MIN_BATCH_SIZE          = tostring(var.min_batch_size)
+    MIN_BACKLOG             = tostring(var.min_backlog)
     SCHEDULE_MINUTES        = local.schedule_minutes == null ? "" : tostring(local.schedule_minutes)
   })
 

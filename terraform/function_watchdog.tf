@@ -56,9 +56,9 @@ module "watchdog_function" {
   account_id  = local.account_id
   description = "Stops the Custom Labels model of ${var.name} when a run left it behind."
 
-  handler         = "watchdog.handler.handler"
-  package_file    = local.package_files["watchdog"]
-  policy_json     = data.aws_iam_policy_document.watchdog.json
+  handler      = "watchdog.handler.handler"
+  package_file = local.package_files["watchdog"]
+  policy_json  = data.aws_iam_policy_document.watchdog.json
   # Before a destroy it waits until the model is seen STOPPED, and Terraform waits for it on one silent connection. Network
   # devices such as a NAT gateway drop that after 350 s without a word, and Terraform would wait for ever.
   # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html

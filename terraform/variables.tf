@@ -169,20 +169,20 @@ variable "schedule_enabled" {
   nullable    = false
 }
 
-variable "min_batch_size" {
+variable "min_backlog" {
   description = "Images that are worth a start of the model at once; fewer wait for company, for max_wait_minutes at the most. 1: every image is."
   type        = number
   default     = 1
   nullable    = false
 
   validation {
-    condition     = var.min_batch_size >= 1 && var.min_batch_size <= 1000000 && floor(var.min_batch_size) == var.min_batch_size
-    error_message = "min_batch_size must be a whole number from 1 to 1000000."
+    condition     = var.min_backlog >= 1 && var.min_backlog <= 1000000 && floor(var.min_backlog) == var.min_backlog
+    error_message = "min_backlog must be a whole number from 1 to 1000000."
   }
 }
 
 variable "max_wait_minutes" {
-  description = "Longest time in minutes that an image waits for company before a run starts the model for it, if min_batch_size is more than 1. Kept exactly with rate(...); with cron(...) and at(...) the longer of the last two pauses between looks stands for the next."
+  description = "Longest time in minutes that an image waits for company before a run starts the model for it, if min_backlog is more than 1. Kept exactly with rate(...); with cron(...) and at(...) the longer of the last two pauses between looks stands for the next."
   type        = number
   default     = 240
   nullable    = false
@@ -194,12 +194,12 @@ variable "max_wait_minutes" {
 
   validation {
     # An image may have come right after the last look, and the next one has to be in time.
-    condition     = var.min_batch_size == 1 || local.schedule_minutes == null ? true : var.max_wait_minutes >= 2 * local.schedule_minutes + 2
-    error_message = "max_wait_minutes must be at least twice the time between two looks of schedule_expression and 2 minutes more, or no image could wait for company: look more often, or set min_batch_size to 1."
+    condition     = var.min_backlog == 1 || local.schedule_minutes == null ? true : var.max_wait_minutes >= 2 * local.schedule_minutes + 2
+    error_message = "max_wait_minutes must be at least twice the time between two looks of schedule_expression and 2 minutes more, or no image could wait for company: look more often, or set min_backlog to 1."
   }
 
   validation {
-    condition     = var.min_batch_size == 1 || var.max_wait_minutes < var.image_age_alarm_hours * 60
+    condition     = var.min_backlog == 1 || var.max_wait_minutes < var.image_age_alarm_hours * 60
     error_message = "max_wait_minutes must be shorter than image_age_alarm_hours, or the alarm would go off for images that wait as they should."
   }
 }

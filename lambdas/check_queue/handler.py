@@ -39,7 +39,7 @@ def _queue_watch() -> QueueWatch:
         RunRecords(dynamodb, table, model_arn),
         longest_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),
         gate=Gate(
-            min_batch_size=environment.integer("MIN_BATCH_SIZE"),
+            min_backlog=environment.integer("MIN_BACKLOG"),
             max_wait_seconds=environment.number("MAX_WAIT_MINUTES") * 60,
             schedule_seconds=None if schedule_minutes is None else schedule_minutes * 60,
         ),

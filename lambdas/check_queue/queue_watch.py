@@ -61,7 +61,7 @@ class QueueWatch:
         held = self._lease.renew(run_id)
         backlog = self._queue.count()
         known = Known(self._epoch(), held.queue_empty_at, held.looked_at, held.looked_after)
-        if self._gate.min_batch_size > 1 and (known.pause is None or known.pause >= SHORTEST_PAUSE_SECONDS):
+        if self._gate.min_backlog > 1 and (known.pause is None or known.pause >= SHORTEST_PAUSE_SECONDS):
             self._lease.note_look(run_id, None if known.pause is None else int(known.pause))
         if backlog.total == 0:
             self._lease.note_queue_empty(run_id)

@@ -15,12 +15,12 @@ SLACK_SECONDS = 120
 
 @dataclass(frozen=True)
 class Gate:
-    """`min_batch_size` images are worth a start at once; fewer wait, but no image longer than `max_wait_seconds`.
+    """`min_backlog` images are worth a start at once; fewer wait, but no image longer than `max_wait_seconds`.
 
     `schedule_seconds` is the time from one look to the next; None where the schedule does not tell, as with cron.
     """
 
-    min_batch_size: int
+    min_backlog: int
     max_wait_seconds: float
     schedule_seconds: float | None = None
 
@@ -49,7 +49,7 @@ def reason_to_wait(backlog: int, known: Known, gate: Gate) -> str | None:
     They wait only if the next look still comes in time. Where nothing tells when that is, the longer of the last two
     pauses stands for it: one of them may have been cut short by a run that somebody started by hand.
     """
-    if backlog >= gate.min_batch_size or known.queue_empty_at is None:
+    if backlog >= gate.min_backlog or known.queue_empty_at is None:
         return None
     waited = known.now - known.queue_empty_at
     next_look = gate.schedule_seconds
@@ -58,7 +58,7 @@ def reason_to_wait(backlog: int, known: Known, gate: Gate) -> str | None:
     if waited + next_look + SLACK_SECONDS > gate.max_wait_seconds:
         return None
     return (
-        f"{backlog} images wait, fewer than min_batch_size ({gate.min_batch_size}), for {waited / 60:.0f} minutes at "
+        f"{backlog} images wait, fewer than min_backlog ({gate.min_backlog}), for {waited / 60:.0f} minutes at "
         f"the most; the next look, in about {next_look / 60:.0f} minutes, is in time for max_wait_minutes "
         f"({gate.max_wait_seconds / 60:g})"
     )

@@ -136,7 +136,7 @@ run "a_whole_apply_wires_the_parts_together" {
     schedule_expression        = "rate(2 hours)"
     images_per_second_per_unit = 2.5
     target_drain_minutes       = 30
-    min_batch_size             = 20
+    min_backlog                = 20
     max_wait_minutes           = 300
     max_model_hours_per_day    = 1.5
   }
@@ -199,7 +199,7 @@ run "a_whole_apply_wires_the_parts_together" {
         MAX_MODEL_HOURS_PER_DAY = "1.5"
         MAX_RUN_MINUTES         = "90"
         MAX_WAIT_MINUTES        = "300"
-        MIN_BATCH_SIZE          = "20"
+        MIN_BACKLOG             = "20"
         QUEUE_URL               = output.queue_url
         SCHEDULE_MINUTES        = "120"
         SOURCE_BUCKET_NAME      = output.source_bucket_name
@@ -272,7 +272,7 @@ run "a_schedule_that_tells_no_rate_leaves_the_time_to_the_next_look_open" {
 
   variables {
     schedule_expression = "cron(0 6 * * ? *)"
-    min_batch_size      = 20
+    min_backlog         = 20
   }
 
   assert {

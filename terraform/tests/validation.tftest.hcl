@@ -58,7 +58,7 @@ run "refuses_values_that_are_too_high" {
 
     images_per_second_per_unit = 1001
     target_drain_minutes       = 20161
-    min_batch_size             = 1000001
+    min_backlog                = 1000001
     max_model_hours_per_day    = 24.5
   }
 
@@ -72,7 +72,7 @@ run "refuses_values_that_are_too_high" {
     var.image_age_alarm_hours,
     var.images_per_second_per_unit,
     var.target_drain_minutes,
-    var.min_batch_size,
+    var.min_backlog,
     var.max_model_hours_per_day,
   ]
 }
@@ -93,7 +93,7 @@ run "refuses_values_that_are_too_low" {
 
     images_per_second_per_unit = 0
     target_drain_minutes       = 0
-    min_batch_size             = 0
+    min_backlog                = 0
     max_model_hours_per_day    = 0
   }
 
@@ -109,7 +109,7 @@ run "refuses_values_that_are_too_low" {
     var.image_age_alarm_hours,
     var.images_per_second_per_unit,
     var.target_drain_minutes,
-    var.min_batch_size,
+    var.min_backlog,
     var.max_model_hours_per_day,
   ]
 }
@@ -139,7 +139,7 @@ run "refuses_a_wait_for_company_that_no_look_could_grant" {
   command = plan
 
   variables {
-    min_batch_size      = 10
+    min_backlog         = 10
     max_wait_minutes    = 121
     schedule_expression = "rate(1 hour)"
   }
@@ -151,7 +151,7 @@ run "refuses_a_wait_for_company_that_sets_off_the_alarm" {
   command = plan
 
   variables {
-    min_batch_size        = 10
+    min_backlog           = 10
     max_wait_minutes      = 1440
     image_age_alarm_hours = 24
   }
@@ -167,7 +167,7 @@ run "refuses_parts_of_a_unit_a_second_and_a_day" {
     lease_seconds       = 60.5
     log_retention_days  = 1.5
     max_run_minutes     = 10.5
-    min_batch_size      = 1.5
+    min_backlog         = 1.5
   }
 
   expect_failures = [
@@ -175,7 +175,7 @@ run "refuses_parts_of_a_unit_a_second_and_a_day" {
     var.lease_seconds,
     var.log_retention_days,
     var.max_run_minutes,
-    var.min_batch_size,
+    var.min_backlog,
   ]
 }
 

@@ -14,7 +14,7 @@ import pytest
 from reconcile import errors as reconcile_errors
 from reconcile.dead_letter_queue import HIDDEN_SECONDS
 from shared import errors
-from tests.stack.local_stack import REPOSITORY
+from tests.rig.stack.local_stack import REPOSITORY
 
 TERRAFORM = REPOSITORY / "terraform"
 DEFINITIONS = sorted((TERRAFORM / "statemachines").glob("*.asl.json"))

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.permissions import record
-from tests.stack import invariants, snapshot
-from tests.stack.invariants import Uploaded
-from tests.stack.local_stack import LocalStack
+from tests.rig.permissions import record
+from tests.rig.stack import invariants, snapshot
+from tests.rig.stack.invariants import Uploaded
+from tests.rig.stack.local_stack import LocalStack
 
 HAS_FAILED = pytest.StashKey[bool]()
 

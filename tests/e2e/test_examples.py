@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.permissions import record
-from tests.stack import invariants, runs, snapshot
-from tests.stack.invariants import Uploaded
-from tests.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Model, VirtualTime
-from tests.stack.pictures import photo
+from tests.rig.permissions import record
+from tests.rig.stack import invariants, runs, snapshot
+from tests.rig.stack.invariants import Uploaded
+from tests.rig.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Model, VirtualTime
+from tests.rig.stack.pictures import photo
 
 # They live at once on the servers of one worker.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]

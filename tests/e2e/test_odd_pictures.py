@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.corpus.pictures import BOX, LABEL, NOT_NOTIFIED, ODD_PICTURES, PROCESSED
 from tests.e2e.conftest import Ledger
-from tests.stack import invariants, pictures, runs
-from tests.stack.local_stack import LocalStack
+from tests.rig.corpus.pictures import BOX, LABEL, NOT_NOTIFIED, ODD_PICTURES, PROCESSED
+from tests.rig.stack import invariants, pictures, runs
+from tests.rig.stack.local_stack import LocalStack
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Ledger
-from tests.stack import invariants, logs, pictures, runs, snapshot
-from tests.stack.local_stack import LocalStack
-from tests.stack.pictures import photo
+from tests.rig.stack import invariants, logs, pictures, runs, snapshot
+from tests.rig.stack.local_stack import LocalStack
+from tests.rig.stack.pictures import photo
 
 # One batch is enough for all that look at one.
 pytestmark = pytest.mark.timeout(300)

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.e2e.conftest import Ledger
-from tests.permissions import record
-from tests.stack import runs, snapshot
-from tests.stack.local_stack import LocalStack
-from tests.stack.pictures import photo
+from tests.rig.permissions import record
+from tests.rig.stack import runs, snapshot
+from tests.rig.stack.local_stack import LocalStack
+from tests.rig.stack.pictures import photo
 
 # The settings are applied once.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
@@ -26,7 +26,7 @@ def stack() -> Iterator[LocalStack]:
             images_per_second_per_unit=1,
             max_inference_units=3,
             target_drain_minutes=1,
-            min_batch_size=5,
+            min_backlog=5,
             max_model_hours_per_day=1,
         )
         # It finds S3's test events; the gate knows for how long images may have waited once a run found nothing.
@@ -47,7 +47,7 @@ def test_few_images_wait_for_company_until_one_has_waited_long_enough(stack: Loc
     waiting = runs.run(stack)
     receipt = runs.receipt(stack, waiting)
     assert (waiting["status"], receipt["outcome"], receipt["error"]) == ("SUCCEEDED", "waiting_for_more_images", None)
-    assert "1 images wait, fewer than min_batch_size (5)" in receipt["reason"]
+    assert "1 images wait, fewer than min_backlog (5)" in receipt["reason"]
     assert stack.meter()["starts"] == starts
     ledger.assert_invariants()
     runs.write_into_table(stack, "lease", "queue_empty_at", {"N": str(int(time.time()) - 4 * 3600)})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import release
-from tests.stack.local_stack import REPOSITORY
+from tests.rig.stack.local_stack import REPOSITORY
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import build
-from tests.stack.local_stack import MINISTACK_PYTHON, REPOSITORY
+from tests.rig.stack.local_stack import MINISTACK_PYTHON, REPOSITORY
 
 BUILD = REPOSITORY / "build"
 FUNCTIONS = sorted(path.parent.name for path in (REPOSITORY / "lambdas").glob("*/handler.py"))

@@ -1,1 +1,1 @@
-"""Each role may do what was done with it, and nothing else: `python -m tests.permissions`."""
+"""The audit of permissions, judged itself."""

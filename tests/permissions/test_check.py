@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.permissions import check
-from tests.permissions.check import EXCUSES, Evidence, Excuse, findings
-from tests.permissions.definitions import Applied
-from tests.permissions.needs import Need
-from tests.permissions.policies import Grant
+from tests.rig.permissions import check
+from tests.rig.permissions.check import EXCUSES, Evidence, Excuse, findings
+from tests.rig.permissions.definitions import Applied
+from tests.rig.permissions.needs import Need
+from tests.rig.permissions.policies import Grant
 
 SAMPLE = json.loads(Path(__file__).with_name("sample.json").read_text())
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.permissions.definitions import Applied
-from tests.permissions.keys import keys_of, moved, of_needs
-from tests.permissions.needs import Need, Place
+from tests.rig.permissions.definitions import Applied
+from tests.rig.permissions.keys import keys_of, moved, of_needs
+from tests.rig.permissions.needs import Need, Place
 
 PLACE = Place("logos", "eu-west-1", "111122223333")
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/a"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.permissions.needs import Need, Place, UnknownCallError, of_calls
-from tests.stack.call_record import parameters_of, role_of
+from tests.rig.permissions.needs import Need, Place, UnknownCallError, of_calls
+from tests.rig.stack.call_record import parameters_of, role_of
 
 PLACE = Place("logos", "eu-west-1", "111122223333")
 TABLE = "arn:aws:dynamodb:eu-west-1:111122223333:table/logos-runs"

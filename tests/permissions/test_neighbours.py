@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.permissions import check, policies
-from tests.permissions.check import WILDCARDS, Evidence, findings
-from tests.permissions.definitions import Applied
-from tests.permissions.needs import Need
-from tests.permissions.neighbours import Asked, Folders, of_arn, of_needs
 from tests.permissions.test_check import SAMPLE, WHOLE
+from tests.rig.permissions import check, policies
+from tests.rig.permissions.check import WILDCARDS, Evidence, findings
+from tests.rig.permissions.definitions import Applied
+from tests.rig.permissions.needs import Need
+from tests.rig.permissions.neighbours import Asked, Folders, of_arn, of_needs
 
 Json = Any
 

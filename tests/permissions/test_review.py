@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.permissions.review import lint, open_grants
 from tests.permissions.test_check import evidence
+from tests.rig.permissions.review import lint, open_grants
 
 DOCUMENTS = dict(evidence().documents)
 FOR_SERVICES = [name for name in DOCUMENTS if name.split()[0] in ("queue", "topic", "trust", "function")]

@@ -1,1 +1,1 @@
-"""The real state machine and the real Lambda handlers in virtual time, in one process."""
+"""The simulation at work: orders of events, long runs, the planner against it."""

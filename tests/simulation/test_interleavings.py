@@ -20,12 +20,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.emulator.errors import ServiceError
-from tests.simulation import deployment
-from tests.simulation.invariants import AT_REST, Upload
-from tests.simulation.mutants import MUTANTS
-from tests.simulation.pictures import BROKEN, PICTURES
-from tests.simulation.world import Fault, World
+from tests.rig.emulator.errors import ServiceError
+from tests.rig.simulation import deployment
+from tests.rig.simulation.invariants import AT_REST, Upload
+from tests.rig.simulation.mutants import MUTANTS
+from tests.rig.simulation.pictures import BROKEN, PICTURES
+from tests.rig.simulation.world import Fault, World
 
 EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "12"))
 

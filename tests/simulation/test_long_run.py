@@ -5,10 +5,10 @@ import json
 import boto3
 from botocore.awsrequest import AWSResponse
 
-from tests.simulation import deployment
-from tests.simulation.states import EVENTS_AT_MOST
-from tests.simulation.wire import Call
-from tests.simulation.world import World
+from tests.rig.simulation import deployment
+from tests.rig.simulation.states import EVENTS_AT_MOST
+from tests.rig.simulation.wire import Call
+from tests.rig.simulation.world import World
 
 DAY = 24 * 3600
 IMAGES, IMAGES_PER_SECOND = 2_600_000, 3

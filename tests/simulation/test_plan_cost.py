@@ -5,10 +5,10 @@ import pytest
 
 from check_queue.start_gate import Gate
 from start_model.sizing import Limits
-from tests.emulator.model import ModelSettings
-from tests.simulation.pictures import PICTURES
-from tests.simulation.world import EPOCH, World
-from tests.stack import pictures
+from tests.rig.emulator.model import ModelSettings
+from tests.rig.simulation.pictures import PICTURES
+from tests.rig.simulation.world import EPOCH, World
+from tests.rig.stack import pictures
 from tools.plan_cost.model import Model
 from tools.plan_cost.settings import Settings
 from tools.plan_cost.simulation import History, simulate
@@ -22,7 +22,7 @@ DEMO_IMAGES = 48
 
 def metered(images: int, *, batch: int = 1, hours: float = 2) -> tuple[float, int]:
     """Upload images at once and let the schedule run; return the model's seconds, and how often it was started."""
-    environment = {"IMAGES_PER_SECOND_PER_UNIT": str(2 * RATE), "MIN_BATCH_SIZE": str(batch)}
+    environment = {"IMAGES_PER_SECOND_PER_UNIT": str(2 * RATE), "MIN_BACKLOG": str(batch)}
     model = ModelSettings(start_seconds=START, stop_seconds=STOP, images_per_second_per_unit=RATE)
     with World(model=model, environment=environment, schedule_seconds=3600, watchdog_seconds=None) as world:
         # The first look finds nothing: the gate knows from when on images may have come.

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulation import deployment
-from tests.simulation.states import EVENTS_AT_MOST, Execution, Machine, StateError, UnknownLanguageError
+from tests.rig.simulation import deployment
+from tests.rig.simulation.states import EVENTS_AT_MOST, Execution, Machine, StateError, UnknownLanguageError
 
 ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:machine"
 INVOKE = "arn:aws:states:::lambda:invoke"

@@ -6,12 +6,12 @@ import boto3
 import pytest
 
 from shared.failures import readable_error
-from tests.emulator.model import ModelSettings
-from tests.simulation import deployment
-from tests.simulation.invariants import final_objects, messages
-from tests.simulation.pictures import BROKEN, PICTURES
-from tests.simulation.states import StateError
-from tests.simulation.world import Fault, World
+from tests.rig.emulator.model import ModelSettings
+from tests.rig.simulation import deployment
+from tests.rig.simulation.invariants import final_objects, messages
+from tests.rig.simulation.pictures import BROKEN, PICTURES
+from tests.rig.simulation.states import StateError
+from tests.rig.simulation.world import Fault, World
 
 TERRAFORM = deployment.REPOSITORY / "terraform"
 

@@ -7,8 +7,8 @@ from functools import cache
 
 import pytest
 
-from tests.stack.local_stack import REPOSITORY
-from tests.stack.terraform import Terraform, binary
+from tests.rig.stack.local_stack import REPOSITORY
+from tests.rig.stack.terraform import Terraform, binary
 
 FOLDERS = sorted(
     {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.local_stack import REPOSITORY
-from tests.stack.terraform import Terraform, TerraformError
+from tests.rig.stack.local_stack import REPOSITORY
+from tests.rig.stack.terraform import Terraform, TerraformError
 
 # What AWS names, as a bucket with bucket_prefix, or gives an ARN is known after the apply. The mocked provider would
 # make something up; this is what AWS could answer.

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared.pace import Pace
-from tests.unit.test_analyze_image_kit import RUN, Pipeline, detect_error
-from tests.unit.test_analyze_image_kit import pipeline as pipeline
+from tests.unit.analyze_image_kit import RUN, Pipeline, detect_error
+from tests.unit.analyze_image_kit import pipeline as pipeline
 
 NAMES = [f"{number}.jpg" for number in range(10)]
 
@@ -49,8 +49,8 @@ def test_without_a_pace_they_go_one_by_one(pipeline: Pipeline, monkeypatch: pyte
     assert threads == {threading.get_ident()}
 
 
-def test_an_image_takes_five_calls_and_a_batch_two_more(quick: Pipeline) -> None:
-    """Beside the model: JSON, a look, copy, deletion; for the batch the lease, which the kit plays, and the count."""
+def test_an_image_takes_six_calls_and_a_batch_two_more(quick: Pipeline) -> None:
+    """Beside the model: two looks, JSON, copy, deletion. For a batch: the count, and the lease, which the kit plays."""
     calls: Counter[str] = Counter()
 
     def count(model: Any, **_: Any) -> None:  # noqa: ANN401
@@ -66,8 +66,8 @@ def test_an_image_takes_five_calls_and_a_batch_two_more(quick: Pipeline) -> None
     of_model = {"HeadObject": detections}
     ours = calls - Counter(of_poller) - Counter(of_model)
     assert detections == len(NAMES)
-    of_each_image = {"PutObject": 10, "HeadObject": 10, "CopyObject": 10, "DeleteObject": 10}
-    assert ours == {**of_each_image, "TransactWriteItems": 1}
+    of_each_image = ("ListObjectsV2", "HeadObject", "PutObject", "CopyObject", "DeleteObject")
+    assert ours == {**dict.fromkeys(of_each_image, 10), "TransactWriteItems": 1}
 
 
 def test_a_poison_image_and_a_bad_one_cost_the_others_nothing(quick: Pipeline) -> None:

@@ -10,9 +10,9 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 
 from analyze_image.batch import GIVING_BACK_SECONDS, ONE_IMAGE_SECONDS
 from analyze_image.comeback import History
+from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
+from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
-from tests.unit.test_analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
-from tests.unit.test_analyze_image_kit import pipeline as pipeline
 
 URL = "https://service"
 

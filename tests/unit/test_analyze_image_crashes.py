@@ -12,8 +12,7 @@ from analyze_image import handler as handler_module
 from analyze_image.pacing import LONGEST_WAIT_SECONDS
 from shared.lease import Held
 from shared.run_record import BatchCounts, RunRecords
-from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
-from tests.unit.test_analyze_image_kit import (
+from tests.unit.analyze_image_kit import (
     RECEIVES_AT_MOST,
     RUN,
     VISIBILITY_SECONDS,
@@ -25,7 +24,8 @@ from tests.unit.test_analyze_image_kit import (
     event_of,
     keys,
 )
-from tests.unit.test_analyze_image_kit import pipeline as pipeline
+from tests.unit.analyze_image_kit import pipeline as pipeline
+from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
 
 # A killed function has no metrics to tell.
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
@@ -43,7 +43,7 @@ def kill(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("call", [1, 2, 3, 4])
+@pytest.mark.parametrize("call", [1, 2, 3, 4, 5])
 def test_killed_at_any_call_to_s3(call: int, after: bool, pipeline: Pipeline) -> None:
     uploads = pipeline.upload("a.jpg")
     pipeline.faulty_s3._client = CrashingS3(pipeline.s3, call, after=after)

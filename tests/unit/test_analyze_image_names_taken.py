@@ -13,8 +13,7 @@ from analyze_image.labelling import Ending, Labelling, NamesTakenError
 from analyze_image.names import candidates, json_key
 from analyze_image.store import Store
 from analyze_image.upload import Upload
-from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
-from tests.unit.test_analyze_image_kit import (
+from tests.unit.analyze_image_kit import (
     Crash,
     CrashingS3,
     FakeRekognition,
@@ -25,7 +24,8 @@ from tests.unit.test_analyze_image_kit import (
     labelling,
     put,
 )
-from tests.unit.test_analyze_image_kit import pipeline as pipeline
+from tests.unit.analyze_image_kit import pipeline as pipeline
+from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
 
 OWNERS = b"the owner's"
 
@@ -92,7 +92,7 @@ def test_when_nothing_is_free_all_stays_as_it_is_and_the_image_waits(s3: Any) ->
 
 @pytest.mark.parametrize("kms", [False, True])
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("call", range(1, 7))
+@pytest.mark.parametrize("call", range(1, 8))
 def test_killed_at_any_call_on_the_way_to_the_second_name(call: int, after: bool, kms: bool, s3: Any) -> None:  # noqa: ANN401
     if kms:
         encryption = {"ServerSideEncryption": "aws:kms"}
@@ -239,7 +239,7 @@ def test_an_upload_that_is_called_as_results_are_is_set_aside_and_no_result_is_t
 def test_a_redelivery_does_not_copy_again_what_is_copied(s3: Any) -> None:  # noqa: ANN401
     upload = put(s3)
     with pytest.raises(Crash):
-        way_of(s3, CrashingS3(s3, 4, after=False)).label(upload, redelivered=False)
+        way_of(s3, CrashingS3(s3, 5, after=False)).label(upload, redelivered=False)
     copies: list[str] = []
     s3.meta.events.register("before-call.s3.CopyObject", lambda **_: copies.append("copy"))
     assert labelling(s3).label(upload, redelivered=True) is Ending.PROCESSED
@@ -263,3 +263,34 @@ def test_a_size_in_the_message_says_nothing_of_what_was_copied(s3: Any) -> None:
     upload = replace(put(s3), size=1)
     own(s3, "processed/a/b.jpg")
     assert not Store(s3, SOURCE, FINAL).is_copy(upload, "processed/a/b.jpg")
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_second_message_goes_on_with_the_name_that_the_first_claimed_though_a_better_one_is_free_again(
+    place: int,
+    s3: Any,  # noqa: ANN401
+) -> None:
+    upload = put(s3)
+    names = candidates("processed", upload)
+    own(s3, *names[:place])
+    with pytest.raises(Crash):
+        # After the claim, before the copy.
+        way_of(s3, CrashingCopies(s3)).label(upload, redelivered=False)
+    for name in names[:place]:
+        s3.delete_object(Bucket=FINAL, Key=name)
+    labelling(s3).label(upload, redelivered=False)
+    assert keys(s3, FINAL) == [names[place], json_key(names[place])]
+    assert finished_at(s3, names[place], upload, b"picture")
+
+
+class CrashingCopies:
+    """S3 at whose first copy the function dies."""
+
+    def __init__(self, s3: Any) -> None:  # noqa: ANN401
+        self._s3 = s3
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._s3, name)
+
+    def copy_object(self, **_: object) -> None:
+        raise Crash

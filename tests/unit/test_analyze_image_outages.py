@@ -6,9 +6,9 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from analyze_image.suspects import ATTEMPTS_AT_MOST, HELD_AGAINST_ALONE_AT_MOST
+from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, event_of, keys, put
+from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, SOURCE, aws_error
-from tests.unit.test_analyze_image_kit import RUN, Pipeline, body, detect_error, event_of, keys, put
-from tests.unit.test_analyze_image_kit import pipeline as pipeline
 
 # A run that gets nothing done ends after three minutes; the next one starts in the next hour.
 FRUITLESS_RUN_SECONDS, HOUR_SECONDS = 210, 3600

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from analyze_image.suspects import ATTEMPTS_AT_MOST, HELD_AGAINST_ALONE_AT_MOST
+from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
+from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, SOURCE, aws_error
-from tests.unit.test_analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
-from tests.unit.test_analyze_image_kit import pipeline as pipeline
 from tests.unit.test_analyze_image_outages import FRUITLESS_RUN_SECONDS, hourly_runs, names
 
 OPERATIONS = {"put_object": "PutObject", "copy_object": "CopyObject", "delete_object": "DeleteObject"}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from analyze_image.labelling import ClaimMovedError, Ending
+from tests.unit.analyze_image_kit import Crash, CrashingS3, document, keys, put
 from tests.unit.conftest import FINAL, SOURCE
-from tests.unit.test_analyze_image_kit import Crash, CrashingS3, document, keys, put
 from tests.unit.test_analyze_image_names_taken import own, way_of
 
 # More calls than any way of an image has.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.permissions.review import lint
-from tests.stack.local_stack import REPOSITORY
+from tests.rig.permissions.review import lint
+from tests.rig.stack.local_stack import REPOSITORY
 from tools import aws_permissions
 from tools.aws_permissions import OF_TYPE, UnknownTypeError, planned, policy
 

@@ -77,7 +77,7 @@ class Place:
             self.lease,
             self.records,
             longest_run=longest_run,
-            gate=gate or Gate(min_batch_size=1, max_wait_seconds=0),
+            gate=gate or Gate(min_backlog=1, max_wait_seconds=0),
             cap=DailyCap(cap_hours, ModelHours(self.dynamodb, TABLE, MODEL_ARN)),
             epoch=self.clock,
         )
@@ -406,7 +406,7 @@ def test_anything_else_is_foreign(body: str) -> None:
 # --- the gate: small backlogs wait for company
 
 
-HOURLY = Gate(min_batch_size=10, max_wait_seconds=4 * 3600, schedule_seconds=3600)
+HOURLY = Gate(min_backlog=10, max_wait_seconds=4 * 3600, schedule_seconds=3600)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,7 @@ def test_few_images_wait_for_company_and_never_too_long(
     reason = reason_to_wait(backlog, Known(1_000_000, empty_at, None), HOURLY)
     assert (reason is not None) == waits
     if reason:
-        assert f"{backlog} images wait, fewer than min_batch_size (10)" in reason
+        assert f"{backlog} images wait, fewer than min_backlog (10)" in reason
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.corpus.__main__ import expected
-from tests.corpus.pictures import BOX, LABEL, NOT_NOTIFIED, ODD_PICTURES, PROCESSED, Odd, write
-from tests.emulator.clock import ManualClock
-from tests.emulator.errors import ServiceError
-from tests.emulator.images import check_size, decode
-from tests.emulator.model import ModelSettings
-from tests.emulator.service import Service
-from tests.emulator.vision import WORKING_SIDE_PIXELS
-from tests.stack.pictures import SUFFIXES, boxes, collect, overlap
+from tests.rig.corpus.__main__ import expected
+from tests.rig.corpus.pictures import BOX, LABEL, NOT_NOTIFIED, ODD_PICTURES, PROCESSED, Odd, write
+from tests.rig.emulator.clock import ManualClock
+from tests.rig.emulator.errors import ServiceError
+from tests.rig.emulator.images import check_size, decode
+from tests.rig.emulator.model import ModelSettings
+from tests.rig.emulator.service import Service
+from tests.rig.emulator.vision import WORKING_SIDE_PIXELS
+from tests.rig.stack.pictures import SUFFIXES, boxes, collect, overlap
 
 # Pillow says what it makes of broken EXIF.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")

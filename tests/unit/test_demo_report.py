@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.demo import report
-from tests.demo.__main__ import prepare
-from tests.demo.report import Costs, Run, Seen
-from tests.stack.invariants import FinalBucket
+from tests.rig.stack.invariants import FinalBucket
+from tools.demo import report
+from tools.demo.__main__ import prepare
+from tools.demo.report import Costs, Run, Seen
 
 
 def run(processed: int = 0, failed: int = 0, units: int | None = 1, **execution: str) -> Run:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.local_stack import REPOSITORY
+from tests.rig.stack.local_stack import REPOSITORY
 from tools import docs
 from tools.docs import BEGIN, END, DocsError, blocks, current, folders, tables
 

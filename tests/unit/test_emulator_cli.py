@@ -18,7 +18,7 @@ PROJECT = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/1700000000
 VERSION = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/version/v.1/1700000000002"
 ARNS = ("--project-arn", PROJECT, "--project-version-arn", VERSION)
 ROOT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-m", "tests.emulator")
+COMMAND = (sys.executable, "-m", "tests.rig.emulator")
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.emulator import contract
-from tests.emulator.contract import InvalidAnswerError
-from tests.emulator.errors import ServiceError
+from tests.rig.emulator import contract
+from tests.rig.emulator.contract import InvalidAnswerError
+from tests.rig.emulator.errors import ServiceError
 
 PROJECT = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/1700000000001"
 VERSION = "arn:aws-cn:rekognition:cn-north-1:123456789012:project/beetles/version/v.1/1700000000002"

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.emulator import contract
-from tests.emulator.clock import ManualClock
-from tests.emulator.errors import ServiceError
-from tests.emulator.faults import Fault
-from tests.emulator.model import ModelSettings
-from tests.emulator.service import Service
+from tests.rig.emulator import contract
+from tests.rig.emulator.clock import ManualClock
+from tests.rig.emulator.errors import ServiceError
+from tests.rig.emulator.faults import Fault
+from tests.rig.emulator.model import ModelSettings
+from tests.rig.emulator.service import Service
 
 PROJECT = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/1700000000001"
 VERSION = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/version/v.1/1700000000002"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.emulator.errors import ServiceError
-from tests.emulator.images import check_size, decode
+from tests.rig.emulator.errors import ServiceError
+from tests.rig.emulator.images import check_size, decode
 
 
 def encoded(size: tuple[int, int], kind: str = "PNG", mode: str = "RGB", **options: object) -> bytes:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.emulator.clock import ManualClock, VirtualClock
-from tests.emulator.errors import ServiceError
-from tests.emulator.model import Model, ModelSettings
+from tests.rig.emulator.clock import ManualClock, VirtualClock
+from tests.rig.emulator.errors import ServiceError
+from tests.rig.emulator.model import Model, ModelSettings
 
 PROJECT = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/1700000000001"
 VERSION = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/version/v.1/1700000000002"

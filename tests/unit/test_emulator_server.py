@@ -16,11 +16,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from tests.emulator.clock import ManualClock
-from tests.emulator.model import ModelSettings
-from tests.emulator.server import bind, running
-from tests.emulator.service import Service
-from tests.stack.pictures import DRAWINGS, draw
+from tests.rig.emulator.clock import ManualClock
+from tests.rig.emulator.model import ModelSettings
+from tests.rig.emulator.server import bind, running
+from tests.rig.emulator.service import Service
+from tests.rig.stack.pictures import DRAWINGS, draw
 
 Client = Any
 # boto3 makes its clients' classes at run time: there is no static type.
@@ -334,7 +334,7 @@ def test_a_defect_is_an_internal_server_error(
     def fail(*_: object) -> None:
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr("tests.emulator.model.Model.describe", fail)
+    monkeypatch.setattr("tests.rig.emulator.model.Model.describe", fail)
     with caplog.at_level(logging.ERROR), pytest.raises(client.exceptions.InternalServerError) as caught:
         client.describe_project_versions(ProjectArn=PROJECT)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500

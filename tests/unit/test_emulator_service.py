@@ -12,14 +12,14 @@ import pytest
 from moto import mock_aws
 from PIL import Image
 
-from tests.emulator import vision
-from tests.emulator.__main__ import s3_client
-from tests.emulator.clock import ManualClock
-from tests.emulator.errors import ServiceError
-from tests.emulator.model import ModelSettings
-from tests.emulator.objects import S3ImageStore
-from tests.emulator.service import Quotas, Service
-from tests.stack.pictures import DRAWINGS, draw
+from tests.rig.emulator import vision
+from tests.rig.emulator.__main__ import s3_client
+from tests.rig.emulator.clock import ManualClock
+from tests.rig.emulator.errors import ServiceError
+from tests.rig.emulator.model import ModelSettings
+from tests.rig.emulator.objects import S3ImageStore
+from tests.rig.emulator.service import Quotas, Service
+from tests.rig.stack.pictures import DRAWINGS, draw
 
 Client = Any
 # boto3 makes its clients' classes at run time: there is no static type.

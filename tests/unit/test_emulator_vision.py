@@ -8,9 +8,9 @@ import pytest
 import skimage.data
 from PIL import Image, ImageDraw
 
-from tests.emulator.images import decode
-from tests.emulator.vision import HUES, SHAPES, WORKING_SIDE_PIXELS, detect, learnt_threshold
-from tests.stack.pictures import DRAWINGS, PHOTOS, Box, draw, overlap
+from tests.rig.emulator.images import decode
+from tests.rig.emulator.vision import HUES, SHAPES, WORKING_SIDE_PIXELS, detect, learnt_threshold
+from tests.rig.stack.pictures import DRAWINGS, PHOTOS, Box, draw, overlap
 
 DRAWN_LABELS = {f"{colour}-{shape}" for colour in HUES for shape in SHAPES}
 SHIPPED = sorted(path for path in Path(skimage.data.__file__).parent.iterdir() if path.suffix in (".png", ".jpg"))

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.stack.local_stack import REPOSITORY
+from tests.rig.stack.local_stack import REPOSITORY
 
 FAULTS = REPOSITORY / "tests" / "e2e" / "faults"
 # What shows that the matrix itself holds, and is no fault.

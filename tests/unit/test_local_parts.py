@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo import __main__ as demo
-from tests.stack import local_stack, terraform
-from tests.stack.local_stack import REPOSITORY, LocalStack
-from tests.stack.process import Server, StartError, free_port
-from tests.stack.terraform import Terraform, TerraformError, plugin_dir
+from tests.rig.stack import local_stack, terraform
+from tests.rig.stack.local_stack import REPOSITORY, LocalStack
+from tests.rig.stack.process import Server, StartError, free_port
+from tests.rig.stack.terraform import Terraform, TerraformError, plugin_dir
+from tools.demo import __main__ as demo
 
 
 def server(tmp_path: Path, code: str) -> Server:
@@ -47,7 +47,7 @@ def test_a_part_that_does_not_answer_is_reported(tmp_path: Path) -> None:
 def test_a_part_ends_when_the_test_that_started_it_is_killed(tmp_path: Path) -> None:
     code = (
         "import os, sys, time, pathlib\n"
-        "from tests.stack.process import Server\n"
+        "from tests.rig.stack.process import Server\n"
         "waits = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
         f"log = pathlib.Path({str(tmp_path)!r}) / 'log'\n"
         "part = Server('the part', waits, dict(os.environ), pathlib.Path.cwd(), log)\n"
@@ -116,7 +116,7 @@ def test_a_provider_mirror_in_the_home_is_found(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("TF_PLUGIN_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mirror" / "a.registry" / "hashicorp" / "aws").mkdir(parents=True)
-    monkeypatch.setattr("tests.stack.terraform.SYSTEM_ROOTS", ())
+    monkeypatch.setattr("tests.rig.stack.terraform.SYSTEM_ROOTS", ())
     assert plugin_dir() == tmp_path / "mirror"
 
 
@@ -153,7 +153,7 @@ def test_a_demo_deletes_nothing_but_what_demos_write(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize("named", [{}, {"TERRAFORM": "terraform"}, {"TERRAFORM": "/no/such/terraform"}])
 def test_a_demo_without_terraform_says_so_in_one_line(named: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.demo", "--output", str(tmp_path)],
+        [sys.executable, "-m", "tools.demo", "--output", str(tmp_path)],
         env={"PATH": "", "HOME": str(tmp_path), **named},
         cwd=local_stack.REPOSITORY,
         capture_output=True,

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.stack.logs import leaks, lines_of_functions
+from tests.rig.stack.logs import leaks, lines_of_functions
 
 IMAGE = bytes(range(60, 256)) * 3
 FINE = json.dumps({"message": "image labelled", "key": "a.png", "etag": "0f343b0931126a20f133d67c2b018a3b"})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.local_stack import REPOSITORY
+from tests.rig.stack.local_stack import REPOSITORY
 
 HOSTILE = {
     "dollar": "cost$5/",
@@ -87,8 +87,8 @@ def clone(tmp_path: Path) -> Clone:
     folder = tmp_path / "it's a $5 clone"
     for needed in (
         "tests/requirements.txt",
-        "tests/stack/requirements.txt",
-        "tests/checkov/requirements.txt",
+        "tests/rig/stack/requirements.txt",
+        "tests/rig/checkov/requirements.txt",
         "tests/asl/package.json",
         "tests/asl/package-lock.json",
         "lambdas/build.py",
@@ -138,10 +138,10 @@ def test_every_other_value_arrives_as_it_was_given(clone: Clone, value: str, way
         done = clone.make(target, way, **values)
         assert done.returncode == 0, (target, done.stderr)
     assert clone.calls() == [
-        ["-m", "tests.demo", f"--images={value}", f"--keep={value}"],
+        ["-m", "tools.demo", f"--images={value}", f"--keep={value}"],
         ["-m", "tools.status", f"--name={value}"],
         ["-m", "tools.redrive", f"--name={value}", f"--dry-run={value}"],
-        ["-m", "tests.bench", f"--only={value}"],
+        ["-m", "tools.bench", f"--only={value}"],
         ["-m", "tools.plan_cost", *(f"--{name.lower().replace('_', '-')}={value}" for name in inputs)],
     ]
 
@@ -164,8 +164,8 @@ def test_what_is_left_out_or_empty_is_left_to_the_tool(clone: Clone) -> None:
     for target in ("demo", "bench", "plan-cost", "redrive"):
         assert clone.make(target, "environment", IMAGES="", PART="").returncode == 0
     assert clone.calls() == [
-        ["-m", "tests.demo", "--keep="],
-        ["-m", "tests.bench"],
+        ["-m", "tools.demo", "--keep="],
+        ["-m", "tools.bench"],
         ["-m", "tools.plan_cost"],
         ["-m", "tools.redrive", "--name=custom-labels-batch", "--dry-run="],
     ]

@@ -13,9 +13,9 @@ import pytest
 
 from analyze_image.pacing import LONGEST_WAIT_SECONDS, SLOWEST_IMAGES_PER_SECOND, Pacing
 from shared.pace import Pace, pace_of
-from tests.emulator.clock import ManualClock
-from tests.emulator.errors import ServiceError
-from tests.emulator.model import Model, ModelSettings
+from tests.rig.emulator.clock import ManualClock
+from tests.rig.emulator.errors import ServiceError
+from tests.rig.emulator.model import Model, ModelSettings
 from tests.unit.conftest import MODEL_ARN, PROJECT_ARN
 
 

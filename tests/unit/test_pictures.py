@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from tests.stack.pictures import SUFFIXES, Picture, collect, left_out, write_default_set
+from tests.rig.stack.pictures import SUFFIXES, Picture, collect, left_out, write_default_set
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from check_queue.start_gate import Gate
 from start_model.sizing import Limits
-from tests.stack.local_stack import REPOSITORY
+from tests.rig.stack.local_stack import REPOSITORY
 from tools.plan_cost import arrivals, durations, plan
 from tools.plan_cost.errors import InputError
 from tools.plan_cost.model import Model
@@ -52,7 +52,7 @@ def test_every_image_is_labelled_once_in_time_and_for_its_price(
     assert (waits > 0).all()
     # The gate's promise or the time between two looks, then the start, the trigger, and the images before it; or the
     # end of a run that was stopping when the image came.
-    longest = (max(gate.max_wait_seconds, every) if gate.min_batch_size > 1 else every) + every
+    longest = (max(gate.max_wait_seconds, every) if gate.min_backlog > 1 else every) + every
     assert waits.max() <= longest + model.start_seconds + model.stop_seconds + 300 + len(instants) / 3
     for run in history.runs:
         assert run.running_seconds >= run.images / (model.images_per_second_per_unit * run.units)
@@ -248,7 +248,7 @@ def test_schedules_units_and_gates_are_read_as_people_write_them() -> None:
         (lambda: read_schedules("cron(0 6 * * ? *)"), "cron(…) and at(…) are not simulated"),
         (lambda: read_schedules("90s"), "not a whole number of minutes"),
         (lambda: read_units("5-2", 60), "is not a number of inference units"),
-        (lambda: read_gates("1/4h"), "is neither off nor min_batch_size/max_wait"),
+        (lambda: read_gates("1/4h"), "is neither off nor min_backlog/max_wait"),
         (lambda: read_gates("10/8d"), "more than 7 days"),
         (lambda: durations.read("soon", "WITHIN"), "WITHIN=soon"),
     ],

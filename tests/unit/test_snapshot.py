@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import snapshot
+from tests.rig.stack import snapshot
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.stack.local_stack import LocalStack, RefusedError
-from tests.stack.service_faults import ROOT, Call, Rule, Rules, s3_operation
+from tests.rig.stack.local_stack import LocalStack, RefusedError
+from tests.rig.stack.service_faults import ROOT, Call, Rule, Rules, s3_operation
 
 BUCKET, ROLE = "some-bucket", "arn:aws:iam::000000000000:role/worker"
 FUNCTION = """

@@ -14,13 +14,13 @@ import pytest
 
 import release
 from shared.s3_events import Source
-from tests.bench import __main__ as bench
-from tests.demo import report
-from tests.permissions import __main__ as permissions
-from tests.stack.invariants import FinalBucket
-from tests.stack.local_stack import REPOSITORY
+from tests.rig.permissions import __main__ as permissions
+from tests.rig.stack.invariants import FinalBucket
+from tests.rig.stack.local_stack import REPOSITORY
 from tools import backfill, redrive, status, terminal
+from tools.bench import __main__ as bench
 from tools.dead_letters import DeadLetter
+from tools.demo import report
 from tools.deployment import NotFoundError
 
 ENCODINGS = ("utf-8", "cp1252", "ascii", "cp437")
@@ -265,9 +265,9 @@ def test_a_release_names_its_folder_in_every_encoding(monkeypatch: pytest.Monkey
     assert_harmless(text)
 
 
-@pytest.mark.parametrize("folder", ["tools", "tests/demo", "tests/bench", "tests/corpus", "tests/permissions"])
+@pytest.mark.parametrize("folder", ["tools", "tools/demo", "tools/bench", "tests/rig/corpus", "tests/rig/permissions"])
 def test_programs_print_by_the_terminal_and_nothing_else_but_json(folder: str) -> None:
-    allowed = {REPOSITORY / "tools" / "terminal.py", REPOSITORY / "tests" / "permissions" / "sample.py"}
+    allowed = {REPOSITORY / "tools" / "terminal.py", REPOSITORY / "tests" / "rig" / "permissions" / "sample.py"}
     for path in sorted((REPOSITORY / folder).rglob("*.py")):
         if path in allowed or path.name.startswith("test_"):
             continue

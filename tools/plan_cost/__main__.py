@@ -142,7 +142,7 @@ def main() -> int:
     parser.add_argument("--start-minutes", default="10", help="minutes that a model takes to start (10)")
     parser.add_argument("--schedules", help=f"times between looks ({settings.DEFAULT_SCHEDULES})")
     parser.add_argument("--units", help=f"inference units, fewest-most ({settings.DEFAULT_UNITS})")
-    parser.add_argument("--gates", help=f"min_batch_size/max_wait ({settings.DEFAULT_GATES})")
+    parser.add_argument("--gates", help=f"min_backlog/max_wait ({settings.DEFAULT_GATES})")
     parser.add_argument("--target-drain", help="target_drain_minutes (60, or a quarter of the promise if that is less)")
     parser.add_argument("--cap", help="max_model_hours_per_day (none)")
     parser.add_argument("--within", help="the promise: every image is labelled within so long, such as 4h")

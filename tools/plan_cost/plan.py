@@ -50,7 +50,7 @@ class Row:
     def keeps(self, within_seconds: float, model: Model) -> bool:
         """Whether every image is labelled within so long, and not only by luck: a gate may use its whole wait."""
         gate = self.settings.gate
-        latest_start = 0.0 if gate.min_batch_size == 1 else gate.max_wait_seconds + model.start_seconds
+        latest_start = 0.0 if gate.min_backlog == 1 else gate.max_wait_seconds + model.start_seconds
         return max(self.outcome.worst_seconds, latest_start) <= within_seconds
 
 

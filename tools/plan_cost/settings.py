@@ -26,7 +26,7 @@ ALARM_HOURS, MOST_ALARM_HOURS = 24, 312
 RATE_UNITS = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 # In a promise: the trigger's opening and the labelling.
 REST_SECONDS = 15 * MINUTE
-OFF = Gate(min_batch_size=1, max_wait_seconds=240 * MINUTE)
+OFF = Gate(min_backlog=1, max_wait_seconds=240 * MINUTE)
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,20 @@ class Settings:
     @property
     def gate_text(self) -> str:
         """The gate as the input GATES names it."""
-        if self.gate.min_batch_size == 1:
+        if self.gate.min_backlog == 1:
             return "off"
-        return f"{self.gate.min_batch_size}/{durations.short(self.gate.max_wait_seconds)}"
+        return f"{self.gate.min_backlog}/{durations.short(self.gate.max_wait_seconds)}"
 
     @property
     def gate_on_schedule(self) -> Gate:
         """The gate as the function is told of it."""
-        return Gate(self.gate.min_batch_size, self.gate.max_wait_seconds, self.schedule_seconds)
+        return Gate(self.gate.min_backlog, self.gate.max_wait_seconds, self.schedule_seconds)
 
     @property
     def is_taken(self) -> bool:
         """Whether the module takes the gate with this schedule: an image must be able to wait for company."""
         least = 2 * self.schedule_seconds + 2 * MINUTE
-        return self.gate.min_batch_size == 1 or self.gate.max_wait_seconds >= least
+        return self.gate.min_backlog == 1 or self.gate.max_wait_seconds >= least
 
     def inputs(self) -> dict[str, str]:
         """Return the module's inputs as Terraform takes them."""
@@ -76,12 +76,12 @@ class Settings:
             "min_inference_units": f"{self.limits.fewest}",
             "max_inference_units": f"{self.limits.most}",
             "target_drain_minutes": f"{self.limits.target_drain_minutes:g}",
-            "min_batch_size": f"{self.gate.min_batch_size}",
+            "min_backlog": f"{self.gate.min_backlog}",
             "max_wait_minutes": f"{wait_minutes:g}",
         }
         if self.cap_hours is not None:
             lines["max_model_hours_per_day"] = f"{self.cap_hours:g}"
-        if self.gate.min_batch_size > 1 and wait_minutes >= ALARM_HOURS * 60:
+        if self.gate.min_backlog > 1 and wait_minutes >= ALARM_HOURS * 60:
             # The module wants the alarm to come after the longest wait.
             lines["image_age_alarm_hours"] = f"{math.floor(wait_minutes / 60) + 6}"
         return lines
@@ -142,7 +142,7 @@ def _gate(item: str, text: str) -> Gate:
     found = re.fullmatch(r"([0-9]{1,9})\s*/\s*(\S.*)", item)
     if found is None or not 2 <= int(found[1]) <= MOST_BATCH:
         raise InputError(
-            f"GATES={text}: {item!r} is neither off nor min_batch_size/max_wait such as 500/4h, from 2 to {MOST_BATCH} "
+            f"GATES={text}: {item!r} is neither off nor min_backlog/max_wait such as 500/4h, from 2 to {MOST_BATCH} "
             "images"
         )
     seconds = durations.read(found[2], "GATES")

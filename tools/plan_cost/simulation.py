@@ -183,7 +183,7 @@ class _Deployment:
         return History(queue.labelled_at, self._runs)
 
     def _waits(self, waiting: int, counted_at: float) -> bool:
-        if self._gate.min_batch_size > 1:
+        if self._gate.min_backlog > 1:
             known = Known(counted_at, self._queue_empty_at, self._looked_at)
             self._looked_at = counted_at
             if reason_to_wait(waiting, known, self._gate) is not None:

@@ -53,7 +53,7 @@ module "pipeline" {
   max_inference_units        = var.max_inference_units
   images_per_second_per_unit = var.images_per_second_per_unit
   target_drain_minutes       = var.target_drain_minutes
-  min_batch_size             = var.min_batch_size
+  min_backlog                = var.min_backlog
   max_wait_minutes           = var.max_wait_minutes
   max_model_hours_per_day    = var.max_model_hours_per_day
 

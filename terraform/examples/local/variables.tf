@@ -94,7 +94,7 @@ variable "target_drain_minutes" {
   nullable    = false
 }
 
-variable "min_batch_size" {
+variable "min_backlog" {
   description = "Images that are worth a start at once."
   type        = number
   default     = 1

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import HAS_FAILED, Ledger
-from tests.permissions import record
-from tests.stack import invariants, runs, snapshot
-from tests.stack.invariants import Uploaded
-from tests.stack.local_stack import REPOSITORY, LocalStack, Model
-from tests.stack.pictures import photo
+from tests.rig.permissions import record
+from tests.rig.stack import invariants, runs, snapshot
+from tests.rig.stack.invariants import Uploaded
+from tests.rig.stack.local_stack import REPOSITORY, LocalStack, Model
+from tests.rig.stack.pictures import photo
 
 # Wall seconds. A function that was killed leaves its messages hidden; twelve minutes of that are no test. No function
 # that lives takes as long, also on a busy machine.

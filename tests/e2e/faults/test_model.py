@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.faults.conftest import Scene
-from tests.stack import runs
+from tests.rig.stack import runs
 
 pytestmark = pytest.mark.timeout(300)
 

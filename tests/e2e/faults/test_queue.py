@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.e2e.faults.conftest import Scene
-from tests.stack import invariants, runs
+from tests.rig.stack import invariants, runs
 
 pytestmark = pytest.mark.timeout(300)
 

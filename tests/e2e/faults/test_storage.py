@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.e2e.faults.conftest import Scene
-from tests.stack import invariants
+from tests.rig.stack import invariants
 
 pytestmark = pytest.mark.timeout(300)
 

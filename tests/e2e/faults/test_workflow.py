@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from tests.e2e.faults.conftest import Scene
-from tests.stack import invariants, snapshot
-from tests.stack.local_stack import Model
+from tests.rig.stack import invariants, snapshot
+from tests.rig.stack.local_stack import Model
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -1,0 +1,783 @@
+"""Everything around the handlers, in virtual time: a world in which one thing happens after the other, and any order
+of things can be had.
+
+    with World() as world:
+        world.upload("a.png")
+        world.start_run()
+        world.advance(3600)
+        assert world.violations() == []
+"""
+
+import importlib
+import json
+import logging
+import math
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType, TracebackType
+from typing import Any, Self
+from unittest import mock
+from urllib.parse import quote_plus
+
+import boto3
+import botocore.session
+import time_machine
+from aws_lambda_powertools import Metrics
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ReadTimeoutError
+from botocore.loaders import Loader, create_loader
+from moto import mock_aws
+from moto.moto_api._internal import mock_random
+from moto.sqs.models import Queue
+
+from tests.rig.emulator.clock import ManualClock
+from tests.rig.emulator.model import Model, ModelSettings
+from tests.rig.emulator.service import Service
+from tests.rig.simulation import deployment, services
+from tests.rig.simulation.invariants import AT_REST, Images, ModelOwners, Overwrites, Upload, messages
+from tests.rig.simulation.states import Execution, Machine, StateError
+from tests.rig.simulation.wire import Call, wired
+
+EPOCH = 1_800_000_000
+OURS = "StartProjectVersion"
+
+# What a call takes, in virtual seconds. With two batches at a time the model is never asked for more than it does.
+CALL_SECONDS = {"DetectCustomLabels": 0.25}
+OTHER_CALL_SECONDS = 0.01
+
+
+class OneAfterTheOther:
+    """In place of a pool of threads: what is handed in happens at once, in order."""
+
+    def __init__(self, _: int) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, function: Callable[[Any], Any], things: list[Any]) -> Iterator[Any]:
+        """Call the function for each."""
+        return map(function, things)
+
+
+class Cut(BaseException):
+    """The function's process ends at this call. Nothing in it can catch that."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Calls that are refused, until the fault is taken away."""
+
+    service: str
+    operation: str
+    code: str
+    status: int = 400
+
+    def applies_to(self, call: Call) -> bool:
+        """Whether the call is refused."""
+        return (call.service, call.operation) == (self.service, self.operation)
+
+    @property
+    def excuses_a_running_model(self) -> bool:
+        """Whether nobody can be asked to stop the model meanwhile."""
+        unasked = ("DescribeProjectVersions", "StopProjectVersion")
+        return self.service in ("dynamodb", "sfn") or self.operation in unasked
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What happens, once, at a function's n-th call of an invocation.
+
+    `kind`: "killed before" or "killed after" the call; "lost": it is carried out and its answer never comes; "paused":
+    `seconds` pass before it, in which everything else goes on; "orphaned": likewise, after its run was aborted.
+    """
+
+    function: str
+    call: int
+    kind: str
+    seconds: float = 0.0
+
+
+@dataclass
+class Invocation:
+    """One invocation of a function, which is the Lambda context that its handler gets."""
+
+    function_name: str
+    aws_request_id: str
+    deadline: float
+    clock: Callable[[], float]
+    run: Execution | None
+    calls: int = 0
+    memory_limit_in_mb: int = 256
+
+    @property
+    def invoked_function_arn(self) -> str:
+        """As Lambda gives it."""
+        return f"arn:aws:lambda:{deployment.REGION}:{deployment.ACCOUNT}:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """As Lambda gives it."""
+        return max(0, int((self.deadline - self.clock()) * 1000))
+
+
+@dataclass
+class Task:
+    """Something that happens at a time, once or again and again."""
+
+    due: float
+    action: Callable[[], object]
+    every: float | None = None
+    busy: bool = False
+
+
+@dataclass
+class World:
+    """One deployment with an empty queue and a model at rest. A context manager, one at a time in a process.
+
+    `orphan_seconds`: how long the model may run without a living owner (I3), while nothing is refused.
+    `watchdog`: called with an event as the function would be; None when there is none.
+    """
+
+    versioned: bool = True
+    model: ModelSettings = field(default_factory=lambda: ModelSettings(start_seconds=60, stop_seconds=30))
+    switch_seconds: float = 20.0
+    orphan_seconds: float = math.inf
+    schedule_seconds: float | None = None
+    watchdog_seconds: float | None = 60.0
+    environment: dict[str, str] = field(default_factory=dict)
+    # How old the queue's counts and the executions' status may be that AWS answers with.
+    lag_seconds: float = 0.0
+    # Sees each call of a handler before AWS does: it may change it, or answer in AWS's place.
+    between: Callable[[Call], AWSResponse | None] | None = None
+    # Sees each answer of a handler, by the function's name, and returns what becomes of it.
+    spoil_answer: Callable[[str, Any], Any] | None = None
+
+    def __enter__(self) -> Self:
+        """Make moto's AWS, stop the clock, and forget what handlers kept from the last world."""
+        self.clock = ManualClock()
+        self.runs: dict[str, Execution] = {}
+        self.steps: Counter[str] = Counter()
+        self.faults: set[Fault] = set()
+        self.disturbances: list[Disturbance] = []
+        # What is under way, the innermost last; None for what the world does by itself.
+        self._under_way: list[Invocation | None] = []
+        self._tasks: list[Task] = []
+        self._polls, self._no_poll_before = 0, 0.0
+        self._counts: list[tuple[float, tuple[int, int, int]]] = []
+        self._calm_since, self._idle_ticks = 0.0, 0
+        self._open = ExitStack()
+        try:
+            self._begin()
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the process its own time and network back."""
+        self._open.close()
+
+    def _begin(self) -> None:
+        settings = {
+            "AWS_DEFAULT_REGION": deployment.REGION,
+            "AWS_ACCESS_KEY_ID": "simulation",
+            "AWS_SECRET_ACCESS_KEY": "simulation",
+        }
+        self._open.enter_context(mock.patch.dict(os.environ, settings))
+        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CA_BUNDLE"):
+            os.environ.pop(name, None)
+        mock_random.seed(1)
+        self._time = self._open.enter_context(time_machine.travel(EPOCH, tick=False))
+        self._open.enter_context(mock.patch("time.sleep", self._sleep))
+        # moto waits for messages in wall time.
+        self._open.enter_context(mock.patch.object(Queue, "wait_for_messages", lambda _, seconds: self._sleep(seconds)))
+        # One thing happens after the other, in a batch too.
+        self._open.enter_context(mock.patch("concurrent.futures.ThreadPoolExecutor", OneAfterTheOther))
+        self._open.enter_context(mock_aws())
+        self._open.callback(setattr, boto3, "DEFAULT_SESSION", None)
+        session = botocore.session.Session()
+        session.register_component("data_loader", _loader())
+        boto3.setup_default_session(botocore_session=session)
+        self._open.enter_context(wired(self._play))
+        # Logs and metrics are no part of this: most of what is printed would be theirs.
+        self._open.enter_context(mock.patch.object(Metrics, "add_metric"))
+        self._open.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", message="No application metrics to publish")
+        self._open.callback(_forget_compositions)
+        _forget_compositions()
+        self._open.callback(logging.disable, logging.root.manager.disable)
+        logging.disable(logging.CRITICAL)
+
+        self.emulator = Service(self.clock, services.BucketImages())
+        self.emulator.register(deployment.PROJECT_ARN, deployment.MODEL_ARN, self.model)
+        self.mapping = services.Mapping(self.clock.now, self.switch_seconds)
+        self.images, self.overwrites = Images(), Overwrites()
+        self.owners = ModelOwners(self.clock.now, deployment.LEASE_SECONDS)
+        self.machine = Machine.load(deployment.STATE_MACHINE_ARN, deployment.DEFINITION, deployment.PLACEHOLDERS)
+        self._make_resources()
+        if self.schedule_seconds:
+            self.every(self.schedule_seconds, self.start_run)
+        self.has_watchdog = self.watchdog_seconds is not None and deployment.HAS_WATCHDOG
+        if self.has_watchdog:
+            self.every(self.watchdog_seconds, self._tick_watchdog)
+
+    def _make_resources(self) -> None:
+        self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
+        for bucket in (deployment.SOURCE, deployment.FINAL):
+            self.s3.create_bucket(Bucket=bucket)
+        if self.versioned:
+            self.s3.put_bucket_versioning(Bucket=deployment.SOURCE, VersioningConfiguration={"Status": "Enabled"})
+        fourteen_days = str(14 * 24 * 3600)
+        self.sqs.create_queue(QueueName=deployment.DEAD_LETTERS, Attributes={"MessageRetentionPeriod": fourteen_days})
+        redrive = {
+            "deadLetterTargetArn": f"arn:aws:sqs:{deployment.REGION}:{deployment.ACCOUNT}:{deployment.DEAD_LETTERS}",
+            "maxReceiveCount": deployment.RECEIVES_AT_MOST,
+        }
+        self.sqs.create_queue(
+            QueueName=deployment.QUEUE,
+            Attributes={
+                "MessageRetentionPeriod": fourteen_days,
+                "VisibilityTimeout": str(deployment.VISIBILITY_TIMEOUT_SECONDS),
+                "ReceiveMessageWaitTimeSeconds": str(deployment.RECEIVE_WAIT_SECONDS),
+                "RedrivePolicy": json.dumps(redrive),
+            },
+        )
+        boto3.client("dynamodb").create_table(
+            TableName=deployment.TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "model", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
+            AttributeDefinitions=[
+                {"AttributeName": "model", "AttributeType": "S"},
+                {"AttributeName": "item", "AttributeType": "S"},
+            ],
+        )
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # What a test does
+    # -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the world began."""
+        return self.clock.now()
+
+    @property
+    def model_now(self) -> Model:
+        """The emulator's model."""
+        return self.emulator._models[deployment.MODEL_ARN]
+
+    @property
+    def living(self) -> list[Execution]:
+        """Executions that go on, oldest first."""
+        return [run for run in self.runs.values() if run.is_living]
+
+    def upload(self, key: str, body: bytes = b"", *, announced_after: float = 0.0) -> Upload:
+        """Put an image into the source bucket; S3's message comes `announced_after` seconds."""
+        answer = self.s3.put_object(Bucket=deployment.SOURCE, Key=key, Body=body)
+        upload = Upload(key, answer["ETag"].strip('"'), answer.get("VersionId"), body)
+        self.images.add(upload)
+        self.announce(upload, after=announced_after)
+        return upload
+
+    def announce(self, upload: Upload, *, after: float = 0.0) -> None:
+        """Send S3's message about an upload, which S3 may do more than once."""
+        self.steps["message"] += 1
+        body = json.dumps({"Records": [_s3_event(upload, self.steps["message"], self.now)]})
+        if not after:
+            self.send(body)
+            return
+        self.images.announced.append(body)
+
+        def arrive() -> None:
+            self.images.announced.remove(body)
+            self.send(body)
+
+        self.later(after, arrive)
+
+    def delete(self, upload: Upload) -> None:
+        """Let the owner of an image delete it from the source bucket, for good."""
+        version = {"VersionId": upload.version_id} if upload.version_id else {}
+        if upload.identity in self.images.waiting():
+            self.images.given_up.add(upload.identity)
+            self.s3.delete_object(Bucket=deployment.SOURCE, Key=upload.key, **version)
+
+    def send(self, body: str) -> None:
+        """Send any message to the image queue."""
+        self.sqs.send_message(QueueUrl=deployment.queue_url(deployment.QUEUE), MessageBody=body)
+
+    def start_run(self) -> Execution:
+        """Start the workflow."""
+        run = Execution(self.machine, f"run-{len(self.runs) + 1}", self._invoke_for_run, self.clock.now)
+        self.runs[run.name] = run
+        return run
+
+    def abort(self, run: Execution) -> None:
+        """Abort a run where it is, as StopExecution does."""
+        if run.is_living:
+            run.abort()
+            self._ended(run)
+            self._look()
+
+    def drop_batch(self) -> int:
+        """Receive a batch as the trigger's poller does, and lose it: its messages come back by themselves."""
+        return len(self._receive())
+
+    def hold_batch(self, seconds: float) -> None:
+        """Receive a batch as the trigger's poller does, and label it later, whatever becomes of the trigger."""
+        if batch := self._receive():
+            self.later(seconds, lambda: self._label(batch))
+
+    def retire(self) -> bool:
+        """Let Terraform take the pipeline out of use; whether it may go on to remove it."""
+        try:
+            self.invoke("watchdog", {"tf": {"action": "delete"}})
+        except StateError:
+            return False
+        return True
+
+    def resume(self) -> None:
+        """Let Terraform put the pipeline into use again."""
+        self.invoke("watchdog", {"tf": {"action": "create"}})
+
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Let something happen once, in so many seconds."""
+        self._tasks.append(Task(self.now + seconds, action))
+
+    def every(self, seconds: float, action: Callable[[], object]) -> None:
+        """Let something happen again and again, for the first time in so many seconds."""
+        self._tasks.append(Task(self.now + seconds, action, seconds))
+
+    def set_faults(self, *faults: Fault) -> None:
+        """Refuse these calls from now on, and no others."""
+        was_excused = any(fault.excuses_a_running_model for fault in self.faults)
+        self.faults = set(faults)
+        if any(fault.excuses_a_running_model for fault in self.faults):
+            self._calm_since = math.inf
+        elif was_excused:
+            self._calm_since = self.now
+
+    def disturb(self, function: str, call: int, kind: str, seconds: float = 0.0) -> None:
+        """Let something happen at the n-th call (from 1) of the function's next invocation that makes so many."""
+        self.disturbances.append(Disturbance(function, call, kind, seconds))
+
+    def trouble_model(self, **settings: Any) -> None:  # noqa: ANN401
+        """Let the model go wrong, by the names in the emulator's ModelSettings, until everything is healed."""
+        self.emulator.configure(deployment.MODEL_ARN, **settings)
+
+    def handle_model(self, action: str) -> None:
+        """Let somebody else `start` or `stop` the model, or let it `fail`; ServiceError when it cannot be."""
+        match action:
+            case "start":
+                self.emulator.start(deployment.MODEL_ARN, 1, "somebody else started it")
+            case "stop":
+                self.emulator.stop(deployment.MODEL_ARN, "somebody else stopped it")
+            case "fail":
+                self.emulator.fail(deployment.MODEL_ARN)
+
+    def heal(self) -> None:
+        """Let everything work again, as it does when people look after it."""
+        self.disturbances.clear()
+        self.set_faults()
+        as_registered = {name: value for name, value in vars(self.model).items() if name != "initial_status"}
+        self.emulator.configure(deployment.MODEL_ARN, **as_registered)
+        status = self.model_now.status
+        if status == "RUNNING" and not self.started_by_us():
+            self.handle_model("stop")
+        elif status == "FAILED":
+            # The emulator does not start it from there, and AWS does not say that it would.
+            self.emulator.reset(deployment.MODEL_ARN)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, with everything that comes due, in order."""
+        until = self.now + seconds
+        while (due := self._next_due()) <= until:
+            self._step_at(due)
+        self._pass(until - self.now)
+        self._look()
+
+    def step(self) -> None:
+        """Let the one thing happen that comes due next."""
+        if (due := self._next_due()) < math.inf:
+            self._step_at(due)
+
+    def settle(self, hours: float = 24) -> None:
+        """Heal everything, and go on, with a run an hour, until nothing is left to do or the hours are over."""
+        self.heal()
+        until = self.now + hours * 3600
+        while not self.is_quiet and self.now < until:
+            if not self.living and messages(deployment.QUEUE):
+                self.start_run()
+            self.advance(600)
+            self.heal()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing goes on and nothing waits outside the dead-letter queue."""
+        return self.is_at_rest and not messages(deployment.QUEUE) and not self.images.announced
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no run goes on, the trigger is closed and the model costs nothing."""
+        return not self.living and self.mapping.state == "Disabled" and self.model_now.status in AT_REST
+
+    def describe(self) -> str:
+        """Say in a line where everything is."""
+        runs = {run.name: run.state for run in self.living}
+        queued, dead = (len(messages(queue)) for queue in (deployment.QUEUE, deployment.DEAD_LETTERS))
+        return (
+            f"{self.now:.0f} s, runs {runs}, model {self.model_now.status}, trigger {self.mapping.state}, "
+            f"{queued} messages and {dead} dead letters, {len(self.images.waiting())} images waiting"
+        )
+
+    def violations(self) -> list[str]:
+        """Sentences about broken invariants, I1 to I4; none is what everybody wants."""
+        return [*self.images.violations(at_rest=self.is_quiet), *self.overwrites.found, *self.owners.found]
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Time
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass, and nothing else."""
+        if seconds > 0:
+            self.clock.advance(seconds)
+            self._time.move_to(EPOCH + self.now, tick=False)
+
+    def _sleep(self, seconds: float) -> None:
+        """What a function sleeps goes by for everybody."""
+        if self._under_way and seconds >= 1:
+            self.advance(seconds)
+        else:
+            # Never nothing at all: who waits in a loop until enough time has passed must get there.
+            self._pass(max(seconds, 0.001))
+
+    def _next_due(self) -> float:
+        dues = [run.due for run in self.runs.values() if not run.busy]
+        dues += [task.due for task in self._tasks if not task.busy]
+        return min([*dues, self._next_poll()], default=math.inf)
+
+    def _step_at(self, due: float) -> None:
+        self._pass(due - self.now)
+        run = next((run for run in self.runs.values() if not run.busy and run.due <= due), None)
+        task = next((task for task in self._tasks if not task.busy and task.due <= due), None)
+        with self.by_itself():
+            if run is not None:
+                self._do_step(run)
+            elif task is not None:
+                self._do_task(task)
+            else:
+                self._poll()
+        self._look()
+
+    @contextmanager
+    def by_itself(self) -> Iterator[None]:
+        """What happens in here is no function's doing, also in the middle of an invocation."""
+        self._under_way.append(None)
+        try:
+            yield
+        finally:
+            self._under_way.pop()
+
+    def _do_step(self, run: Execution) -> None:
+        self.steps["state"] += 1
+        was_living = run.is_living
+        run.step()
+        if was_living and run.status in ("SUCCEEDED", "FAILED"):
+            self._ended(run)
+
+    def _do_task(self, task: Task) -> None:
+        self.steps["task"] += 1
+        if task.every is None:
+            self._tasks.remove(task)
+            task.action()
+            return
+        task.due += task.every
+        task.busy = True
+        try:
+            task.action()
+        finally:
+            task.busy = False
+
+    def _look(self) -> None:
+        if self.lag_seconds:
+            queued = messages(deployment.QUEUE)
+            delayed = sum(message.delayed for message in queued)
+            hidden = sum(not message.visible for message in queued)
+            self._counts.append((self.now, (len(queued) - hidden - delayed, hidden, delayed)))
+        status = self.model_now.status
+        runs_unowned = status == "RUNNING" and self.started_by_us()
+        self.owners.look(runs_unowned=runs_unowned, limit_seconds=self.orphan_seconds, calm_since=self._calm_since)
+
+    def started_by_us(self) -> bool:
+        """Whether this system started the model that runs or starts now."""
+        starts = [change.cause for change in self.model_now._history if change.status == "STARTING"]
+        return bool(starts) and starts[-1] == OURS
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Functions
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _invoke_for_run(self, run: Execution, function: str, payload: Any) -> Any:  # noqa: ANN401
+        return self.invoke(function, payload, run)
+
+    def invoke(self, function: str, payload: Any, run: Execution | None = None) -> Any:  # noqa: ANN401
+        """Run a handler as Lambda does; StateError, as Step Functions reports it, when it fails."""
+        timeout = deployment.TIMEOUT_SECONDS.get(function, deployment.CONTROL_TIMEOUT_SECONDS)
+        self.steps[function] += 1
+        request_id = f"00000000-0000-4000-8000-{sum(self.steps.values()):012}"
+        invocation = Invocation(function, request_id, self.now + timeout, self.clock.now, run)
+        instance = sum(other is not None and other.function_name == function for other in self._under_way)
+        settings = {**deployment.ENVIRONMENT, **self.environment, "POWERTOOLS_SERVICE_NAME": function}
+        self._under_way.append(invocation)
+        try:
+            with mock.patch.dict(os.environ, settings):
+                handler = _handler_module(function, instance).handler
+                answer = json.loads(json.dumps(handler(json.loads(json.dumps(payload)), invocation)))
+        except Cut as cut:
+            raise _failed(str(cut), f"RequestId: {request_id} Error: the process ended") from cut
+        except Exception as error:
+            raise _failed(type(error).__name__, str(error)) from error
+        finally:
+            self._under_way.pop()
+        if self.now > invocation.deadline:
+            raise _failed("Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out")
+        return self.spoil_answer(function, answer) if self.spoil_answer else answer
+
+    def _tick_watchdog(self) -> None:
+        # A look at a deployment at rest changes nothing, which is most of its time: every tenth is enough.
+        self._idle_ticks = self._idle_ticks + 1 if self.is_at_rest else 0
+        if self._idle_ticks % 10 == 0:
+            self._watch({"source": "schedule"})
+
+    def _watch(self, event: dict[str, Any]) -> None:
+        try:
+            self.invoke("watchdog", event)
+        except StateError as error:
+            # Lambda would try twice more; the next tick comes anyway.
+            self.steps[f"watchdog failed: {error.name}"] += 1
+
+    def _ended(self, run: Execution) -> None:
+        if self.has_watchdog:
+            detail = {"executionArn": run.arn, "name": run.name, "status": run.status}
+            self.later(1, lambda: self._watch({"source": "aws.states", "detail": detail}))
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # The trigger's poller
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _next_poll(self) -> float:
+        if self._polls >= self.mapping.concurrent_batches:
+            return math.inf
+        state = self.mapping.state
+        if state == "Enabling":
+            return self.mapping.settles_at or math.inf
+        if state == "Disabled":
+            return math.inf
+        # moto's messages are visible a moment after the time that they carry, which is in milliseconds.
+        visible = min((max(m.visible_at, m.delayed_until) for m in messages(deployment.QUEUE)), default=math.inf)
+        due = max(self._no_poll_before, visible / 1000 - EPOCH + 0.002)
+        # While it is being disabled it goes on, and not a moment longer.
+        return due if state == "Enabled" or due < (self.mapping.settles_at or 0) else math.inf
+
+    def _receive(self) -> list[dict[str, Any]]:
+        answer = self.sqs.receive_message(
+            QueueUrl=deployment.queue_url(deployment.QUEUE),
+            MaxNumberOfMessages=deployment.BATCH_SIZE,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
+            WaitTimeSeconds=0,
+        )
+        return answer.get("Messages", [])
+
+    def _poll(self) -> None:
+        """Take one batch as Lambda's poller does.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+        """
+        self.steps["poll"] += 1
+        # It opens a moment after the time at which it is due, which is also when nothing else is.
+        self._no_poll_before = self.now + 1
+        if self.mapping.state not in ("Enabled", "Disabling") or not (batch := self._receive()):
+            return
+        self._label(batch)
+
+    def _label(self, batch: list[dict[str, Any]]) -> None:
+        self._polls += 1
+        try:
+            answer = self.invoke("analyze_image", {"Records": [_sqs_record(message) for message in batch]})
+        except StateError as error:
+            self.steps[f"batch failed: {error.name}"] += 1
+            return
+        finally:
+            self._polls -= 1
+        failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
+        known = {message["MessageId"] for message in batch}
+        if not failed <= known:
+            return
+        done = [message for message in batch if message["MessageId"] not in failed]
+        for message in done:
+            self.sqs.delete_message(
+                QueueUrl=deployment.queue_url(deployment.QUEUE), ReceiptHandle=message["ReceiptHandle"]
+            )
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # The network
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _play(self, call: Call, moto: Callable[[], AWSResponse]) -> AWSResponse:
+        invocation = self._under_way[-1] if self._under_way else None
+        if invocation is None:
+            return moto()
+        invocation.calls += 1
+        self.steps["call"] += 1
+        self._pass(CALL_SECONDS.get(call.operation, OTHER_CALL_SECONDS))
+        disturbance = self._take_disturbance(invocation)
+        kind = disturbance.kind if disturbance else None
+        if kind == "orphaned" and invocation.run:
+            self.abort(invocation.run)
+        if kind in ("orphaned", "paused"):
+            self.advance(min(disturbance.seconds, invocation.deadline - self.now + 0.1))
+        if kind == "killed before":
+            raise Cut("Runtime.ExitError")
+        if self.now > invocation.deadline:
+            raise Cut("Sandbox.Timedout")
+        for fault in self.faults:
+            if fault.applies_to(call):
+                return call.refuse(fault.code, fault.status)
+        if self.between and (answer := self.between(call)):
+            return answer
+        self.owners.called(invocation.run, invocation.function_name, call)
+        check = self.overwrites.before(call)
+        answer = self._answer(call, moto)
+        if check:
+            check()
+        if kind == "killed after":
+            raise Cut("Runtime.ExitError")
+        if kind == "lost":
+            raise ReadTimeoutError(endpoint_url=call.request.url)
+        return answer
+
+    def _answer(self, call: Call, moto: Callable[[], AWSResponse]) -> AWSResponse:
+        if call.operation == "GetQueueAttributes" and self.lag_seconds:
+            return self._count_late(call)
+        if call.service == "s3" and services.fails_copy_condition(call):
+            return call.refuse("PreconditionFailed", 412)
+        match call.service:
+            case "rekognition":
+                return services.rekognition(self.emulator, call)
+            case "lambda":
+                return self.mapping.answer(call)
+            case "sfn":
+                runs = {run.arn: run for run in self.runs.values()}
+                return services.executions(runs, self._stop, call, seen_at=self.now - self.lag_seconds)
+        return moto()
+
+    def _count_late(self, call: Call) -> AWSResponse:
+        seen = next((counts for at, counts in reversed(self._counts) if at <= self.now - self.lag_seconds), None)
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        counts = dict(zip((*names, "ApproximateNumberOfMessagesDelayed"), seen or (0, 0, 0), strict=True))
+        return call.answer(json.dumps({"Attributes": {name: str(count) for name, count in counts.items()}}).encode())
+
+    def _stop(self, run: Execution, error: str | None, cause: str | None) -> None:
+        if run.is_living:
+            run.abort(error, cause)
+            self._ended(run)
+
+    def _take_disturbance(self, invocation: Invocation) -> Disturbance | None:
+        for disturbance in self.disturbances:
+            if (disturbance.function, disturbance.call) == (invocation.function_name, invocation.calls):
+                self.disturbances.remove(disturbance)
+                return disturbance
+        return None
+
+
+def _failed(name: str, message: str) -> StateError:
+    """A function's failure as Step Functions hands it on.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    """
+    return StateError(name, json.dumps({"errorMessage": message, "errorType": name, "stackTrace": []}))
+
+
+@cache
+def _loader() -> Loader:
+    """What reads the services' models, which takes longer than a whole run."""
+    return create_loader()
+
+
+_LOADED: dict[tuple[str, int], ModuleType] = {}
+
+
+def _handler_module(function: str, instance: int) -> ModuleType:
+    """A function's handler module; a further instance of its own for an invocation while another one goes on."""
+    if (function, instance) not in _LOADED:
+        own = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == function}
+        try:
+            _LOADED[function, instance] = importlib.import_module(f"{function}.handler")
+        finally:
+            sys.modules.update(own)
+    return _LOADED[function, instance]
+
+
+def _forget_compositions() -> None:
+    """Let every handler compose itself anew, with clients of its world."""
+    for module in _LOADED.values():
+        for member in vars(module).values():
+            if hasattr(member, "cache_clear"):
+                member.cache_clear()
+
+
+def _s3_event(upload: Upload, sequence: int, now: float) -> dict[str, Any]:
+    """One record of an event.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    version = {} if upload.version_id is None else {"versionId": upload.version_id}
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": deployment.REGION,
+        "eventTime": f"{EPOCH + now:.0f}",
+        "eventName": "ObjectCreated:Put",
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": "image-0",
+            "bucket": {"name": deployment.SOURCE, "arn": f"arn:aws:s3:::{deployment.SOURCE}"},
+            "object": {
+                "key": quote_plus(upload.key, safe="/"),
+                "size": len(upload.body),
+                "eTag": upload.etag,
+                **version,
+                "sequencer": f"{sequence:018X}",
+            },
+        },
+    }
+
+
+def _sqs_record(message: dict[str, Any]) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {
+            name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{deployment.REGION}:{deployment.ACCOUNT}:{deployment.QUEUE}",
+        "awsRegion": deployment.REGION,
+    }

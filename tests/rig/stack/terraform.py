@@ -1,0 +1,147 @@
+"""Terraform with the providers of this machine where there are any, and those of its registry elsewhere."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+# Where machines without access to a registry keep provider mirrors.
+SYSTEM_ROOTS = (Path("/opt"), Path("/usr/share"), Path("/usr/local/share"))
+
+# Far more than any command takes beside other work. What takes longer hangs, and the test has to say in which command.
+COMMAND_SECONDS = 500
+
+PLUGIN_CACHE = Path(__file__).resolve().parents[3] / ".venv" / "terraform-plugins"
+
+
+class TerraformError(Exception):
+    """Terraform is missing or a command of it failed; the message says what it said."""
+
+
+def binary() -> str:
+    """Return the path of the binary that TERRAFORM names, `terraform` by default; TerraformError when there is none."""
+    name = os.environ.get("TERRAFORM") or "terraform"
+    found = shutil.which(name)
+    if not found:
+        raise TerraformError(
+            f"no {name} binary on PATH: install Terraform 1.9 or newer (developer.hashicorp.com/terraform/install), "
+            "or set TERRAFORM to its path"
+        )
+    return found
+
+
+def version() -> str:
+    """Return the version of the binary and the platform that it is for."""
+    told = json.loads(
+        subprocess.run([binary(), "version", "-json"], env=environment(), capture_output=True, check=True).stdout
+    )
+    return f"{told['terraform_version']} {told['platform']}"
+
+
+def plugin_dir() -> Path | None:
+    """Return a folder with a provider mirror: TF_PLUGIN_DIR, or one found in the usual roots; None without one."""
+    named = os.environ.get("TF_PLUGIN_DIR")
+    if named:
+        return Path(named)
+    home = Path.home()
+    for root in (*SYSTEM_ROOTS, home, home / ".terraform.d"):
+        for provider in sorted(root.glob("*/*/hashicorp/aws")):
+            return provider.parents[2]
+    return None
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for Terraform's calls."""
+    kept = dict(os.environ)
+    configuration = kept.get("TF_CLI_CONFIG_FILE")
+    if configuration and not Path(configuration).exists():
+        # Terraform warns on every call about a configuration file that is named and missing.
+        del kept["TF_CLI_CONFIG_FILE"]
+    if plugin_dir() is None and "TF_PLUGIN_CACHE_DIR" not in kept:
+        # From the registry each init would fetch the provider, of some hundred megabytes, once more.
+        PLUGIN_CACHE.mkdir(parents=True, exist_ok=True)
+        kept |= {"TF_PLUGIN_CACHE_DIR": str(PLUGIN_CACHE), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1"}
+    # Terraform reads the provider's schema, many megabytes, in every command: fewer garbage collections save time.
+    return {"GOGC": "200"} | kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+
+
+class Terraform:
+    """Commands in one root module's folder."""
+
+    def __init__(
+        self, folder: Path, variables: dict[str, str] | None = None, extra: dict[str, str] | None = None
+    ) -> None:
+        """`extra` is added to the environment."""
+        self.folder = folder
+        self._extra = extra or {}
+        self.variables: dict[str, object] = dict(variables or {})
+
+    def init(self) -> None:
+        """Initialise without a backend."""
+        mirror = plugin_dir()
+        self.run("init", "-backend=false", *([f"-plugin-dir={mirror}"] if mirror else []))
+
+    def apply(self) -> None:
+        """Apply without asking."""
+        self.run("apply", "-auto-approve", "-parallelism=30", *self._arguments())
+
+    def destroy(self, *, refresh: bool = True) -> None:
+        """Destroy without asking; `refresh`: look first what is still there."""
+        unrefreshed = [] if refresh else ["-refresh=false"]
+        self.run("destroy", "-auto-approve", "-parallelism=30", *unrefreshed, *self._arguments())
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the values of the outputs."""
+        return {name: output["value"] for name, output in json.loads(self.run("output", "-json")).items()}
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Return what was applied: each resource with its `address`, `type` and `values`."""
+        found: list[dict[str, Any]] = []
+        # There are no values when nothing is there.
+        modules = [json.loads(self.run("show", "-json")).get("values", {}).get("root_module", {})]
+        for module in modules:
+            modules += module.get("child_modules", [])
+            managed = [resource for resource in module.get("resources", []) if resource["mode"] == "managed"]
+            found += [{name: resource[name] for name in ("address", "type", "values")} for resource in managed]
+        return found
+
+    def plan(self) -> dict[str, Any]:
+        """Plan and return the plan."""
+        plan = self.folder / "again.tfplan"
+        self.run("plan", f"-out={plan}", *self._arguments())
+        return json.loads(self.run("show", "-json", str(plan)))
+
+    def planned_changes(self) -> list[str]:
+        """Return the addresses that a plan would change, with what it would do to them."""
+        return [
+            f"{change['address']}: {'/'.join(change['change']['actions'])}"
+            for change in self.plan().get("resource_changes", [])
+            if change["change"]["actions"] not in (["no-op"], ["read"])
+        ]
+
+    def _arguments(self) -> list[str]:
+        return [f"-var={name}={value}" for name, value in self.variables.items()]
+
+    def run(self, *arguments: str) -> str:
+        """Run one command and return what it printed; TerraformError with its errors when it failed."""
+        try:
+            done = subprocess.run(
+                [binary(), arguments[0], "-no-color", *arguments[1:]],
+                cwd=self.folder,
+                env=environment() | self._extra,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=COMMAND_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            printed = (error.stdout or b"").decode(errors="replace")
+            raise TerraformError(
+                f"terraform {arguments[0]} in {self.folder} did not end within {COMMAND_SECONDS} s and was killed; "
+                f"it had printed:\n{printed}"
+            ) from error
+        if done.returncode:
+            raise TerraformError(f"terraform {arguments[0]} failed in {self.folder}:\n{done.stderr or done.stdout}")
+        return done.stdout

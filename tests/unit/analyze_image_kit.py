@@ -1,0 +1,339 @@
+"""What the tests of the analysis function share: faulty services, and the queue with Lambda's poller in front."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from botocore.exceptions import ClientError
+
+from analyze_image import handler as handler_module
+from analyze_image.comeback import ImageQueue
+from analyze_image.detector import Detector
+from analyze_image.documents import ModelUse
+from analyze_image.handler import Analysis
+from analyze_image.labelling import Labelling
+from analyze_image.pacing import THROTTLES, Pacing
+from analyze_image.store import Store
+from analyze_image.suspects import Suspects
+from analyze_image.upload import Upload
+from shared.clients import error_code
+from shared.dead_letters import DeadLetters
+from shared.lease import Held
+from shared.pace import Pace
+from shared.run_record import RunRecord, RunRecords
+from shared.s3_events import Source
+from tests.rig.emulator import contract
+from tests.rig.emulator.errors import ServiceError
+from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
+
+LABELS = [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}]
+RUN = "run-1"
+VISIBILITY_SECONDS = 720
+RECEIVES_AT_MOST = 6
+
+
+def detect_error(code: str, message: str = "said AWS") -> ClientError:
+    return aws_error(code, message, "DetectCustomLabels")
+
+
+class FakeRekognition:
+    """Answers LABELS, or raises what it is told for all images or by key; looks at the object as Rekognition does."""
+
+    def __init__(self, s3: Any, error: Exception | None = None) -> None:  # noqa: ANN401
+        self.s3, self.error, self.calls = s3, error, []
+        self.pacing = Pacing()
+        self.errors: dict[str, Exception] = {}
+
+    def detect_custom_labels(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Answer, and tell the pacing of it as botocore's events do."""
+        self.pacing.wait()
+        try:
+            answer = self._answer(parameters)
+        except ClientError as error:
+            self.pacing.refused() if error_code(error) in THROTTLES else self.pacing.answered()
+            raise
+        self.pacing.answered()
+        return answer
+
+    def _answer(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(parameters)
+        s3_object = parameters["Image"]["S3Object"]
+        error = self.errors.get(s3_object["Name"], self.error)
+        try:
+            contract.check_request("DetectCustomLabels", parameters)
+        except ServiceError as refusal:
+            raise detect_error(refusal.code, refusal.message) from None
+        if error:
+            raise error.with_traceback(None)  # or the traceback of an hour's errors is logged with each
+        version = {"VersionId": s3_object["Version"]} if "Version" in s3_object else {}
+        try:
+            self.s3.head_object(Bucket=s3_object["Bucket"], Key=s3_object["Name"], **version)
+        except ClientError:
+            raise detect_error("InvalidS3ObjectException", "Unable to get object metadata from S3.") from None
+        return {"CustomLabels": LABELS}
+
+    def calls_for(self, key: str) -> int:
+        return sum(call["Image"]["S3Object"]["Name"] == key for call in self.calls)
+
+
+class Crash(BaseException):
+    """The function is killed: nothing catches it."""
+
+
+class CrashingS3:
+    """Passes every call on and is killed before, or after, the n-th one."""
+
+    def __init__(self, s3: Any, at: int, *, after: bool) -> None:  # noqa: ANN401
+        self._s3, self._left, self._after = s3, at, after
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**parameters: Any) -> Any:  # noqa: ANN401
+            self._left -= 1
+            if self._left == 0 and not self._after:
+                raise Crash
+            try:
+                return getattr(self._s3, name)(**parameters)
+            finally:
+                if self._left == 0:
+                    raise Crash
+
+        return call
+
+
+class Faulty:
+    """A client whose calls fail as `faults` says, by the method's name; `after`: only when the call was carried out."""
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401
+        self._client = client
+        self.faults: dict[str, BaseException] = {}
+        self.after: dict[str, BaseException] = {}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        def call(**parameters: Any) -> Any:  # noqa: ANN401
+            if name in self.faults:
+                raise self.faults[name].with_traceback(None)
+            answer = getattr(self._client, name)(**parameters)
+            if name in self.after:
+                raise self.after[name].with_traceback(None)
+            return answer
+
+        return call
+
+
+def put(s3: Any, key: str = "a/b.jpg", body: bytes = b"picture") -> Upload:  # noqa: ANN401
+    answer = s3.put_object(Bucket=SOURCE, Key=key, Body=body)
+    return Upload(SOURCE, key, answer["ETag"].strip('"'), answer.get("VersionId"), len(body))
+
+
+def labelling(s3: Any, error: Exception | None = None, confidence: float | None = None) -> Labelling:  # noqa: ANN401
+    return Labelling(Detector(FakeRekognition(s3, error), ModelUse(MODEL_ARN, confidence)), Store(s3, SOURCE, FINAL))
+
+
+def keys(s3: Any, bucket: str) -> list[str]:  # noqa: ANN401
+    return sorted(item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []))
+
+
+def document(s3: Any, key: str) -> dict[str, Any]:  # noqa: ANN401
+    return json.loads(s3.get_object(Bucket=FINAL, Key=key)["Body"].read())
+
+
+def event(key: str = "a.jpg", bucket: str = SOURCE, **entity: object) -> dict[str, Any]:
+    """One record of S3's event; `key` as S3 encodes it."""
+    return {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": bucket}, "object": {"key": key, "eTag": "e", "size": 3, **entity}},
+    }
+
+
+def body(*records: dict[str, Any]) -> str:
+    return json.dumps({"Records": list(records)})
+
+
+def event_of(upload: Upload) -> dict[str, Any]:
+    version = {"versionId": upload.version_id} if upload.version_id else {}
+    return event(quote_plus(upload.key, safe="/"), eTag=upload.etag, size=upload.size, **version)
+
+
+@dataclass
+class Pipeline:
+    """The buckets, the two queues, and the function behind Lambda's poller, by a clock of ours."""
+
+    s3: Any
+    sqs: Any
+    records: RunRecords
+    monkeypatch: pytest.MonkeyPatch
+    milliseconds: float = 1_800_000_000_000.0
+    run_id: str | None = RUN
+    pace: Pace | None = None
+    seconds_left: float = 119.0
+    # How the receive count of a message that is taken from the queue was at its highest, over all messages.
+    most_receives: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.monkeypatch.setattr("moto.sqs.models.unix_time", lambda: self.milliseconds / 1000)
+        self.monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: self.milliseconds)
+        self.monkeypatch.setattr("analyze_image.handler.time.sleep", lambda _: None)
+        self.monkeypatch.setattr(handler_module.metrics, "namespace", "Tests")
+        self.dead_letter_url = self.sqs.create_queue(QueueName="dead")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.dead_letter_url, AttributeNames=["QueueArn"])["Attributes"]
+        redrive = {"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": RECEIVES_AT_MOST}
+        self.url = self.sqs.create_queue(
+            QueueName="images",
+            Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS), "RedrivePolicy": json.dumps(redrive)},
+        )["QueueUrl"]
+        self.rekognition = FakeRekognition(self.s3)
+        self.faulty_s3, self.faulty_sqs = Faulty(self.s3), Faulty(self.sqs)
+        self.start_environment()
+
+    def start_environment(self) -> None:
+        """A cold start: what an execution environment knew is forgotten."""
+        analysis = Analysis(
+            labelling=Labelling(
+                Detector(self.rekognition, ModelUse(MODEL_ARN, None)), Store(self.faulty_s3, SOURCE, FINAL)
+            ),
+            queue=ImageQueue(self.faulty_sqs, self.url),
+            dead_letters=DeadLetters(self.faulty_sqs, self.dead_letter_url),
+            suspects=Suspects(lambda run_id: handler_module._has_labelled(self.records, run_id)),
+            pacing=self.rekognition.pacing,
+            source=Source(SOURCE),
+            records=self.records,
+            look_at_lease=lambda: Held(self.run_id, 0, None, images_waiting=True, pace=self.pace),
+        )
+        self.monkeypatch.setattr(handler_module, "_analysis", lambda: analysis)
+
+    # --- from outside
+
+    def upload(self, *names: str, content: bytes = b"picture") -> list[Upload]:
+        uploads = [put(self.s3, name, content) for name in names]
+        for upload in uploads:
+            self.send(body(event_of(upload)))
+        return uploads
+
+    def send(self, message: str, attributes: dict[str, Any] | None = None) -> None:
+        self.sqs.send_message(QueueUrl=self.url, MessageBody=message, MessageAttributes=attributes or {})
+
+    def pass_time(self, seconds: float) -> None:
+        self.milliseconds += seconds * 1000
+
+    # --- Lambda
+
+    def invoke(self) -> int:
+        """Receive a batch, handle it, and delete what is reported as done; return how many messages there were."""
+        messages = self.sqs.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=10,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
+            WaitTimeSeconds=0,
+        ).get("Messages", [])
+        if not messages:
+            return 0
+        self.most_receives = max(
+            self.most_receives, *(int(message["Attributes"]["ApproximateReceiveCount"]) for message in messages)
+        )
+        answer = handler_module.handler({"Records": [_for_lambda(message) for message in messages]}, self._context())
+        failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
+        self.failures += failed
+        for message in messages:
+            if message["MessageId"] not in failed:
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return len(messages)
+
+    def drain(self) -> None:
+        """Take what is visible now, once."""
+        for _ in range(100):
+            if not self.invoke():
+                return
+        raise AssertionError("the queue does not come to rest: a message loops without delay")
+
+    def run_for(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Take messages whenever there are some, for a while."""
+        end = self.milliseconds + seconds * 1000
+        while True:
+            self.drain()
+            waits = [max(message["delay_seconds"], message["hidden_seconds"]) for message in self.messages()]
+            # Messages come in batches: those of the next two seconds come together.
+            next_batch = self.milliseconds + (min(waits, default=seconds) + 2) * 1000
+            if until() or next_batch > end:
+                break
+            self.milliseconds = next_batch
+        self.milliseconds = max(self.milliseconds, end)
+
+    def _context(self) -> Any:  # noqa: ANN401
+        return SimpleNamespace(
+            function_name="analyze",
+            memory_limit_in_mb=512,
+            invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:analyze",
+            aws_request_id="request",
+            get_remaining_time_in_millis=lambda: self.seconds_left * 1000,
+        )
+
+    # --- what became of it
+
+    @property
+    def record(self) -> RunRecord:
+        return self.records.read(RUN)
+
+    def messages(self, url: str | None = None) -> list[dict[str, Any]]:
+        """What is in a queue, in whatever state: looked at from behind, so that nothing is received."""
+        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.sqs.models import sqs_backends
+
+        queue = sqs_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].get_queue((url or self.url).rsplit("/", 1)[1])
+        return [
+            {
+                "body": message.body,
+                "delay_seconds": max(0.0, (message.delayed_until - self.milliseconds) / 1000),
+                "hidden_seconds": max(0.0, (message.visible_at - self.milliseconds) / 1000),
+                "attributes": {name: value["StringValue"] for name, value in message.message_attributes.items()},
+            }
+            for message in queue._messages
+        ]
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        return self.messages(self.dead_letter_url)
+
+    def assert_nothing_lost_or_doubled(self, uploads: list[Upload]) -> None:
+        """Each upload is finished once, or waits in the source bucket with a message in one of the queues."""
+        final, source = keys(self.s3, FINAL), keys(self.s3, SOURCE)
+        waiting = [
+            told["s3"]
+            for message in self.messages() + self.dead_letters()
+            if message["body"].startswith('{"Records"')
+            for told in json.loads(message["body"])["Records"]
+        ]
+        for upload in uploads:
+            ended = [name for name in (f"processed/{upload.key}", f"failed/{upload.key}") if name in final]
+            assert len(ended) + (upload.key in source) == 1, upload
+            if ended:
+                assert document(self.s3, ended[0] + ".json")["source"]["etag"] == upload.etag
+            else:
+                assert event_of(upload)["s3"] in waiting, upload
+
+
+def _for_lambda(message: dict[str, Any]) -> dict[str, Any]:
+    """A received message as Lambda's poller passes it on."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {
+            name: {"stringValue": value.get("StringValue"), "dataType": value["DataType"]}
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:images",
+        "awsRegion": "us-east-1",
+    }
+
+
+@pytest.fixture
+def pipeline(s3: Any, sqs: Any, records: RunRecords, monkeypatch: pytest.MonkeyPatch) -> Pipeline:  # noqa: ANN401
+    return Pipeline(s3, sqs, records, monkeypatch)
