@@ -1,8 +1,4 @@
 locals {
-  # At most 27 + 8 + 12 + 1 + 14 = 62 of the 63 characters that S3 allows.
-  own_source_bucket_name = "${var.name}-source-${local.model_account}-${local.region}"
-  own_final_bucket_name  = "${var.name}-final-${local.model_account}-${local.region}"
-
   # By name and so known at plan, whoever made the bucket: policies that name it can be read in the plan.
   source_bucket_name = coalesce(var.source_bucket_name, one(module.source_bucket[*].name))
   final_bucket_name  = coalesce(var.final_bucket_name, one(module.final_bucket[*].name))

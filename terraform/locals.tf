@@ -1,12 +1,5 @@
 locals {
-  # Partition, region and what is in names are the model's: the pipeline has to live where the model is. Taken from the
-  # ARN they are always known at plan. A data source in a module with depends_on is read late, and names made from it
-  # would then be unknown and plan both buckets for replacement. In ARNs the caller's account does no such harm.
-  model_arn     = split(":", var.project_version_arn)
-  partition     = local.model_arn[1]
-  region        = local.model_arn[3]
-  model_account = local.model_arn[4]
-  account_id    = data.aws_caller_identity.current.account_id
+  account_id = data.aws_caller_identity.current.account_id
 
   runs_table_name = "${var.name}-runs"
   runs_table_arn  = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.runs_table_name}"
@@ -35,10 +28,6 @@ locals {
     for package in local.packages : package => var.package_s3_bucket == null ? null : "${var.package_s3_key_prefix}${package}.zip"
   }
   function_names = { for package in local.packages : package => "${var.name}-${replace(package, "_", "-")}" }
-
-  # From one look of the schedule to the next; null where the expression does not tell, and where nothing is scheduled.
-  schedule_rate    = try(regex("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", var.schedule_expression), null)
-  schedule_minutes = var.schedule_enabled && local.schedule_rate != null ? tonumber(local.schedule_rate[0]) * { minute = 1, hour = 60, day = 1440 }[local.schedule_rate[1]] : null
 
   # Longer than the slowest batch: ten images, each with a few retries.
   analyze_image_timeout_seconds = 120

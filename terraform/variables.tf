@@ -3,6 +3,26 @@ module "rules" {
   source = "./modules/rules"
 }
 
+# What follows from the variables alone, for the resources and for the validations below. Those look at nothing outside
+# of this file and modules/rules, and so are tested without the rest.
+locals {
+  # Partition, region and what is in names are the model's: the pipeline has to live where the model is. Taken from the
+  # ARN they are always known at plan. A data source in a module with depends_on is read late, and names made from it
+  # would then be unknown and plan both buckets for replacement. In ARNs the caller's account does no such harm.
+  model_arn     = split(":", var.project_version_arn)
+  partition     = local.model_arn[1]
+  region        = local.model_arn[3]
+  model_account = local.model_arn[4]
+
+  # At most 27 + 8 + 12 + 1 + 14 = 62 of the 63 characters that S3 allows.
+  own_source_bucket_name = "${var.name}-source-${local.model_account}-${local.region}"
+  own_final_bucket_name  = "${var.name}-final-${local.model_account}-${local.region}"
+
+  # From one look of the schedule to the next; null where the expression does not tell, and where nothing is scheduled.
+  schedule_rate    = try(regex("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", var.schedule_expression), null)
+  schedule_minutes = var.schedule_enabled && local.schedule_rate != null ? tonumber(local.schedule_rate[0]) * { minute = 1, hour = 60, day = 1440 }[local.schedule_rate[1]] : null
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The model
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-# What each function may do. The real provider puts the policy documents together without a network; the account is
+# What each function may do, and each service, in buckets and with keys of the estate too. The real provider puts the policy documents together without a network; the account is
 # overridden, and so are the state machines, whose definitions the provider would send to AWS.
 
 provider "aws" {
@@ -30,7 +30,7 @@ variables {
   package_dir         = "./tests/packages"
 }
 
-run "each_function_may_do_what_it_needs_and_no_more" {
+run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   command = plan
 
   assert {
@@ -128,9 +128,200 @@ run "each_function_may_do_what_it_needs_and_no_more" {
     ])
     error_message = "Each DynamoDB statement must hold the leading key to the model's ARN."
   }
+
+  assert {
+    condition     = alltrue([for document in values(data.aws_iam_policy_document.key_use) : try(length(jsondecode(document.json).Statement), 0) == 0])
+    error_message = "Without a key there must be no statement about one."
+  }
+
+  assert {
+    condition = { for s in jsondecode(output.kms_key_policy_json).Statement : s.Sid => [s.Principal.Service, s.Condition] } == {
+      BucketNotifiesQueue = ["s3.amazonaws.com", {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1" }
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+      }]
+      AlarmsReachTopic = ["cloudwatch.amazonaws.com", {
+        ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:custom-labels-batch-*" }
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+      }]
+      KeepLogs = ["logs.us-east-1.amazonaws.com", {
+        ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [
+          "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/custom-labels-batch-*",
+          "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/states/custom-labels-batch-*",
+        ] }
+      }]
+    }
+    error_message = "Each service must be let in for this deployment's resources alone."
+  }
+
+  assert {
+    condition     = length(module.source_bucket) == 1 && length(module.final_bucket) == 1
+    error_message = "Both buckets must be made."
+  }
+
+  assert {
+    condition     = output.source_bucket_name == "custom-labels-batch-source-123456789012-us-east-1" && output.final_bucket_name == "custom-labels-batch-final-123456789012-us-east-1"
+    error_message = "The buckets' names must be known at plan."
+  }
+
+  assert {
+    condition     = jsondecode(output.queue_policy_json).Statement[0].Condition.ArnEquals["aws:SourceArn"] == "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1" && output.source_notification == null
+    error_message = "The source bucket alone must notify, by itself."
+  }
 }
 
-run "the_arns_follow_the_partition_of_the_model" {
+run "one_bucket_of_the_estate_is_read_and_written_below_its_prefixes_alone" {
+  command = plan
+
+  variables {
+    source_bucket_name = "photos"
+    source_events      = "eventbridge"
+    source_prefix      = "logos/incoming/"
+    final_bucket_name  = "photos"
+    final_prefix       = "logos/"
+  }
+
+  assert {
+    condition     = length(module.source_bucket) == 0 && length(module.final_bucket) == 0
+    error_message = "No bucket may be made, nor anything of the estate's bucket be a resource here."
+  }
+
+  assert {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => s.Resource if strcontains(jsonencode(s.Action), "s3:") } == {
+      TakeImages                       = "arn:aws:s3:::photos/logos/incoming/*"
+      TellMissingFromForbidden         = "arn:aws:s3:::photos"
+      TellMissingVersionsFromForbidden = "arn:aws:s3:::photos"
+      KeepResults                      = ["arn:aws:s3:::photos/logos/processed/*", "arn:aws:s3:::photos/logos/failed/*"]
+      WithdrawClaims                   = ["arn:aws:s3:::photos/logos/processed/*.json", "arn:aws:s3:::photos/logos/failed/*.json"]
+    }
+    error_message = "analyze_image must take and delete images below the source prefix and write below the final prefix, nothing else."
+  }
+
+  assert {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => s.Resource if strcontains(jsonencode(s.Action), "s3:") } == {
+      LookIntoSourceBucket = "arn:aws:s3:::photos"
+      SeeVersions          = "arn:aws:s3:::photos/logos/incoming/*"
+      WriteReports         = "arn:aws:s3:::photos/logos/reconcile/*"
+      ReadImagesSetAside   = "arn:aws:s3:::photos/logos/reconcile/*/set_aside.json"
+    }
+    error_message = "reconcile must look below the source prefix and write below the final prefix, nothing else."
+  }
+
+  assert {
+    condition = [for s in jsondecode(data.aws_iam_policy_document.reconcile_workflow.json).Statement : [s.Resource, try(s.Condition, null)]] == [
+      ["arn:aws:s3:::photos", { StringLike = { "s3:prefix" = "logos/incoming/*" } }],
+      ["arn:aws:s3:::photos/logos/reconcile/*", null],
+    ]
+    error_message = "The reconcile's state machine must list below the source prefix alone, and write below the final prefix."
+  }
+
+  assert {
+    condition     = [for s in jsondecode(data.aws_iam_policy_document.record_run.json).Statement : s.Resource if s.Sid == "WriteReceipts"] == ["arn:aws:s3:::photos/logos/runs/*"]
+    error_message = "Receipts must be written below the final prefix alone."
+  }
+
+  assert {
+    condition     = [for s in jsondecode(output.queue_policy_json).Statement : [s.Principal, s.Condition] if s.Effect == "Allow"] == [[{ Service = "events.amazonaws.com" }, { ArnEquals = { "aws:SourceArn" = [for name in ["images", "images-2"] : "arn:aws:events:us-east-1:123456789012:rule/custom-labels-batch-${name}"] } }]]
+    error_message = "The rules alone may send to the queue."
+  }
+}
+
+run "each_role_uses_the_key_for_what_it_does_and_through_the_service_alone" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+  }
+
+  assert {
+    condition = {
+      for role, document in data.aws_iam_policy_document.key_use : role => {
+        for s in jsondecode(document.json).Statement : s.Sid => [s.Resource, s.Condition.StringEquals["kms:ViaService"]]
+      }
+      } == {
+      for role, uses in {
+        record_run         = ["UseTable", "WriteResults"]
+        check_queue        = ["UseQueues", "UseTable"]
+        start_model        = ["UseTable"]
+        stop_model         = ["UseTable"]
+        toggle_trigger     = ["UseTable"]
+        analyze_image      = ["ReadObjects", "UseQueues", "UseTable", "WriteResults"]
+        watchdog           = ["UseTable", "WriteResults"]
+        reconcile          = ["ReadResults", "UseQueues", "UseTable", "WriteResults"]
+        reconcile_workflow = ["ReadResults", "WriteResults"]
+        } : role => {
+        for use in uses : use => ["arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa", {
+          UseTable     = "dynamodb.us-east-1.amazonaws.com"
+          UseQueues    = "sqs.us-east-1.amazonaws.com"
+          ReadObjects  = "s3.us-east-1.amazonaws.com"
+          ReadResults  = "s3.us-east-1.amazonaws.com"
+          WriteResults = "s3.us-east-1.amazonaws.com"
+        }[use]]
+      }
+    }
+    error_message = "Each role must use the key through the services that it works with, and through no other."
+  }
+
+  assert {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => s.Action if strcontains(jsonencode(s.Action), "kms:") } == {
+      ReadObjects  = "kms:Decrypt"
+      UseQueues    = ["kms:GenerateDataKey", "kms:Decrypt"]
+      UseTable     = ["kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Encrypt", "kms:DescribeKey", "kms:Decrypt"]
+      WriteResults = "kms:GenerateDataKey"
+    }
+    error_message = "The function's own policy must hold the statements about the key."
+  }
+
+  assert {
+    condition = alltrue([for json in [
+      data.aws_iam_policy_document.record_run.json,
+      data.aws_iam_policy_document.check_queue.json,
+      data.aws_iam_policy_document.start_model.json,
+      data.aws_iam_policy_document.stop_model.json,
+      data.aws_iam_policy_document.reconcile.json,
+      data.aws_iam_policy_document.reconcile_workflow.json,
+    ] : strcontains(json, "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa")])
+    error_message = "Each other role's policy must hold them too."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.run.server_side_encryption[0].enabled && aws_dynamodb_table.run.server_side_encryption[0].kms_key_arn == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    error_message = "The table must be encrypted with the key."
+  }
+}
+
+run "buckets_of_the_estate_have_keys_of_their_own" {
+  command = plan
+
+  variables {
+    kms_key_arn               = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    source_bucket_name        = "photos"
+    source_events             = "eventbridge"
+    source_bucket_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-bbbb"
+    final_bucket_name         = "labels"
+    final_bucket_kms_key_arn  = "arn:aws:kms:us-east-1:123456789012:key/00000000-cccc"
+
+    # In one bucket it would be read again and again.
+    source_prefix = "processed/"
+  }
+
+  assert {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.key_use["analyze_image"].json).Statement : s.Sid => s.Resource } == {
+      ReadObjects  = ["arn:aws:kms:us-east-1:123456789012:key/00000000-cccc", "arn:aws:kms:us-east-1:123456789012:key/00000000-bbbb"]
+      UseQueues    = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+      UseTable     = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+      WriteResults = "arn:aws:kms:us-east-1:123456789012:key/00000000-cccc"
+    }
+    error_message = "Images must be read with their bucket's key and results written with theirs."
+  }
+
+  assert {
+    condition     = [for s in jsondecode(output.kms_key_policy_json).Statement : [s.Sid, s.Principal.Service] if s.Sid == "EventBridgeSendsToQueue"] == [["EventBridgeSendsToQueue", "events.amazonaws.com"]] && !strcontains(output.kms_key_policy_json, "s3.amazonaws.com")
+    error_message = "EventBridge must be let in, and not the bucket."
+  }
+}
+
+run "a_bucket_of_the_estate_may_notify_by_itself_and_arns_follow_the_partition_of_the_model" {
   command = plan
 
   override_data {
@@ -141,10 +332,18 @@ run "the_arns_follow_the_partition_of_the_model" {
   variables {
     project_arn         = "arn:aws-cn:rekognition:cn-north-1:123456789012:project/logos/1700000000000"
     project_version_arn = "arn:aws-cn:rekognition:cn-north-1:123456789012:project/logos/version/1/1700000000001"
+
+    source_bucket_name = "photos"
+    source_events      = "notification"
   }
 
   assert {
-    condition     = !strcontains(data.aws_iam_policy_document.analyze_image.json, "arn:aws:") && !strcontains(local.executions_arn, "arn:aws:")
+    condition     = jsondecode(output.queue_policy_json).Statement[0].Condition.ArnEquals["aws:SourceArn"] == "arn:aws-cn:s3:::photos" && output.source_notification == null
+    error_message = "The estate's bucket alone must notify, and there is nothing to add."
+  }
+
+  assert {
+    condition     = !strcontains(data.aws_iam_policy_document.analyze_image.json, "arn:aws:") && !strcontains(output.queue_policy_json, "arn:aws:") && !strcontains(local.executions_arn, "arn:aws:")
     error_message = "No ARN may be of another partition than the model's."
   }
 }

@@ -1,48 +1,6 @@
-# How the parts are put together.
+# How the parts are put together, also with values that are unusual and right.
 
-mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { id = "us-east-1" }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
-  }
-
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:us-east-1:123456789012:mock"
-      url = "https://sqs.us-east-1.amazonaws.com/123456789012/mock"
-    }
-  }
-
-  mock_resource "aws_lambda_event_source_mapping" {
-    defaults = {
-      arn  = "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:11111111-2222-3333-4444-555555555555"
-      uuid = "11111111-2222-3333-4444-555555555555"
-    }
-  }
-
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:mock" }
-  }
-
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws:sns:us-east-1:123456789012:mock" }
-  }
-
-  mock_resource "aws_sfn_state_machine" {
-    defaults = { arn = "arn:aws:states:us-east-1:123456789012:stateMachine:mock" }
-  }
-}
+mock_provider "aws" { source = "./tests/mocks" }
 
 variables {
   project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
@@ -113,6 +71,129 @@ run "the_defaults_make_a_whole_pipeline" {
     condition     = module.analyze_image.environment["MIN_CONFIDENCE"] == ""
     error_message = "Without min_confidence the function must be told nothing."
   }
+}
+
+run "accepts_odd_values_and_the_code_in_the_estates_bucket" {
+  command = plan
+
+  variables {
+    schedule_expression           = "cron(0,30 22-23,0-6 L JAN-JUN,12 ? 2026-2199)"
+    reconcile_schedule_expression = "cron(15 10 ? * 6L *)"
+    schedule_timezone             = "America/Port-au-Prince"
+    source_bucket_name            = "192.168.5.4.photos"
+    source_events                 = "notification"
+    source_prefix                 = "..a/.b/c../"
+    final_bucket_name             = "labels--123456789012-us-east-1-an"
+    image_suffixes                = [for i in range(100) : ".${100 + i}"]
+    permissions_boundary_arn      = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
+    vpc_subnet_ids                = [for i in range(16) : "subnet-${i}"]
+    vpc_security_group_ids        = [for i in range(5) : "sg-${i}"]
+    tags                          = merge({ "kosten:stelle/größe" = "日本 a+b=c@d" }, { for i in range(49) : "tag-${i}" => "x" })
+
+    package_dir                = null
+    package_s3_bucket          = "releases"
+    package_s3_key_prefix      = "labels/v1/"
+    package_s3_object_versions = { watchdog = "v1" }
+    lambda_runtime             = "python3.12"
+    lambda_architecture        = "x86_64"
+  }
+
+  assert {
+    condition     = local.package_s3_keys["analyze_image"] == "labels/v1/analyze_image.zip" && local.package_files["analyze_image"] == null
+    error_message = "Each zip must be looked for under the prefix, and nowhere else."
+  }
+}
+
+run "accepts_an_instant_and_the_longest_name_in_the_longest_region" {
+  command = plan
+
+  override_data {
+    target = data.aws_region.current
+    values = { id = "ap-southeast-1" }
+  }
+
+  variables {
+    name                = "abcdefghijklmnopqrstuvwxy-z"
+    project_arn         = "arn:aws:rekognition:ap-southeast-1:123456789012:project/logos/1"
+    project_version_arn = "arn:aws:rekognition:ap-southeast-1:123456789012:project/logos/version/1/2"
+
+    schedule_expression           = "at(2032-02-29T23:59:59)"
+    reconcile_schedule_expression = "rate(366 days)"
+    schedule_timezone             = "UTC"
+    min_backlog                   = 20
+  }
+
+  assert {
+    condition     = local.schedule_minutes == null && module.check_queue.environment.SCHEDULE_MINUTES == "" && module.check_queue.environment.MAX_MODEL_HOURS_PER_DAY == "" && output.max_model_usd_per_day == null
+    error_message = "What is not known, and what is not wanted, must be empty."
+  }
+
+  assert {
+    condition     = length(local.source_bucket_name) <= 63 && length(local.final_bucket_name) <= 63
+    error_message = "S3 allows 63 characters for a bucket."
+  }
+}
+
+run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_estate" {
+  command = plan
+
+  variables {
+    name                          = "abc"
+    min_confidence                = 0
+    min_inference_units           = 5
+    max_inference_units           = 5
+    inference_unit_hour_usd       = 0
+    schedule_expression           = "cron(0/15 8-18 ? * MON-FRI *)"
+    schedule_timezone             = "America/Argentina/Buenos_Aires"
+    image_suffixes                = [".jpg", ".raw.jpeg"]
+    lease_seconds                 = 3600
+    log_retention_days            = 0
+    tags                          = { team = "vision" }
+    max_run_minutes               = 20160
+    image_age_alarm_hours         = 312
+    alarm_topic_arn               = "arn:aws:sns:us-east-1:210987654321:night_watch"
+    reconcile_schedule_expression = null
+    min_backlog                   = 20
+
+    source_bucket_name = "photos"
+    source_events      = "external"
+  }
+
+  assert {
+    condition     = output.alarm_topic_arn == "arn:aws:sns:us-east-1:210987654321:night_watch"
+    error_message = "The topic that is given must take the place of the module's own."
+  }
+
+  assert {
+    condition = jsondecode(output.source_notification).QueueConfigurations == [
+      for index, suffix in [".jpg", ".raw.jpeg"] : {
+        Id       = "abc-image-${index}"
+        QueueArn = "arn:aws:sqs:us-east-1:123456789012:abc-images"
+        Events   = ["s3:ObjectCreated:*"]
+        Filter   = { Key = { FilterRules = [{ Name = "suffix", Value = suffix }] } }
+      }
+    ]
+    error_message = "The estate must be told exactly what to add to its bucket's notifications."
+  }
+
+  assert {
+    condition     = local.schedule_minutes == null && module.check_queue.environment.SCHEDULE_MINUTES == ""
+    error_message = "A cron does not tell the time to the next look."
+  }
+}
+
+run "refuses_a_model_that_is_not_where_the_provider_works" {
+  command = plan
+
+  variables {
+    project_arn         = "arn:aws:rekognition:eu-west-1:210987654321:project/logos/1700000000000"
+    project_version_arn = "arn:aws:rekognition:eu-west-1:210987654321:project/logos/version/logos.2024-01-31/1700000000001"
+  }
+
+  expect_failures = [
+    data.aws_region.current,
+    check.model_is_in_this_account,
+  ]
 }
 
 run "a_whole_apply_wires_the_parts_together" {
@@ -264,52 +345,5 @@ run "a_whole_apply_wires_the_parts_together" {
       output.state_machine_arn != "" && output.schedule_arn != "" && output.queue_url != "" && output.dead_letter_queue_url != ""
     )
     error_message = "Every output must have a value."
-  }
-}
-
-run "a_schedule_that_tells_no_rate_leaves_the_time_to_the_next_look_open" {
-  command = plan
-
-  variables {
-    schedule_expression = "cron(0 6 * * ? *)"
-    min_backlog         = 20
-  }
-
-  assert {
-    condition     = local.schedule_minutes == null && module.check_queue.environment.SCHEDULE_MINUTES == "" && module.check_queue.environment.MAX_MODEL_HOURS_PER_DAY == "" && output.max_model_usd_per_day == null
-    error_message = "What is not known, and what is not wanted, must be empty."
-  }
-}
-
-run "alarms_go_to_the_topic_of_the_estate" {
-  command = plan
-
-  variables {
-    alarm_topic_arn = "arn:aws:sns:us-east-1:210987654321:night-watch"
-  }
-
-  assert {
-    condition     = output.alarm_topic_arn == "arn:aws:sns:us-east-1:210987654321:night-watch"
-    error_message = "The topic that is given must take the place of the module's own."
-  }
-}
-
-run "the_longest_name_in_the_longest_region_fits_every_limit" {
-  command = plan
-
-  variables {
-    name                = "abcdefghijklmnopqrstuvwxy-z"
-    project_arn         = "arn:aws:rekognition:ap-southeast-1:123456789012:project/logos/1"
-    project_version_arn = "arn:aws:rekognition:ap-southeast-1:123456789012:project/logos/version/1/2"
-  }
-
-  override_data {
-    target = data.aws_region.current
-    values = { id = "ap-southeast-1" }
-  }
-
-  assert {
-    condition     = length(local.source_bucket_name) <= 63 && length(local.final_bucket_name) <= 63
-    error_message = "S3 allows 63 characters for a bucket."
   }
 }

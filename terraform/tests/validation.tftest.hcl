@@ -1,18 +1,6 @@
-# What the module refuses. A run takes seconds, so each breaks one rule of several variables, and every one must fail.
-
-mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { id = "us-east-1" }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-}
+# What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf
+# alone. A run breaks one rule of several variables, and every one must fail.
+mock_provider "aws" { source = "./tests/mocks" }
 
 variables {
   project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
@@ -250,20 +238,6 @@ run "refuses_a_model_of_another_account_and_the_suffix_of_the_results" {
   expect_failures = [
     var.project_version_arn,
     var.image_suffixes,
-  ]
-}
-
-run "refuses_a_model_that_is_not_where_the_provider_works" {
-  command = plan
-
-  variables {
-    project_arn         = "arn:aws:rekognition:eu-west-1:210987654321:project/logos/1700000000000"
-    project_version_arn = "arn:aws:rekognition:eu-west-1:210987654321:project/logos/version/logos.2024-01-31/1700000000001"
-  }
-
-  expect_failures = [
-    data.aws_region.current,
-    check.model_is_in_this_account,
   ]
 }
 
@@ -530,53 +504,233 @@ run "refuses_more_groups_than_lambda_takes_and_suffixes_that_fill_its_environmen
   ]
 }
 
-run "accepts_other_odd_values_that_aws_takes" {
+run "refuses_a_bucket_of_the_estate_without_a_choice" {
   command = plan
 
   variables {
-    schedule_expression           = "cron(0,30 22-23,0-6 L JAN-JUN,12 ? 2026-2199)"
-    reconcile_schedule_expression = "cron(15 10 ? * 6L *)"
-    schedule_timezone             = "America/Port-au-Prince"
-    source_bucket_name            = "192.168.5.4.photos"
-    source_events                 = "notification"
-    source_prefix                 = "..a/.b/c../"
-    final_bucket_name             = "labels--123456789012-us-east-1-an"
-    image_suffixes                = [for i in range(100) : ".${100 + i}"]
-    permissions_boundary_arn      = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
-    vpc_subnet_ids                = [for i in range(16) : "subnet-${i}"]
-    vpc_security_group_ids        = [for i in range(5) : "sg-${i}"]
-    tags                          = merge({ "kosten:stelle/größe" = "日本 a+b=c@d" }, { for i in range(49) : "tag-${i}" => "x" })
+    source_bucket_name = "photos"
   }
+
+  expect_failures = [var.source_events]
 }
 
-run "accepts_an_instant_and_utc" {
+run "refuses_names_that_no_bucket_has_and_a_prefix_that_no_key_has" {
   command = plan
 
   variables {
-    schedule_expression           = "at(2032-02-29T23:59:59)"
-    reconcile_schedule_expression = "rate(366 days)"
-    schedule_timezone             = "UTC"
+    source_bucket_name = "Photos"
+    source_prefix      = "/incoming/"
+    final_bucket_name  = "s3://labels"
   }
+
+  expect_failures = [
+    var.source_bucket_name,
+    var.source_prefix,
+    var.final_bucket_name,
+  ]
 }
 
-run "accepts_what_is_unusual_and_right" {
+# In a run of their own: these rules look at the names, and are left out when those are refused.
+run "refuses_another_way_and_a_prefix_that_is_no_folder" {
   command = plan
 
   variables {
-    name                          = "abc"
-    min_confidence                = 0
-    min_inference_units           = 5
-    max_inference_units           = 5
-    inference_unit_hour_usd       = 0
-    schedule_expression           = "cron(0/15 8-18 ? * MON-FRI *)"
-    schedule_timezone             = "America/Argentina/Buenos_Aires"
-    image_suffixes                = [".jpg", ".raw.jpeg"]
-    lease_seconds                 = 3600
-    log_retention_days            = 0
-    tags                          = { team = "vision" }
-    max_run_minutes               = 20160
-    image_age_alarm_hours         = 312
-    alarm_topic_arn               = "arn:aws:sns:us-east-1:210987654321:night_watch"
-    reconcile_schedule_expression = null
+    source_events = "sns"
+    final_prefix  = "labels"
   }
+
+  expect_failures = [var.source_events, var.final_prefix]
+}
+
+run "refuses_a_source_prefix_that_is_too_long" {
+  command = plan
+
+  variables {
+    source_prefix = "${join("", [for i in range(200) : "x"])}/"
+  }
+
+  expect_failures = [var.source_prefix]
+}
+
+run "refuses_a_final_prefix_that_is_too_long" {
+  command = plan
+
+  variables {
+    final_prefix = "${join("", [for i in range(200) : "x"])}/"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_to_read_all_of_a_bucket_that_it_writes_to" {
+  command = plan
+
+  variables {
+    source_bucket_name = "photos"
+    source_events      = "eventbridge"
+    final_bucket_name  = "photos"
+    final_prefix       = "labels/"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_to_write_where_it_reads" {
+  command = plan
+
+  variables {
+    source_bucket_name = "photos"
+    source_events      = "eventbridge"
+    source_prefix      = "logos/"
+    final_bucket_name  = "photos"
+    final_prefix       = "logos/results/"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_to_read_one_of_the_folders_that_it_writes" {
+  command = plan
+
+  variables {
+    source_bucket_name = "photos"
+    source_events      = "eventbridge"
+    source_prefix      = "logos/runs/"
+    final_bucket_name  = "photos"
+    final_prefix       = "logos/"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_to_read_below_what_it_writes" {
+  command = plan
+
+  variables {
+    source_bucket_name = "photos"
+    source_events      = "eventbridge"
+    source_prefix      = "logos/processed/again/"
+    final_bucket_name  = "photos"
+    final_prefix       = "logos/"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_its_own_source_bucket_as_the_final_one" {
+  command = plan
+
+  variables {
+    final_bucket_name = "custom-labels-batch-source-123456789012-us-east-1"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_its_own_final_bucket_as_the_source" {
+  command = plan
+
+  variables {
+    source_bucket_name = "custom-labels-batch-final-123456789012-us-east-1"
+    source_events      = "eventbridge"
+  }
+
+  expect_failures = [var.final_prefix]
+}
+
+run "refuses_keys_roles_and_networks_that_cannot_be" {
+  command = plan
+
+  variables {
+    kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:alias/house"
+    permissions_boundary_arn = "boundary"
+    iam_path                 = "vision/"
+    vpc_subnet_ids           = ["10.0.0.0/28"]
+    package_s3_bucket        = "Releases"
+    package_s3_key_prefix    = "/v1/"
+    lambda_runtime           = "python3.9"
+    lambda_architecture      = "arm"
+  }
+
+  expect_failures = [
+    var.kms_key_arn,
+    var.permissions_boundary_arn,
+    var.iam_path,
+    var.vpc_subnet_ids,
+    var.package_s3_bucket,
+    var.package_s3_key_prefix,
+    var.lambda_runtime,
+    var.lambda_architecture,
+  ]
+}
+
+run "refuses_what_does_not_go_together" {
+  command = plan
+
+  variables {
+    kms_key_arn                = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
+    source_bucket_kms_key_arn  = "arn:aws:kms:us-east-1:123456789012:key/00000000-bbbb"
+    final_bucket_kms_key_arn   = "arn:aws:kms:us-east-1:123456789012:key/00000000-cccc"
+    vpc_security_group_ids     = ["sg-0a1b2c3d"]
+    package_s3_object_versions = { watchdog = "v1" }
+  }
+
+  expect_failures = [
+    var.kms_key_arn,
+    var.source_bucket_kms_key_arn,
+    var.final_bucket_kms_key_arn,
+    var.vpc_security_group_ids,
+    var.package_s3_object_versions,
+  ]
+}
+
+run "refuses_two_places_for_the_code_and_a_path_that_is_too_long" {
+  command = plan
+
+  variables {
+    package_s3_bucket      = "releases"
+    vpc_subnet_ids         = []
+    vpc_security_group_ids = ["group"]
+    iam_path               = "/${join("", [for i in range(512) : "x"])}/"
+  }
+
+  expect_failures = [
+    var.package_s3_bucket,
+    var.vpc_security_group_ids,
+    var.iam_path,
+  ]
+}
+
+run "refuses_aliases_of_given_buckets_keys_and_a_package_that_is_none" {
+  command = plan
+
+  variables {
+    source_bucket_name        = "photos"
+    source_events             = "eventbridge"
+    source_bucket_kms_key_arn = "alias/photos"
+    final_bucket_name         = "labels"
+    final_bucket_kms_key_arn  = "alias/labels"
+
+    package_dir                = null
+    package_s3_bucket          = "releases"
+    package_s3_object_versions = { analyse_image = "v1" }
+  }
+
+  expect_failures = [
+    var.source_bucket_kms_key_arn,
+    var.final_bucket_kms_key_arn,
+    var.package_s3_object_versions,
+  ]
+}
+
+# Of its own: without subnets, groups are refused whatever they are.
+run "refuses_a_security_group_by_its_name" {
+  command = plan
+
+  variables {
+    vpc_subnet_ids         = ["subnet-0a1b2c3d"]
+    vpc_security_group_ids = ["functions"]
+  }
+
+  expect_failures = [var.vpc_security_group_ids]
 }

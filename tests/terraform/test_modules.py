@@ -4,11 +4,14 @@ import re
 import shutil
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
+import hcl2
 import pytest
 
 from tests.rig.stack.local_stack import REPOSITORY
-from tests.rig.stack.terraform import Terraform, binary
+from tests.rig.stack.terraform import Terraform, TerraformError, binary
+from tests.terraform.conftest import ROOMY, Initialise
 
 FOLDERS = sorted(
     {
@@ -31,23 +34,34 @@ OWN_TESTS = [
     for path in sorted((REPOSITORY / folder / "tests").glob("*.tftest.hcl"))
 ]
 
+# What a folder's variables refuse. With the provider a run takes a second, to no purpose.
+REFUSALS = "tests/validation.tftest.hcl"
+MOCKS = re.compile(r'^mock_provider "aws" \{ source = "[./]+/tests/mocks" \}\n', re.MULTILINE)
+
+IGNORED = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*")
+
 
 @pytest.fixture(scope="session")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Terraform]:
+def initialised(tmp_path_factory: pytest.TempPathFactory, initialise: Initialise) -> Callable[[str], Terraform]:
     """Terraform in a folder of a copy of the tree: init writes beside the sources."""
     root = tmp_path_factory.mktemp("terraform")
-    ignored = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*")
-    shutil.copytree(REPOSITORY / "terraform", root / "terraform", ignore=ignored)
+    shutil.copytree(REPOSITORY / "terraform", root / "terraform", ignore=IGNORED)
     (root / "build").symlink_to(REPOSITORY / "build")
+    return cache(lambda folder: initialise(root / folder))
 
-    @cache
-    def initialise(folder: str) -> Terraform:
-        # Two at a time, as here, have the memory.
-        terraform = Terraform(root / folder, extra={"GOGC": "400"})
-        terraform.init()
-        return terraform
 
-    return initialise
+def variables_alone(folder: str, root: Path) -> Terraform:
+    """Terraform in a copy of a folder's variables and of what they refuse, without the provider."""
+    rules = "terraform/modules/rules"
+    shutil.copytree(REPOSITORY / rules, root / rules, ignore=IGNORED)
+    (root / folder / "tests").mkdir(parents=True)
+    shutil.copy(REPOSITORY / folder / "variables.tf", root / folder)
+    refusals, mocks = MOCKS.subn("", (REPOSITORY / folder / REFUSALS).read_text())
+    assert mocks == 1
+    (root / folder / REFUSALS).write_text(refusals)
+    terraform = Terraform(root / folder, extra=ROOMY)
+    terraform.init()
+    return terraform
 
 
 def test_there_is_a_terraform_folder_to_test() -> None:
@@ -57,10 +71,40 @@ def test_there_is_a_terraform_folder_to_test() -> None:
 
 # A test also checks that the folder is valid. The root's take longest.
 @pytest.mark.long
-@pytest.mark.parametrize(("folder", "file"), OWN_TESTS)
+@pytest.mark.parametrize(("folder", "file"), [own for own in OWN_TESTS if own[1] != REFUSALS])
 def test_a_folder_passes_its_tests(folder: str, file: str, initialised: Callable[[str], Terraform]) -> None:
     report = initialised(folder).run("test", f"-filter={file}")
     assert re.search(r"Success! [1-9]\d* passed, 0 failed", report), report
+
+
+@pytest.mark.parametrize("folder", [folder for folder, file in OWN_TESTS if file == REFUSALS])
+def test_variables_refuse_what_they_should(folder: str, tmp_path: Path) -> None:
+    report = variables_alone(folder, tmp_path).run("test")
+    assert re.search(r"Success! [1-9]\d* passed, 0 failed", report), report
+
+
+def test_a_refusal_that_is_missing_is_seen(tmp_path: Path) -> None:
+    terraform = variables_alone("terraform/modules/bucket", tmp_path)
+    variables = terraform.folder / "variables.tf"
+    reserved = re.compile(r"^  validation \{\n[^}]*reserved_bucket_name_pattern.*?^  \}\n", re.MULTILINE | re.DOTALL)
+    without, taken = reserved.subn("", variables.read_text())
+    assert taken == 1
+    variables.write_text(without)
+    missed = r'Missing expected failure\s+on \S+ line \d+, in run "refuses_a_name_that_s3_reserves"'
+    with pytest.raises(TerraformError, match=missed):
+        terraform.run("test")
+
+
+@pytest.mark.parametrize(("folder", "file"), OWN_TESTS)
+def test_refusals_of_variables_alone_have_a_file_to_themselves(folder: str, file: str) -> None:
+    tests = hcl2.loads((REPOSITORY / folder / file).read_text())
+    runs = {name: run for block in tests["run"] for name, run in block.items()}
+    assert runs
+    for name, run in runs.items():
+        failures = run.get("expect_failures", [])
+        is_refusal = bool(failures) and all(failure.startswith("${var.") for failure in failures)
+        assert is_refusal == (file == REFUSALS), name
+        assert not is_refusal or "assert" not in run, name
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -1,12 +1,15 @@
 """What the same apply makes may be handed to the module, although Terraform does not know it when it plans."""
 
+import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.rig.stack.local_stack import REPOSITORY
 from tests.rig.stack.terraform import Terraform, TerraformError
+from tests.terraform.conftest import Initialise
 
 # What AWS names, as a bucket with bucket_prefix, or gives an ARN is known after the apply. The mocked provider would
 # make something up; this is what AWS could answer.
@@ -36,76 +39,55 @@ resource "terraform_data" "made" {{
 }}
 
 module "labels" {{
+  for_each = toset({ways})
+
   source              = "{source}"
   project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
   project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
-  source_events       = "{events}"
+  name                = "labels-${{each.key}}"
+  source_events       = each.key
   {inputs}
 }}
 
 output "bucket_names" {{
-  value = [module.labels.source_bucket_name, module.labels.final_bucket_name]
+  value = [for labels in module.labels : [labels.source_bucket_name, labels.final_bucket_name]]
 }}
 """
 
 TEST = """
-mock_provider "aws" {{
-  mock_data "aws_iam_policy_document" {{
-    defaults = {{ json = "{{\\"Version\\":\\"2012-10-17\\",\\"Statement\\":[]}}" }}
-  }}
-  mock_data "aws_region" {{
-    defaults = {{ id = "us-east-1" }}
-  }}
-  mock_data "aws_caller_identity" {{
-    defaults = {{ account_id = "123456789012" }}
-  }}
-{mocks}
-}}
+mock_provider "aws" {{ source = "./tests/mocks" }}
 
 run "applies" {{
   assert {{
-    condition     = output.bucket_names == ["{source_bucket_name}", "{final_bucket_name}"]
+    condition     = output.bucket_names == [for way in {ways} : ["{source_bucket_name}", "{final_bucket_name}"]]
     error_message = "The names must reach the module."
   }}
 }}
 """
-ARNS = {
-    "aws_iam_role": "arn:aws:iam::123456789012:role/mock",
-    "aws_sqs_queue": "arn:aws:sqs:us-east-1:123456789012:mock",
-    "aws_cloudwatch_log_group": "arn:aws:logs:us-east-1:123456789012:log-group:mock",
-    "aws_sns_topic": "arn:aws:sns:us-east-1:123456789012:mock",
-    "aws_sfn_state_machine": "arn:aws:states:us-east-1:123456789012:stateMachine:mock",
-}
 
 
-def root(folder: Path, written: dict[str, str], events: str = "eventbridge") -> Terraform:
-    """A root that makes what `written` names, and hands it on as it is written there."""
+def root(folder: Path, written: dict[str, str], ways: list[str], initialise: Initialise) -> Terraform:
+    """A root that makes what `written` names, and hands it on as written there; `ways`: each a way of the events."""
     inputs = "\n  ".join(f"{name} = {expression}" for name, expression in written.items())
     made = ", ".join(f'{name} = "{value}"' for name, value in MADE.items())
     source = REPOSITORY / "terraform"
-    (folder / "main.tf").write_text(MAIN.format(made=made, source=source, events=events, inputs=inputs))
-    mocks = "\n".join(
-        f'  mock_resource "{kind}" {{\n    defaults = {{ arn = "{arn}" }}\n  }}' for kind, arn in ARNS.items()
-    )
-    (folder / "tests").mkdir()
-    (folder / "tests" / "root.tftest.hcl").write_text(TEST.format(mocks=mocks, **MADE))
-    terraform = Terraform(folder)
-    terraform.init()
-    return terraform
+    (folder / "main.tf").write_text(MAIN.format(made=made, source=source, inputs=inputs, ways=json.dumps(ways)))
+    shutil.copytree(source / "tests" / "mocks", folder / "tests" / "mocks")
+    (folder / "tests" / "root.tftest.hcl").write_text(TEST.format(ways=json.dumps(ways), **MADE))
+    return initialise(folder)
 
 
 def unknown(name: str) -> str:
     return f'terraform_data.made["{name}"].output'
 
 
-@pytest.mark.parametrize("events", ["eventbridge", "notification"])
-def test_what_the_same_apply_makes_can_be_handed_on(events: str, tmp_path: Path) -> None:
+def test_what_the_same_apply_makes_can_be_handed_on(tmp_path: Path, initialise: Initialise) -> None:
     written = {name: f'format("%s", {unknown(name)})' if name in COUNTED else unknown(name) for name in MADE}
-    assert "1 passed, 0 failed" in root(tmp_path, written, events).run("test")
+    assert "1 passed, 0 failed" in root(tmp_path, written, ["eventbridge", "notification"], initialise).run("test")
 
 
-def test_what_must_be_known_at_plan_says_how_to_write_it(tmp_path: Path) -> None:
-    terraform = root(tmp_path, {name: unknown(name) for name in MADE})
+def test_what_must_be_known_at_plan_says_how_to_write_it(tmp_path: Path, initialise: Initialise) -> None:
+    terraform = root(tmp_path, {name: unknown(name) for name in MADE}, ["eventbridge"], initialise)
     with pytest.raises(TerraformError) as refused:
         terraform.run("test")
     told = re.findall(r'Give (\w+) = format\("%s", aws_s\w+\.NAME\.\w+\), which is known', str(refused.value))

@@ -1,30 +1,18 @@
 # The example hands its inputs on. It needs the zips of `make package`.
 
-mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { id = "us-east-1" }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "000000000000" }
-  }
-}
+mock_provider "aws" { source = "../../tests/mocks" }
 
 variables {
   name                = "logos"
-  project_arn         = "arn:aws:rekognition:us-east-1:000000000000:project/logos/1700000000000"
-  project_version_arn = "arn:aws:rekognition:us-east-1:000000000000:project/logos/version/logos.1/1700000000001"
+  project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+  project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
 }
 
 run "adds_a_rule_and_hands_its_inputs_on" {
   command = plan
 
   assert {
-    condition     = output.pipeline.source_bucket_name == "logos-photos-000000000000" && output.pipeline.analyze_function_name == "logos-analyze-image"
+    condition     = output.pipeline.source_bucket_name == "logos-photos-123456789012" && output.pipeline.analyze_function_name == "logos-analyze-image"
     error_message = "The estate's bucket and the name must reach the module, and the module's outputs the caller."
   }
 
@@ -32,14 +20,4 @@ run "adds_a_rule_and_hands_its_inputs_on" {
     condition     = aws_s3_bucket_notification.photos.eventbridge && output.pipeline.source_notification == null
     error_message = "The bucket must send to EventBridge, and there is nothing else to add."
   }
-}
-
-run "refuses_an_endpoint_that_is_no_url" {
-  command = plan
-
-  variables {
-    endpoint = "localhost"
-  }
-
-  expect_failures = [var.endpoint]
 }

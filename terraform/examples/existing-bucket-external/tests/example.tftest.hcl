@@ -1,23 +1,11 @@
 # The example hands its inputs on. It needs the zips of `make package`.
 
-mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { id = "us-east-1" }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "000000000000" }
-  }
-}
+mock_provider "aws" { source = "../../tests/mocks" }
 
 variables {
   name                = "logos"
-  project_arn         = "arn:aws:rekognition:us-east-1:000000000000:project/logos/1700000000000"
-  project_version_arn = "arn:aws:rekognition:us-east-1:000000000000:project/logos/version/logos.1/1700000000001"
+  project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+  project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
 }
 
 run "adds_its_notifications_to_those_that_are_there" {
@@ -29,7 +17,7 @@ run "adds_its_notifications_to_those_that_are_there" {
   }
 
   assert {
-    condition     = output.pipeline.source_bucket_name == "logos-photos-000000000000" && output.pipeline.final_bucket_name == "logos-results-000000000000"
+    condition     = output.pipeline.source_bucket_name == "logos-photos-123456789012" && output.pipeline.final_bucket_name == "logos-results-123456789012"
     error_message = "The estate's buckets must reach the module."
   }
 }

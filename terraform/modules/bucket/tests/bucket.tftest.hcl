@@ -59,25 +59,18 @@ run "the_bucket_is_private_encrypted_and_kept" {
   }
 }
 
-run "versions_are_kept_and_objects_destroyed_when_asked_for" {
+run "versions_keys_and_the_end_are_as_asked_for" {
   command = plan
 
   variables {
     versioning_enabled = true
     force_destroy      = true
+    kms_key_arn        = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
   }
 
   assert {
     condition     = aws_s3_bucket_versioning.this[0].versioning_configuration[0].status == "Enabled" && aws_s3_bucket.this.force_destroy
     error_message = "versioning_enabled and force_destroy must reach the bucket."
-  }
-}
-
-run "objects_are_encrypted_with_the_key_that_is_given" {
-  command = plan
-
-  variables {
-    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
   }
 
   assert {
@@ -88,27 +81,4 @@ run "objects_are_encrypted_with_the_key_that_is_given" {
     )
     error_message = "Objects must be encrypted with the key, and the bucket must spare it calls."
   }
-}
-
-run "refuses_a_name_a_partition_and_a_key_that_cannot_be" {
-  command = plan
-
-  variables {
-    name      = "Labels"
-    partition = "azure"
-
-    kms_key_arn = "alias/house"
-  }
-
-  expect_failures = [var.name, var.partition, var.kms_key_arn]
-}
-
-run "refuses_a_name_that_s3_reserves" {
-  command = plan
-
-  variables {
-    name = "sthree-labels-source"
-  }
-
-  expect_failures = [var.name]
 }

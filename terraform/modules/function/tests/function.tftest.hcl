@@ -20,7 +20,7 @@ variables {
   environment  = { DEPLOYMENT_NAME = "labels" }
 }
 
-run "the_function_runs_the_package_on_the_default_runtime" {
+run "the_function_runs_the_package_with_the_given_policy_its_own_logs_and_traces" {
   command = plan
 
   assert {
@@ -47,10 +47,6 @@ run "the_function_runs_the_package_on_the_default_runtime" {
     condition     = aws_iam_role.this.name == "labels-check-queue-us-east-1" && output.arn == "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue"
     error_message = "The role's name must hold the region, and the function's ARN must be known at plan."
   }
-}
-
-run "the_role_gets_the_given_policy_its_own_logs_and_traces" {
-  command = plan
 
   assert {
     condition = { for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid => [s.Effect, s.Action, s.Resource] } == {
@@ -67,13 +63,21 @@ run "the_role_gets_the_given_policy_its_own_logs_and_traces" {
   }
 }
 
-run "the_role_and_the_logs_follow_house_rules" {
+run "role_logs_network_and_code_follow_house_rules" {
   command = plan
 
   variables {
     kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
     permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
     iam_path                 = "/vision/labels/"
+
+    vpc_subnet_ids         = ["subnet-0a1b2c3d", "subnet-4e5f6a7b"]
+    vpc_security_group_ids = ["sg-0a1b2c3d"]
+
+    package_file              = null
+    package_s3_bucket         = "releases"
+    package_s3_key            = "v1/check_queue.zip"
+    package_s3_object_version = "abc"
   }
 
   assert {
@@ -83,15 +87,6 @@ run "the_role_and_the_logs_follow_house_rules" {
       aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
     )
     error_message = "Path and boundary must reach the role, and the key the logs."
-  }
-}
-
-run "a_function_in_a_vpc_lets_lambda_attach_it_and_its_own_code_not" {
-  command = plan
-
-  variables {
-    vpc_subnet_ids         = ["subnet-0a1b2c3d", "subnet-4e5f6a7b"]
-    vpc_security_group_ids = ["sg-0a1b2c3d"]
   }
 
   assert {
@@ -120,17 +115,6 @@ run "a_function_in_a_vpc_lets_lambda_attach_it_and_its_own_code_not" {
     ])
     error_message = "These must be the actions that AWS lists for a function in a VPC."
   }
-}
-
-run "the_code_may_come_from_s3" {
-  command = plan
-
-  variables {
-    package_file              = null
-    package_s3_bucket         = "releases"
-    package_s3_key            = "v1/check_queue.zip"
-    package_s3_object_version = "abc"
-  }
 
   assert {
     condition = (
@@ -143,46 +127,6 @@ run "the_code_may_come_from_s3" {
   }
 }
 
-run "refuses_two_places_for_the_code_and_half_a_vpc" {
-  command = plan
-
-  variables {
-    package_s3_bucket      = "releases"
-    vpc_security_group_ids = ["sg-0a1b2c3d"]
-  }
-
-  expect_failures = [var.package_s3_bucket, var.vpc_security_group_ids]
-}
-
-run "refuses_keys_roles_and_networks_that_cannot_be" {
-  command = plan
-
-  variables {
-    kms_key_arn              = "alias/house"
-    permissions_boundary_arn = "boundary"
-    iam_path                 = "vision"
-    vpc_subnet_ids           = ["10.0.0.0/28"]
-  }
-
-  expect_failures = [
-    var.kms_key_arn,
-    var.permissions_boundary_arn,
-    var.iam_path,
-    var.vpc_subnet_ids,
-  ]
-}
-
-run "refuses_a_security_group_by_its_name" {
-  command = plan
-
-  variables {
-    vpc_subnet_ids         = ["subnet-0a1b2c3d"]
-    vpc_security_group_ids = ["functions"]
-  }
-
-  expect_failures = [var.vpc_security_group_ids]
-}
-
 run "a_missing_zip_is_said_in_words" {
   command = plan
 
@@ -191,42 +135,4 @@ run "a_missing_zip_is_said_in_words" {
   }
 
   expect_failures = [aws_lambda_function.this]
-}
-
-run "refuses_what_lambda_refuses" {
-  command = plan
-
-  variables {
-    name               = "a-name-that-is-one-character-too-long-for-the-role-in-useast1"
-    partition          = "azure"
-    account_id         = "12345"
-    runtime            = "nodejs22.x"
-    architecture       = "amd64"
-    timeout_seconds    = 901
-    memory_mb          = 100
-    log_retention_days = 31
-    description        = join("", [for i in range(257) : "x"])
-  }
-
-  expect_failures = [
-    var.name,
-    var.partition,
-    var.account_id,
-    var.runtime,
-    var.architecture,
-    var.timeout_seconds,
-    var.memory_mb,
-    var.log_retention_days,
-    var.description,
-  ]
-}
-
-run "refuses_a_region_that_cannot_be" {
-  command = plan
-
-  variables {
-    region = "Virginia"
-  }
-
-  expect_failures = [var.region]
 }

@@ -28,19 +28,6 @@ run "is_taken_from_where_it_is" {
   }
 }
 
-run "is_the_same_by_its_absolute_path" {
-  command = plan
-
-  variables {
-    package_file = abspath("./tests/packages/here/function.zip")
-  }
-
-  assert {
-    condition     = local.package_file == "tests/packages/here/function.zip" && aws_lambda_function.this.filename == "tests/packages/here/function.zip"
-    error_message = "An absolute path must be named as it is seen from where Terraform runs."
-  }
-}
-
 run "is_the_same_in_another_folder" {
   command = plan
 
@@ -54,37 +41,24 @@ run "is_the_same_in_another_folder" {
   }
 }
 
-run "is_another_when_its_bytes_are" {
-  variables {
-    package_file = "./tests/packages/newer/function.zip"
-  }
-
-  assert {
-    condition     = aws_lambda_function.this.filename == "tests/packages/newer/function.zip" && aws_lambda_function.this.source_code_hash != filebase64sha256("./tests/packages/here/function.zip")
-    error_message = "Other bytes must be taken from where they are."
-  }
-}
-
-run "is_the_same_again_in_the_folder_before" {
-  variables {
-    package_file = "./tests/packages/there/function.zip"
-  }
-
-  assert {
-    condition     = aws_lambda_function.this.filename == "tests/packages/there/function.zip"
-    error_message = "Other bytes must be taken from where they are."
-  }
-}
-
-run "may_be_above_and_beside_where_terraform_runs" {
-  command = plan
-
+run "is_another_when_its_bytes_are_and_may_be_above_and_beside_where_terraform_runs" {
   variables {
     package_file = abspath("../workflow/main.tf")
   }
 
   assert {
-    condition     = local.package_file == "../workflow/main.tf"
-    error_message = "The way must lead up and down again."
+    condition     = aws_lambda_function.this.filename == "../workflow/main.tf" && aws_lambda_function.this.source_code_hash == filebase64sha256("../workflow/main.tf")
+    error_message = "Other bytes must be taken from where they are, and the way there must lead up and down again."
+  }
+}
+
+run "is_taken_by_its_absolute_path_as_it_is_seen_from_where_terraform_runs" {
+  variables {
+    package_file = abspath("./tests/packages/there/function.zip")
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.filename == "tests/packages/there/function.zip" && aws_lambda_function.this.source_code_hash == filebase64sha256("./tests/packages/there/function.zip")
+    error_message = "Other bytes must be taken from where they are, and an absolute path be named as it is seen from where Terraform runs."
   }
 }

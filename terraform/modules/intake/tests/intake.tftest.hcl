@@ -19,7 +19,7 @@ variables {
   consumer_timeout_seconds = 120
 }
 
-run "messages_wait_long_enough_and_are_given_up_late" {
+run "images_of_this_bucket_wait_long_enough_and_are_given_up_late" {
   command = plan
 
   assert {
@@ -57,10 +57,6 @@ run "messages_wait_long_enough_and_are_given_up_late" {
     condition     = aws_sqs_queue.image.name == "labels-images" && aws_sqs_queue.dead_letter.name == "labels-images-dead-letter"
     error_message = "The queues' names must match the ARNs in their policies."
   }
-}
-
-run "only_this_bucket_may_send_and_only_over_tls" {
-  command = plan
 
   assert {
     condition = jsondecode(aws_sqs_queue.image.policy).Statement == [
@@ -106,10 +102,6 @@ run "only_this_bucket_may_send_and_only_over_tls" {
     )
     error_message = "Each suffix must have one notification, for every way an object is created."
   }
-}
-
-run "a_plan_says_aloud_that_it_replaces_the_notifications_of_a_bucket_of_others" {
-  command = plan
 
   assert {
     condition     = startswith(one(terraform_data.notification_configuration_is_replaced[*].input), "REPLACES the whole notification configuration of bucket labels-source")
@@ -117,24 +109,18 @@ run "a_plan_says_aloud_that_it_replaces_the_notifications_of_a_bucket_of_others"
   }
 }
 
-run "a_bucket_that_nobody_else_configures_has_nothing_to_replace" {
+run "a_notification_of_an_own_bucket_is_filtered_and_its_queues_have_the_given_key" {
   command = plan
 
   variables {
     bucket_is_own = true
+    source_prefix = "logos/incoming/"
+    kms_key_arn   = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
   }
 
   assert {
     condition     = length(terraform_data.notification_configuration_is_replaced) == 0 && length(aws_s3_bucket_notification.this[0].queue) == 2
     error_message = "The bucket must notify, and nothing be said of others."
-  }
-}
-
-run "a_notification_is_filtered_by_prefix_and_suffix" {
-  command = plan
-
-  variables {
-    source_prefix = "logos/incoming/"
   }
 
   assert {
@@ -142,6 +128,11 @@ run "a_notification_is_filtered_by_prefix_and_suffix" {
       ["image-0", "logos/incoming/", ".jpg"], ["image-1", "logos/incoming/", ".PNG"],
     ]
     error_message = "Each suffix must be notified about below the prefix alone."
+  }
+
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.image, aws_sqs_queue.dead_letter] : queue.kms_master_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"])
+    error_message = "Both queues must be encrypted with the key."
   }
 }
 
@@ -187,36 +178,23 @@ run "a_rule_takes_events_from_eventbridge_and_leaves_the_bucket_alone" {
   }
 }
 
-run "a_rule_is_filtered_by_prefix_and_suffix" {
-  command = plan
-
-  variables {
-    source_events = "eventbridge"
-    source_prefix = "logos/incoming/"
-  }
-
-  assert {
-    condition     = jsondecode(aws_cloudwatch_event_rule.image[0].event_pattern).detail.object.key == [{ wildcard = "logos/incoming/*.jpg" }, { wildcard = "logos/incoming/*.PNG" }]
-    error_message = "Prefix and suffix must both be asked for: two matchers of one field are either, not both."
-  }
-}
-
-run "a_rule_has_no_more_wildcards_than_eventbridge_takes" {
+run "rules_are_filtered_by_prefix_and_suffix_with_no_more_wildcards_than_eventbridge_takes" {
   command = plan
 
   variables {
     source_events  = "eventbridge"
-    source_prefix  = "incoming/"
+    bucket_is_own  = true
+    source_prefix  = "logos/incoming/"
     image_suffixes = [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".Png"]
   }
 
   assert {
     condition = [for rule in aws_cloudwatch_event_rule.image : jsondecode(rule.event_pattern).detail.object.key[*].wildcard] == [
-      ["incoming/*.jpg", "incoming/*.jpeg", "incoming/*.png"],
-      ["incoming/*.JPG", "incoming/*.JPEG", "incoming/*.PNG"],
-      ["incoming/*.Png"],
+      ["logos/incoming/*.jpg", "logos/incoming/*.jpeg", "logos/incoming/*.png"],
+      ["logos/incoming/*.JPG", "logos/incoming/*.JPEG", "logos/incoming/*.PNG"],
+      ["logos/incoming/*.Png"],
     ]
-    error_message = "Each suffix must be in one rule, with two others at the most."
+    error_message = "Each suffix must be in one rule, with two others at the most, and in one matcher with the prefix: two of one field are either, not both."
   }
 
   assert {
@@ -229,15 +207,6 @@ run "a_rule_has_no_more_wildcards_than_eventbridge_takes" {
       for name in ["labels-images", "labels-images-2", "labels-images-3"] : "arn:aws:events:us-east-1:123456789012:rule/${name}"
     ]
     error_message = "All the rules may send."
-  }
-}
-
-run "eventbridge_is_switched_on_for_a_bucket_that_nobody_else_configures" {
-  command = plan
-
-  variables {
-    source_events = "eventbridge"
-    bucket_is_own = true
   }
 
   assert {
@@ -279,19 +248,6 @@ run "an_owner_is_told_what_to_add" {
   }
 }
 
-run "both_queues_are_encrypted_with_the_key_that_is_given" {
-  command = plan
-
-  variables {
-    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-  }
-
-  assert {
-    condition     = alltrue([for queue in [aws_sqs_queue.image, aws_sqs_queue.dead_letter] : queue.kms_master_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"])
-    error_message = "Both queues must be encrypted with the key."
-  }
-}
-
 run "refuses_a_pattern_that_eventbridge_refuses" {
   command = plan
 
@@ -301,42 +257,4 @@ run "refuses_a_pattern_that_eventbridge_refuses" {
   }
 
   expect_failures = [aws_cloudwatch_event_rule.image]
-}
-
-run "refuses_what_sqs_and_s3_refuse" {
-  command = plan
-
-  variables {
-    name                     = "labels.images"
-    source_events            = "sns"
-    kms_key_arn              = "alias/house"
-    source_prefix            = "incoming"
-    partition                = "azure"
-    region                   = "Virginia"
-    account_id               = "12345"
-    image_suffixes           = [".jpg", ".raw.jpg"]
-    consumer_timeout_seconds = 901
-  }
-
-  expect_failures = [
-    var.name,
-    var.source_events,
-    var.kms_key_arn,
-    var.source_prefix,
-    var.partition,
-    var.region,
-    var.account_id,
-    var.image_suffixes,
-    var.consumer_timeout_seconds,
-  ]
-}
-
-run "refuses_no_suffixes" {
-  command = plan
-
-  variables {
-    image_suffixes = []
-  }
-
-  expect_failures = [var.image_suffixes]
 }

@@ -28,8 +28,13 @@ variables {
   watchdog_service             = "guard"
 }
 
-run "each_alarm_looks_at_its_metric" {
+run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
   command = plan
+
+  variables {
+    # The longest that a model may have.
+    project_version_arn = "arn:aws-us-gov:rekognition:us-gov-west-1:123456789012:project/${join("", [for i in range(255) : "p"])}/version/${join("", [for i in range(255) : "v"])}/1700000000001"
+  }
 
   assert {
     condition = {
@@ -114,15 +119,6 @@ run "each_alarm_looks_at_its_metric" {
     )
     error_message = "One failed minute of the watchdog must not be enough."
   }
-}
-
-run "every_alarm_tells_the_topic_and_says_what_to_do" {
-  command = plan
-
-  # The longest ARN that a model may have.
-  variables {
-    project_version_arn = "arn:aws-us-gov:rekognition:us-gov-west-1:123456789012:project/${join("", [for i in range(255) : "p"])}/version/${join("", [for i in range(255) : "v"])}/1700000000001"
-  }
 
   assert {
     condition = alltrue([
@@ -167,14 +163,20 @@ run "every_alarm_tells_the_topic_and_says_what_to_do" {
     condition     = output.alarm_topic_arn == var.alarm_topic_arn && length(aws_sns_topic.this) == 0
     error_message = "A topic that is given must be the only one."
   }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.daily_cap_reached) == 0 && !contains(output.alarm_names, "logos-daily-cap-reached")
+    error_message = "An alarm that can never go off is one too many."
+  }
 }
 
-run "a_daily_cap_has_an_alarm_of_its_own" {
+run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_the_given_key" {
   command = plan
 
   variables {
     max_model_hours_per_day = 2.5
     alarm_topic_arn         = null
+    kms_key_arn             = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
   }
 
   assert {
@@ -194,14 +196,10 @@ run "a_daily_cap_has_an_alarm_of_its_own" {
     condition     = contains(jsondecode(one(aws_sns_topic.this[*].policy)).Statement[0].Condition.ArnEquals["aws:SourceArn"], "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-daily-cap-reached")
     error_message = "The topic must take this alarm too."
   }
-}
-
-run "without_a_cap_there_is_no_alarm_on_it" {
-  command = plan
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.daily_cap_reached) == 0 && !contains(output.alarm_names, "logos-daily-cap-reached")
-    error_message = "An alarm that can never go off is one too many."
+    condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    error_message = "The topic must be encrypted with the key."
   }
 }
 
@@ -242,75 +240,4 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
     ]
     error_message = "The topic must take these alarms of this account, and nothing without TLS."
   }
-}
-
-run "the_topic_is_encrypted_with_the_key_that_is_given" {
-  command = plan
-
-  variables {
-    alarm_topic_arn = null
-    kms_key_arn     = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-  }
-
-  assert {
-    condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-    error_message = "The topic must be encrypted with the key."
-  }
-}
-
-run "refuses_an_alias_of_a_key" {
-  command = plan
-
-  variables {
-    kms_key_arn = "alias/house"
-  }
-
-  expect_failures = [var.kms_key_arn]
-}
-
-run "refuses_what_cannot_be" {
-  command = plan
-
-  variables {
-    name                  = "logos.alarms"
-    partition             = "azure"
-    account_id            = "12345"
-    alarm_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:alarms"
-    queue_arn             = "logos-images"
-    dead_letter_queue_arn = "arn:aws:sqs:us-east-1:123456789012:logos.fifo"
-    image_age_alarm_hours = 313
-  }
-
-  expect_failures = [
-    var.name,
-    var.partition,
-    var.account_id,
-    var.alarm_topic_arn,
-    var.queue_arn,
-    var.dead_letter_queue_arn,
-    var.image_age_alarm_hours,
-  ]
-}
-
-run "refuses_a_fifo_topic_and_no_time_at_all" {
-  command = plan
-
-  variables {
-    alarm_topic_arn         = "arn:aws:sns:us-east-1:123456789012:alarms.fifo"
-    image_age_alarm_hours   = 0
-    max_model_hours_per_day = 0
-  }
-
-  expect_failures = [var.alarm_topic_arn, var.image_age_alarm_hours, var.max_model_hours_per_day]
-}
-
-run "refuses_a_region_that_cannot_be" {
-  command = plan
-
-  variables {
-    region          = "Virginia"
-    alarm_topic_arn = null
-  }
-
-  expect_failures = [var.region]
 }

@@ -20,7 +20,7 @@ variables {
   retire_before     = ["arn:aws:dynamodb:us-east-1:123456789012:table/labels"]
 }
 
-run "the_schedule_calls_the_function_every_minute_and_never_late" {
+run "schedule_rule_and_terraform_call_the_function_and_nothing_else_does" {
   command = plan
 
   assert {
@@ -52,10 +52,6 @@ run "the_schedule_calls_the_function_every_minute_and_never_late" {
     )
     error_message = "Lambda must not repeat a call either."
   }
-}
-
-run "the_role_serves_this_schedule_and_this_function_only" {
-  command = plan
 
   assert {
     condition     = aws_iam_role.schedule.name == "labels-watchdog-schedule-us-east-1"
@@ -81,10 +77,6 @@ run "the_role_serves_this_schedule_and_this_function_only" {
     ]]
     error_message = "Scheduler must assume the role for this group only."
   }
-}
-
-run "the_rule_reports_how_executions_of_this_machine_ended" {
-  command = plan
 
   assert {
     condition = jsondecode(aws_cloudwatch_event_rule.this.event_pattern) == {
@@ -122,10 +114,6 @@ run "the_rule_reports_how_executions_of_this_machine_ended" {
     )
     error_message = "This rule alone may call the function, without source_account, with which EventBridge never gets through."
   }
-}
-
-run "terraform_calls_the_function_before_it_destroys_and_after_it_made" {
-  command = plan
 
   assert {
     condition = (
@@ -151,41 +139,4 @@ run "the_role_follows_house_rules" {
     condition     = aws_iam_role.schedule.path == "/vision/labels/" && aws_iam_role.schedule.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
     error_message = "Path and boundary must reach the role."
   }
-}
-
-run "refuses_what_aws_refuses" {
-  command = plan
-
-  variables {
-    name              = "a-name-that-is-one-character-too-long-for-role"
-    partition         = "azure"
-    account_id        = "12345"
-    function_arn      = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard:1"
-    function_name     = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard"
-    state_machine_arn = "arn:aws:states:us-east-1:123456789012:stateMachine:labels:1"
-    iam_path          = "vision"
-
-    permissions_boundary_arn = "boundary"
-  }
-
-  expect_failures = [
-    var.iam_path,
-    var.permissions_boundary_arn,
-    var.name,
-    var.partition,
-    var.account_id,
-    var.function_arn,
-    var.function_name,
-    var.state_machine_arn,
-  ]
-}
-
-run "refuses_a_region_that_cannot_be" {
-  command = plan
-
-  variables {
-    region = "Virginia"
-  }
-
-  expect_failures = [var.region]
 }

@@ -28,7 +28,7 @@ variables {
   schedule_expression = "rate(1 hour)"
 }
 
-run "the_schedule_starts_the_machine_and_gives_up_soon" {
+run "the_schedule_starts_the_machine_and_each_role_serves_these_only" {
   command = plan
 
   assert {
@@ -65,10 +65,6 @@ run "the_schedule_starts_the_machine_and_gives_up_soon" {
     condition     = aws_cloudwatch_log_group.this.name == "/aws/vendedlogs/states/labels" && aws_cloudwatch_log_group.this.retention_in_days == 30
     error_message = "The log group must be a vended one whose logs are not kept for ever."
   }
-}
-
-run "each_role_serves_this_machine_and_schedule_only" {
-  command = plan
 
   assert {
     condition = { for s in jsondecode(aws_iam_role_policy.state_machine.policy).Statement : s.Sid => s.Resource } == {
@@ -107,14 +103,20 @@ run "each_role_serves_this_machine_and_schedule_only" {
     ]]
     error_message = "Scheduler must assume the role for this group only."
   }
+
+  assert {
+    condition     = aws_iam_role.state_machine.name == "labels-states-us-east-1" && aws_iam_role.schedule.name == "labels-schedule-us-east-1"
+    error_message = "A function called labels has the role labels-us-east-1."
+  }
 }
 
-run "a_machine_with_a_distributed_map_may_start_itself_and_what_it_is_told" {
+run "a_machine_with_a_distributed_map_may_start_itself_and_line_ends_are_the_repositorys" {
   command = plan
 
   variables {
     distributed_map_enabled = true
     policy_json             = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"ListBucket\",\"Effect\":\"Allow\",\"Action\":\"s3:ListBucket\",\"Resource\":\"arn:aws:s3:::images\"}]}"
+    definition              = "{\"StartAt\":\"Done\",\r\n\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}\r\n"
   }
 
   assert {
@@ -125,23 +127,6 @@ run "a_machine_with_a_distributed_map_may_start_itself_and_what_it_is_told" {
     }
     error_message = "The machine must start and follow its own Map Runs, and do what policy_json says."
   }
-}
-
-run "the_role_of_the_machine_and_of_a_function_of_the_same_name_do_not_meet" {
-  command = plan
-
-  assert {
-    condition     = aws_iam_role.state_machine.name == "labels-states-us-east-1" && aws_iam_role.schedule.name == "labels-schedule-us-east-1"
-    error_message = "A function called labels has the role labels-us-east-1."
-  }
-}
-
-run "a_checkout_with_other_line_ends_is_the_same_machine" {
-  command = plan
-
-  variables {
-    definition = "{\"StartAt\":\"Done\",\r\n\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}\r\n"
-  }
 
   assert {
     condition     = aws_sfn_state_machine.this.definition == "{\"StartAt\":\"Done\",\n\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}\n"
@@ -149,28 +134,22 @@ run "a_checkout_with_other_line_ends_is_the_same_machine" {
   }
 }
 
-run "a_disabled_schedule_is_there_but_does_not_fire" {
+run "a_disabled_schedule_does_not_fire_and_roles_and_logs_follow_house_rules" {
   command = plan
 
   variables {
     schedule_enabled    = false
     schedule_expression = "cron(0 8 ? * MON-FRI *)"
     schedule_timezone   = "Europe/Berlin"
+
+    kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+    iam_path                 = "/vision/labels/"
   }
 
   assert {
     condition     = aws_scheduler_schedule.this.state == "DISABLED" && aws_scheduler_schedule.this.schedule_expression_timezone == "Europe/Berlin"
     error_message = "schedule_enabled and schedule_timezone must reach the schedule."
-  }
-}
-
-run "roles_and_logs_follow_house_rules" {
-  command = plan
-
-  variables {
-    kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
-    iam_path                 = "/vision/labels/"
   }
 
   assert {
@@ -185,51 +164,4 @@ run "roles_and_logs_follow_house_rules" {
     condition     = aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
     error_message = "The key must reach the logs."
   }
-}
-
-run "refuses_what_step_functions_and_scheduler_refuse" {
-  command = plan
-
-  variables {
-    name                = "a-name-that-is-one-character-too-long-for-role"
-    partition           = "azure"
-    account_id          = "12345"
-    definition          = "{\"StartAt\":\"Start\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
-    function_arns       = ["arn:aws:lambda:us-east-1:123456789012:function:*"]
-    policy_json         = "s3:ListBucket"
-    kms_key_arn         = "alias/house"
-    iam_path            = "vision"
-    schedule_expression = "hourly"
-
-    permissions_boundary_arn = "boundary"
-
-    schedule_timezone  = "Central European Time"
-    log_retention_days = 31
-  }
-
-  expect_failures = [
-    var.name,
-    var.partition,
-    var.account_id,
-    var.definition,
-    var.function_arns,
-    var.policy_json,
-    var.kms_key_arn,
-    var.permissions_boundary_arn,
-    var.iam_path,
-    var.schedule_expression,
-    var.schedule_timezone,
-    var.log_retention_days,
-  ]
-}
-
-run "refuses_a_region_that_cannot_be_and_no_functions" {
-  command = plan
-
-  variables {
-    region        = "Virginia"
-    function_arns = []
-  }
-
-  expect_failures = [var.region, var.function_arns]
 }

@@ -1,0 +1,50 @@
+# What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
+mock_provider "aws" { source = "../../tests/mocks" }
+
+variables {
+  name                     = "labels"
+  region                   = "us-east-1"
+  account_id               = "123456789012"
+  bucket_name              = "labels-source"
+  source_events            = "notification"
+  image_suffixes           = [".jpg", ".PNG"]
+  consumer_timeout_seconds = 120
+}
+
+run "refuses_what_sqs_and_s3_refuse" {
+  command = plan
+
+  variables {
+    name                     = "labels.images"
+    source_events            = "sns"
+    kms_key_arn              = "alias/house"
+    source_prefix            = "incoming"
+    partition                = "azure"
+    region                   = "Virginia"
+    account_id               = "12345"
+    image_suffixes           = [".jpg", ".raw.jpg"]
+    consumer_timeout_seconds = 901
+  }
+
+  expect_failures = [
+    var.name,
+    var.source_events,
+    var.kms_key_arn,
+    var.source_prefix,
+    var.partition,
+    var.region,
+    var.account_id,
+    var.image_suffixes,
+    var.consumer_timeout_seconds,
+  ]
+}
+
+run "refuses_no_suffixes" {
+  command = plan
+
+  variables {
+    image_suffixes = []
+  }
+
+  expect_failures = [var.image_suffixes]
+}
