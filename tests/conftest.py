@@ -41,6 +41,7 @@ class Scheduling(LoadScopeScheduling):
         return file if file in ON_ONE_WORKER else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:  # noqa: ANN401
     return Scheduling(config, log)
 

@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from shared.lease import Lease
 from shared.project_version import ProjectVersion
 from shared.receipts import Receipts
 from shared.run_record import RunRecords
+from tests.rig.quick_moto import client, mock_aws
 
 TABLE = "runs"
 SOURCE, FINAL = "source-bucket", "final-bucket"
@@ -86,8 +85,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def dynamodb(aws: None) -> Any:  # noqa: ANN401, ARG001
-    client = boto3.client("dynamodb")
-    client.create_table(
+    dynamodb = client("dynamodb")
+    dynamodb.create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "model", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
@@ -96,7 +95,7 @@ def dynamodb(aws: None) -> Any:  # noqa: ANN401, ARG001
             {"AttributeName": "item", "AttributeType": "S"},
         ],
     )
-    return client
+    return dynamodb
 
 
 @pytest.fixture
@@ -116,15 +115,15 @@ def records(dynamodb: Any) -> RunRecords:  # noqa: ANN401
 
 @pytest.fixture
 def s3(aws: None) -> Any:  # noqa: ANN401, ARG001
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=SOURCE)
-    client.create_bucket(Bucket=FINAL)
-    return client
+    s3 = client("s3")
+    s3.create_bucket(Bucket=SOURCE)
+    s3.create_bucket(Bucket=FINAL)
+    return s3
 
 
 @pytest.fixture
 def sqs(aws: None) -> Any:  # noqa: ANN401, ARG001
-    return boto3.client("sqs")
+    return client("sqs")
 
 
 @pytest.fixture

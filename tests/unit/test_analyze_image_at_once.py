@@ -2,11 +2,13 @@
 
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from shared.pace import Pace
+from tests.rig.quick_moto import listening
 from tests.unit.analyze_image_kit import RUN, Pipeline, detect_error
 from tests.unit.analyze_image_kit import pipeline as pipeline
 
@@ -57,9 +59,10 @@ def test_an_image_takes_six_calls_and_a_batch_two_more(quick: Pipeline) -> None:
         calls[model.name] += 1
 
     quick.upload(*NAMES)
-    for client in (quick.s3, quick.sqs, quick.records._dynamodb):
-        client.meta.events.register("before-call", count)
-    quick.invoke()
+    with ExitStack() as stack:
+        for client in (quick.s3, quick.sqs, quick.records._dynamodb):
+            stack.enter_context(listening(client, "before-call", count))
+        quick.invoke()
     detections = len(quick.rekognition.calls)
     of_poller = {"ReceiveMessage": 1, "DeleteMessage": len(NAMES)}
     # The kit's Rekognition looks at the object, as the real one does by itself.

@@ -13,6 +13,7 @@ from analyze_image.labelling import Ending, Labelling, NamesTakenError
 from analyze_image.names import candidates, json_key
 from analyze_image.store import Store
 from analyze_image.upload import Upload
+from tests.rig.quick_moto import listening
 from tests.unit.analyze_image_kit import (
     Crash,
     CrashingS3,
@@ -241,8 +242,8 @@ def test_a_redelivery_does_not_copy_again_what_is_copied(s3: Any) -> None:  # no
     with pytest.raises(Crash):
         way_of(s3, CrashingS3(s3, 5, after=False)).label(upload, redelivered=False)
     copies: list[str] = []
-    s3.meta.events.register("before-call.s3.CopyObject", lambda **_: copies.append("copy"))
-    assert labelling(s3).label(upload, redelivered=True) is Ending.PROCESSED
+    with listening(s3, "before-call.s3.CopyObject", lambda **_: copies.append("copy")):
+        assert labelling(s3).label(upload, redelivered=True) is Ending.PROCESSED
     assert copies == []
     assert keys(s3, SOURCE) == []
 

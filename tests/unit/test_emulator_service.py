@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from PIL import Image
 
 from tests.rig.emulator import vision
@@ -19,6 +18,7 @@ from tests.rig.emulator.errors import ServiceError
 from tests.rig.emulator.model import ModelSettings
 from tests.rig.emulator.objects import S3ImageStore
 from tests.rig.emulator.service import Quotas, Service
+from tests.rig.quick_moto import mock_aws
 from tests.rig.stack.pictures import DRAWINGS, draw
 
 Client = Any

@@ -26,19 +26,17 @@ from unittest import mock
 from urllib.parse import quote_plus
 
 import boto3
-import botocore.session
 import time_machine
 from aws_lambda_powertools import Metrics
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
-from botocore.loaders import Loader, create_loader
-from moto import mock_aws
 from moto.moto_api._internal import mock_random
 from moto.sqs.models import Queue
 
 from tests.rig.emulator.clock import ManualClock
 from tests.rig.emulator.model import Model, ModelSettings
 from tests.rig.emulator.service import Service
+from tests.rig.quick_moto import mock_aws
 from tests.rig.simulation import deployment, services
 from tests.rig.simulation.invariants import AT_REST, Images, ModelOwners, Overwrites, Upload, messages
 from tests.rig.simulation.states import Execution, Machine, StateError
@@ -205,10 +203,7 @@ class World:
         # One thing happens after the other, in a batch too.
         self._open.enter_context(mock.patch("concurrent.futures.ThreadPoolExecutor", OneAfterTheOther))
         self._open.enter_context(mock_aws())
-        self._open.callback(setattr, boto3, "DEFAULT_SESSION", None)
-        session = botocore.session.Session()
-        session.register_component("data_loader", _loader())
-        boto3.setup_default_session(botocore_session=session)
+        self._open.enter_context(mock.patch.object(boto3, "DEFAULT_SESSION", _session()))
         self._open.enter_context(wired(self._play))
         # Logs and metrics are no part of this: most of what is printed would be theirs.
         self._open.enter_context(mock.patch.object(Metrics, "add_metric"))
@@ -711,9 +706,9 @@ def _failed(name: str, message: str) -> StateError:
 
 
 @cache
-def _loader() -> Loader:
+def _session() -> boto3.Session:
     """What reads the services' models, which takes longer than a whole run."""
-    return create_loader()
+    return boto3.Session()
 
 
 _LOADED: dict[tuple[str, int], ModuleType] = {}

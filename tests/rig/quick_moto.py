@@ -1,0 +1,45 @@
+"""moto and boto3 without what they make anew for each test and each request. What they answer is the same.
+
+Whoever uses moto takes `mock_aws` from here.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from typing import Any
+
+import boto3
+import moto
+from moto.backend_index import backend_url_patterns
+from moto.core import base_backend, responses
+
+SERVICES = {"dynamodb", "s3", "sqs"}
+
+# Each request is held against the addresses of all services, and each test registers those of all for `requests`.
+backend_url_patterns[:] = [(service, pattern) for service, pattern in backend_url_patterns if service in SERVICES]
+# Each request composes the addresses of its service's operations, and imports S3's module again for that.
+base_backend.BaseBackend.urls = property(lru_cache(16)(base_backend.BaseBackend.urls.fget))
+# Each request looks for its operation's name among all members of a class.
+responses.method_names_from_class = cache(responses.method_names_from_class)
+responses.camelcase_to_underscores = cache(responses.camelcase_to_underscores)
+
+
+def mock_aws() -> moto.core.models.MockAWS:
+    """Return moto's, which leaves boto3's default session alone: it reads the services' models."""
+    return moto.mock_aws(config={"core": {"reset_boto3_session": False}})
+
+
+@cache
+def client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    """Return the one client of a service in the process: moto answers each, however old, and has its data elsewhere."""
+    return boto3.client(service)
+
+
+@contextmanager
+def listening(client: Any, event: str, listener: Callable[..., object]) -> Iterator[None]:  # noqa: ANN401
+    """Let a listener hear of a client's events meanwhile, for the client outlives the test."""
+    client.meta.events.register(event, listener)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, listener)
