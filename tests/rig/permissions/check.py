@@ -169,18 +169,20 @@ def findings(
                 used_resources |= {(need.subject, grant.sid, grant.number) for grant in allowing}
     excused = {(excuse.subject, excuse.sid, action) for excuse in excuses for action in excuse.actions}
     every = {grant: None for allowed in evidence.grants for grant in allowed if grant.effect == "Allow"}
+    actions_of: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for grant in every:
+        actions_of[grant.subject, grant.sid].add(grant.action)
     for grant in every:
         action = (grant.subject, grant.sid, grant.action)
         if {"*", "?"} & set(grant.action) and (grant.sid, grant.action) not in WILDCARDS:
             found[f"{grant.subject}: statement {grant.sid} allows {grant.action}: name each action"] = None
         if action not in used_actions | excused:
             found[f"{grant.subject}: statement {grant.sid} allows {grant.action}, which nothing asked for"] = None
-        of_statement = {one[2] for one in _actions(every) if one[:2] == action[:2]}
-        all_excused = all((grant.subject, grant.sid, name) in excused for name in of_statement)
+        all_excused = all((*action[:2], name) in excused for name in actions_of[action[:2]])
         if (grant.subject, grant.sid, grant.number) not in used_resources and not all_excused:
             found[f"{grant.subject}: statement {grant.sid} names {grant.resource}, which nothing touched"] = None
     for subject, sid, action in sorted(excused):
-        if (subject, sid, action) not in _actions(every):
+        if action not in actions_of[subject, sid]:
             found[f"the excuse for {action} in {sid} of {subject} is stale: no policy has it"] = None
         elif (subject, sid, action) in used_actions:
             found[f"the excuse for {action} in {sid} of {subject} is stale: it was asked for"] = None
@@ -204,10 +206,6 @@ def too_broad(
                 line = f"{grant.subject}: statement {grant.sid} allows {one.need.action} on the neighbour {one}"
                 found.setdefault((grant.subject, grant.sid, one.need.action, one.differs), line)
     return list(found.values())
-
-
-def _actions(grants: Iterable[Grant]) -> set[tuple[str, str, str]]:
-    return {(grant.subject, grant.sid, grant.action) for grant in grants}
 
 
 def _pattern(need: Need) -> str:

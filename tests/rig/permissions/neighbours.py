@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Self
 
 from tests.rig.permissions.needs import ITEM_OPERATIONS, Need
@@ -95,10 +96,15 @@ def of_needs(needs: Iterable[Need], folders: Folders, asked: Asked) -> list[Neig
                 seen.add(kind)
                 resources = _beside_object(need, folders, asked)
                 found.update((_with(need, resource), None) for resource in resources)
-        else:
-            found.update((_with(need, resource), None) for resource in of_arn(need.resource))
-        found.update(dict.fromkeys(_of_caller(need)))
+        found.update(dict.fromkeys(_whatever_else_is_asked(need)))
     return list(found)
+
+
+@cache
+def _whatever_else_is_asked(need: Need) -> tuple[Neighbour, ...]:
+    """Return the neighbours that do not depend on what others ask for."""
+    beside = () if _is_object(need) else of_arn(need.resource)
+    return (*(_with(need, resource) for resource in beside), *_of_caller(need))
 
 
 def of_arn(arn: str) -> Iterator[str]:
