@@ -234,3 +234,14 @@ def test_a_handler_that_does_it_wrong_is_found_out(make_world: Callable[..., Wor
     one_failure = settings(COMMON, max_examples=100, phases=[Phase.generate], report_multiple_bugs=False)
     with pytest.raises(AssertionError, match=MUTANTS[make_world]):
         run_state_machine_as_test(lambda: Pipeline(make_world, settles=False), settings=one_failure)
+
+
+def test_a_watchdog_that_sleeps_is_found_out() -> None:
+    """An order that shows it at once: hypothesis needs a hundred worlds to come upon an abort that nothing follows."""
+    with World(watchdog_seconds=None, orphan_seconds=ORPHAN_SECONDS, schedule_seconds=None) as world:
+        world.upload("a.png", PICTURES[0])
+        run = world.start_run()
+        world.advance(95)
+        world.abort(run)
+        world.advance(2 * ORPHAN_SECONDS)
+        assert [violation for violation in world.violations() if violation.startswith("I3")]

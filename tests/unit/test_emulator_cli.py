@@ -14,6 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.rig.emulator.__main__ import main
+
 PROJECT = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/1700000000001"
 VERSION = "arn:aws:rekognition:eu-west-1:123456789012:project/beetles/version/v.1/1700000000002"
 ARNS = ("--project-arn", PROJECT, "--project-version-arn", VERSION)
@@ -81,16 +83,22 @@ def refusal(*arguments: str) -> str:
         (("--project-arn", PROJECT, "--project-version-arn", PROJECT), "project version"),
         ((*ARNS, "--time-scale", "0"), "time scale"),
         ((*ARNS, "--start-seconds", "-1"), "start_seconds"),
-        ((*ARNS, "--port", "70000"), "cannot listen on port 70000"),
     ],
 )
-def test_what_cannot_be_served_is_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
-    [line] = refusal(*arguments).splitlines()
+def test_what_cannot_be_served_is_refused_in_one_line(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(list(arguments)) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    [line] = printed.err.splitlines()
     assert line.startswith("emulator: ")
     assert message in line
 
 
-def test_a_taken_port_is_refused_in_one_line() -> None:
+def test_a_port_that_is_none_and_a_taken_one_are_refused_in_one_line() -> None:
+    [line] = refusal(*ARNS, "--port", "70000").splitlines()
+    assert line.startswith("emulator: cannot listen on port 70000")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         [line] = refusal(*ARNS, "--port", str(port)).splitlines()

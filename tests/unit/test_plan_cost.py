@@ -16,6 +16,7 @@ from check_queue.start_gate import Gate
 from start_model.sizing import Limits
 from tests.rig.stack.local_stack import REPOSITORY
 from tools.plan_cost import arrivals, durations, plan
+from tools.plan_cost.__main__ import main
 from tools.plan_cost.errors import InputError
 from tools.plan_cost.model import Model
 from tools.plan_cost.settings import OFF, Settings, rate_expression, read_gates, read_schedules, read_units, suited_to
@@ -355,9 +356,13 @@ def test_the_command_prints_a_table_a_recommendation_to_paste_and_draws_a_pictur
         (["--images", "5", "--schedules", "1d", "--gates", "10/1h"], "the module takes none of these together"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_says_what_to_write(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = command(tmp_path, *arguments)
-    assert (done.returncode, done.stdout) == (1, "")
-    [line] = done.stderr.splitlines()
+def test_what_is_wrong_is_one_line_that_says_what_to_write(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["plan_cost", *arguments])
+    assert main() == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    [line] = printed.err.splitlines()
     assert line.startswith("error: ")
     assert message in line
