@@ -96,8 +96,7 @@ def test_a_fault_lasts_until_it_is_taken_away() -> None:
         assert world.violations() == []
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "CopyObject", "DeleteObject"])
-@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize(("images", "operation"), [(1, "PutObject"), (3, "CopyObject"), (1, "DeleteObject")])
 def test_a_run_whose_images_are_all_refused_says_which_operation_was_and_leaves_them(
     operation: str, images: int
 ) -> None:
