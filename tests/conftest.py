@@ -16,7 +16,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 SLOWEST_SHOWN = 10
 
-ON_ONE_WORKER = {f"tests/e2e/test_{name}.py" for name in ("examples", "pipeline", "sized_runs")}
+ON_ONE_WORKER = {f"tests/e2e/test_{name}.py" for name in ("examples", "pipeline", "sized_runs")} | {
+    "tests/package/test_release.py"
+}
 
 # Powertools reads it once for all functions of a process: whichever test comes first would decide.
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "CustomLabelsBatch"
@@ -34,7 +36,7 @@ signal.signal(signal.SIGTERM, _interrupt)
 
 
 class Scheduling(LoadScopeScheduling):
-    """A test goes to any worker, but those of a file whose fixtures take minutes go to one."""
+    """A test goes to any worker, but those of a file whose fixtures are dear go to one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]

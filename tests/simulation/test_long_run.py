@@ -48,6 +48,7 @@ class Backlog:
         )
 
 
+@pytest.mark.long
 def test_ten_days_of_backlog_stay_far_below_the_limit_of_events() -> None:
     backlog = Backlog()
     with backlog.world as world:

@@ -76,9 +76,15 @@ def gives_nothing_back(**options: Any) -> World:  # noqa: ANN401
     return World(between=between, spoil_answer=spoil, **options)
 
 
+def has_a_watchdog_that_sleeps(**options: Any) -> World:  # noqa: ANN401
+    """Nobody stands outside the workflow."""
+    return World(watchdog_seconds=None, **options)
+
+
 MUTANTS: dict[Callable[..., World], str] = {
     deletes_before_it_copies: "I1",
     claims_what_is_taken: "I",
     takes_a_lease_that_is_held: "I4",
     gives_nothing_back: "I1",
+    **({has_a_watchdog_that_sleeps: "I3"} if deployment.HAS_WATCHDOG else {}),
 }
