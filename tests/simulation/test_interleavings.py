@@ -27,7 +27,7 @@ from tests.rig.simulation.mutants import MUTANTS
 from tests.rig.simulation.pictures import BROKEN, PICTURES
 from tests.rig.simulation.world import Fault, World
 
-EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "8"))
 
 SCHEDULE_SECONDS = 3600
 # The watchdog needs a few minutes; without one the next run that finds the lease expired cleans up.

@@ -3,6 +3,7 @@
 import json
 
 import boto3
+import pytest
 from botocore.awsrequest import AWSResponse
 
 from tests.rig.simulation import deployment
