@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from analyze_image.detector import Detector, ImageUnreadableError, size_fault
 from analyze_image.documents import Verdict, document
 from analyze_image.faults import AccessMissingError, Fault, fault_of, reason_of
-from analyze_image.names import FAILED, PROCESSED, candidates, later_names_begin
+from analyze_image.names import FAILED, PROCESSED, candidates
 from analyze_image.store import NameTakenError, SourceGoneError, SourceReplacedError, Store
 from analyze_image.upload import Upload
 
@@ -103,10 +103,9 @@ class Labelling:
 
         names = candidates(self._store.final_prefix + prefix, upload)
         # Another message about the same upload may have claimed a later name, when the first was taken.
-        if len(names) > 1 and self._store.has_any(later_names_begin(self._store.final_prefix + prefix, upload)):
-            for image_key in names[1:]:
-                if self._is_claimed_by(upload, image_key):
-                    return Claim(image_key, is_new=False)
+        for image_key in names[1:]:
+            if self._is_claimed_by(upload, image_key):
+                return Claim(image_key, is_new=False)
         return self._claim_one_of(names, upload, result)
 
     def _claim_one_of(self, names: list[str], upload: Upload, result: Callable[[str], dict[str, Any]]) -> Claim:

@@ -27,11 +27,6 @@ def candidates(prefix: str, upload: Upload) -> list[str]:
     return fitting if _fits(names[0]) else [_cut(prefix, upload)]
 
 
-def later_names_begin(prefix: str, upload: Upload) -> str:
-    """Return how all candidates but the first begin."""
-    return _name(prefix, upload.key, upload.etag[:8]).removesuffix(PurePosixPath(upload.key).suffix)
-
-
 def json_key(image_key: str) -> str:
     """Return the key of the JSON that belongs to an image."""
     return image_key + JSON_SUFFIX

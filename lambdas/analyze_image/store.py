@@ -187,11 +187,7 @@ class Store:
             if fault_of(error) is not Fault.REFUSED:
                 raise
             # Perhaps it is encrypted with a key that only its owner has; a listing tells whether it is there.
-            return image_key in self._listed(image_key)
-
-    def has_any(self, beginning: str) -> bool:
-        """Whether any key of the final bucket begins so."""
-        return bool(self._listed(beginning))
+            return self._is_listed(image_key)
 
     def is_copy(self, upload: Upload, image_key: str) -> bool:
         """Whether the image under this name has the upload's bytes. Error: SourceGoneError, when nobody can tell."""
@@ -246,11 +242,10 @@ class Store:
             raise
         return Stored(found["ETag"].strip('"'), found["ContentLength"])
 
-    def _listed(self, beginning: str) -> list[str]:
-        """Return the first key that begins so, if there is any. A key comes before all that begin with it."""
-        with calling("ListObjectsV2", self._final(beginning)):
-            found = self._s3.list_objects_v2(Bucket=self.final_bucket, Prefix=beginning, MaxKeys=1)
-        return [item["Key"] for item in found.get("Contents", [])]
+    def _is_listed(self, key: str) -> bool:
+        with calling("ListObjectsV2", self._final(key)):
+            found = self._s3.list_objects_v2(Bucket=self.final_bucket, Prefix=key, MaxKeys=1)
+        return any(item["Key"] == key for item in found.get("Contents", []))
 
     def _digest(self, bucket: str, key: str, version_id: str | None) -> bytes:
         version = {} if version_id is None else {"VersionId": version_id}

@@ -51,8 +51,8 @@ def test_without_a_pace_they_go_one_by_one(pipeline: Pipeline, monkeypatch: pyte
     assert threads == {threading.get_ident()}
 
 
-def test_an_image_takes_six_calls_and_a_batch_two_more(quick: Pipeline) -> None:
-    """Beside the model: two looks, JSON, copy, deletion. For a batch: the count, and the lease, which the kit plays."""
+def test_an_image_takes_seven_calls_and_a_batch_two_more(quick: Pipeline) -> None:
+    """Beside the model: looks at names, JSON, copy, deletion. For a batch: the count. The kit plays the lease."""
     calls: Counter[str] = Counter()
 
     def count(model: Any, **_: Any) -> None:  # noqa: ANN401
@@ -69,8 +69,8 @@ def test_an_image_takes_six_calls_and_a_batch_two_more(quick: Pipeline) -> None:
     of_model = {"HeadObject": detections}
     ours = calls - Counter(of_poller) - Counter(of_model)
     assert detections == len(NAMES)
-    of_each_image = ("ListObjectsV2", "HeadObject", "PutObject", "CopyObject", "DeleteObject")
-    assert ours == {**dict.fromkeys(of_each_image, 10), "TransactWriteItems": 1}
+    of_each_image = {"GetObject": 2, "HeadObject": 1, "PutObject": 1, "CopyObject": 1, "DeleteObject": 1}
+    assert ours == {**{call: 10 * count for call, count in of_each_image.items()}, "TransactWriteItems": 1}
 
 
 def test_a_poison_image_and_a_bad_one_cost_the_others_nothing(quick: Pipeline) -> None:

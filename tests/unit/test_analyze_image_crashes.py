@@ -43,7 +43,7 @@ def kill(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("call", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("call", range(1, 7))
 def test_killed_at_any_call_to_s3(call: int, after: bool, pipeline: Pipeline) -> None:
     uploads = pipeline.upload("a.jpg")
     pipeline.faulty_s3._client = CrashingS3(pipeline.s3, call, after=after)

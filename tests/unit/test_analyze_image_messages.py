@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analyze_image.names import KEY_BYTES_AT_MOST, candidates, json_key, later_names_begin
+from analyze_image.names import KEY_BYTES_AT_MOST, candidates, json_key
 from analyze_image.upload import ForeignMessageError, Upload, uploads_in
 from shared.s3_events import Source
 from tests.unit.analyze_image_kit import body, event
@@ -48,15 +48,6 @@ def test_a_key_at_s3s_limit_still_finds_a_name_within_it(letter: str) -> None:
         assert names
         assert all(len(json_key(name).encode()) <= KEY_BYTES_AT_MOST for name in names)
         assert all(name.endswith(".jpg") for name in names)
-
-
-@pytest.mark.parametrize("version_id", [None, "v1"])
-@pytest.mark.parametrize("key", ["a.png", "a//b.tar.gz", "./a.png", "x/", "d.e/f", ".hidden", "a.", "n.01234567"])
-def test_a_listing_finds_all_later_names(key: str, version_id: str | None) -> None:
-    upload = upload_of(key, version_id=version_id)
-    [_, *later] = candidates("processed", upload)
-    assert later
-    assert all(name.startswith(later_names_begin("processed", upload)) for name in later)
 
 
 # --- messages

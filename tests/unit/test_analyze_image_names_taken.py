@@ -93,7 +93,7 @@ def test_when_nothing_is_free_all_stays_as_it_is_and_the_image_waits(s3: Any) ->
 
 @pytest.mark.parametrize("kms", [False, True])
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("call", range(1, 8))
+@pytest.mark.parametrize("call", range(1, 9))
 def test_killed_at_any_call_on_the_way_to_the_second_name(call: int, after: bool, kms: bool, s3: Any) -> None:  # noqa: ANN401
     if kms:
         encryption = {"ServerSideEncryption": "aws:kms"}
@@ -240,7 +240,7 @@ def test_an_upload_that_is_called_as_results_are_is_set_aside_and_no_result_is_t
 def test_a_redelivery_does_not_copy_again_what_is_copied(s3: Any) -> None:  # noqa: ANN401
     upload = put(s3)
     with pytest.raises(Crash):
-        way_of(s3, CrashingS3(s3, 5, after=False)).label(upload, redelivered=False)
+        way_of(s3, CrashingS3(s3, 6, after=False)).label(upload, redelivered=False)
     copies: list[str] = []
     with listening(s3, "before-call.s3.CopyObject", lambda **_: copies.append("copy")):
         assert labelling(s3).label(upload, redelivered=True) is Ending.PROCESSED
