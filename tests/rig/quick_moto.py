@@ -9,9 +9,12 @@ from functools import cache, lru_cache
 from typing import Any
 
 import boto3
+import botocore.session
 import moto
+from botocore.config import Config
 from moto.backend_index import backend_url_patterns
 from moto.core import base_backend, responses
+from moto.sqs import models as sqs
 
 SERVICES = {"dynamodb", "s3", "sqs"}
 
@@ -19,9 +22,9 @@ SERVICES = {"dynamodb", "s3", "sqs"}
 backend_url_patterns[:] = [(service, pattern) for service, pattern in backend_url_patterns if service in SERVICES]
 # Each request composes the addresses of its service's operations, and imports S3's module again for that.
 base_backend.BaseBackend.urls = property(lru_cache(16)(base_backend.BaseBackend.urls.fget))
-# Each request looks for its operation's name among all members of a class.
+# Each request looks for its operation's name among all members of a class, and spells out names letter by letter.
 responses.method_names_from_class = cache(responses.method_names_from_class)
-responses.camelcase_to_underscores = cache(responses.camelcase_to_underscores)
+responses.camelcase_to_underscores = sqs.camelcase_to_underscores = cache(responses.camelcase_to_underscores)
 
 
 def mock_aws() -> moto.core.models.MockAWS:
@@ -30,9 +33,17 @@ def mock_aws() -> moto.core.models.MockAWS:
 
 
 @cache
+def session() -> boto3.Session:
+    """Return the one session of the process, whose clients say shortly who asks: the long way is composed each time."""
+    of_botocore = botocore.session.get_session()
+    of_botocore.set_default_client_config(Config(user_agent="tests"))
+    return boto3.Session(botocore_session=of_botocore)
+
+
+@cache
 def client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
     """Return the one client of a service in the process: moto answers each, however old, and has its data elsewhere."""
-    return boto3.client(service)
+    return session().client(service)
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 import json
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from tests.rig.quick_moto import client
 from tests.rig.simulation import deployment
 from tests.rig.simulation.states import EVENTS_AT_MOST
 from tests.rig.simulation.wire import Call
@@ -41,7 +41,7 @@ class Backlog:
 
     def _note_progress(self) -> None:
         """Write down what the analysis would have added to the run's record by now."""
-        boto3.client("dynamodb").update_item(
+        client("dynamodb").update_item(
             TableName=deployment.TABLE,
             Key={"model": {"S": deployment.MODEL_ARN}, "item": {"S": "run#run-1"}},
             UpdateExpression="SET images_processed = :done",

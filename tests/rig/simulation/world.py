@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from types import ModuleType, TracebackType
 from typing import Any, Self
 from unittest import mock
@@ -36,7 +35,7 @@ from moto.sqs.models import Queue
 from tests.rig.emulator.clock import ManualClock
 from tests.rig.emulator.model import Model, ModelSettings
 from tests.rig.emulator.service import Service
-from tests.rig.quick_moto import mock_aws
+from tests.rig.quick_moto import client, mock_aws, session
 from tests.rig.simulation import deployment, services
 from tests.rig.simulation.invariants import AT_REST, Images, ModelOwners, Overwrites, Upload, messages
 from tests.rig.simulation.states import Execution, Machine, StateError
@@ -203,7 +202,7 @@ class World:
         # One thing happens after the other, in a batch too.
         self._open.enter_context(mock.patch("concurrent.futures.ThreadPoolExecutor", OneAfterTheOther))
         self._open.enter_context(mock_aws())
-        self._open.enter_context(mock.patch.object(boto3, "DEFAULT_SESSION", _session()))
+        self._open.enter_context(mock.patch.object(boto3, "DEFAULT_SESSION", session()))
         self._open.enter_context(wired(self._play))
         # Logs and metrics are no part of this: most of what is printed would be theirs.
         self._open.enter_context(mock.patch.object(Metrics, "add_metric"))
@@ -228,7 +227,7 @@ class World:
             self.every(self.watchdog_seconds, self._tick_watchdog)
 
     def _make_resources(self) -> None:
-        self.s3, self.sqs = boto3.client("s3"), boto3.client("sqs")
+        self.s3, self.sqs = client("s3"), client("sqs")
         for bucket in (deployment.SOURCE, deployment.FINAL):
             self.s3.create_bucket(Bucket=bucket)
         if self.versioned:
@@ -248,7 +247,7 @@ class World:
                 "RedrivePolicy": json.dumps(redrive),
             },
         )
-        boto3.client("dynamodb").create_table(
+        client("dynamodb").create_table(
             TableName=deployment.TABLE,
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "model", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
@@ -703,12 +702,6 @@ def _failed(name: str, message: str) -> StateError:
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
     """
     return StateError(name, json.dumps({"errorMessage": message, "errorType": name, "stackTrace": []}))
-
-
-@cache
-def _session() -> boto3.Session:
-    """What reads the services' models, which takes longer than a whole run."""
-    return boto3.Session()
 
 
 _LOADED: dict[tuple[str, int], ModuleType] = {}
