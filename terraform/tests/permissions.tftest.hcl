@@ -24,12 +24,6 @@ override_resource {
   target = module.reconcile.aws_sfn_state_machine.this
 }
 
-variables {
-  project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
-  project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.2024-01-31/1700000000001"
-  package_dir         = "./tests/packages"
-}
-
 run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   command = plan
 

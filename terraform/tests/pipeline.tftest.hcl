@@ -2,12 +2,6 @@
 
 mock_provider "aws" { source = "./tests/mocks" }
 
-variables {
-  project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
-  project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.2024-01-31/1700000000001"
-  package_dir         = "./tests/packages"
-}
-
 run "the_defaults_make_a_whole_pipeline" {
   command = plan
 

@@ -36,6 +36,8 @@ OWN_TESTS = [
 
 # What a folder's variables refuse. With the provider a run takes a second, to no purpose.
 REFUSALS = "tests/validation.tftest.hcl"
+# What all tests of a folder are given, which Terraform reads by itself.
+GIVEN = "tests/terraform.tfvars"
 MOCKS = re.compile(r'^mock_provider "aws" \{ source = "[./]+/tests/mocks" \}\n', re.MULTILINE)
 
 IGNORED = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*")
@@ -56,6 +58,7 @@ def variables_alone(folder: str, root: Path) -> Terraform:
     shutil.copytree(REPOSITORY / rules, root / rules, ignore=IGNORED)
     (root / folder / "tests").mkdir(parents=True)
     shutil.copy(REPOSITORY / folder / "variables.tf", root / folder)
+    shutil.copy(REPOSITORY / folder / GIVEN, root / folder / GIVEN)
     refusals, mocks = MOCKS.subn("", (REPOSITORY / folder / REFUSALS).read_text())
     assert mocks == 1
     (root / folder / REFUSALS).write_text(refusals)

@@ -2,12 +2,6 @@
 
 mock_provider "aws" { source = "../../tests/mocks" }
 
-variables {
-  name                = "logos"
-  project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
-  project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
-}
-
 run "adds_a_rule_and_hands_its_inputs_on" {
   command = plan
 

@@ -1,12 +1,6 @@
 # What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
 mock_provider "aws" { source = "../../tests/mocks" }
 
-variables {
-  name                = "logos"
-  project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
-  project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
-}
-
 run "refuses_an_endpoint_that_is_no_url" {
   command = plan
 

@@ -1,17 +1,6 @@
 # What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
 mock_provider "aws" { source = "../../tests/mocks" }
 
-variables {
-  name = "vision"
-  models = {
-    logos = {
-      project_arn         = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
-      project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
-      schedule_expression = "cron(0 * * * ? *)"
-    }
-  }
-}
-
 run "refuses_a_name_that_is_no_folder" {
   command = plan
 

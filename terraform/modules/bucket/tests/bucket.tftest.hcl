@@ -9,10 +9,6 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 
-variables {
-  name = "labels-source-123456789012-us-east-1"
-}
-
 run "the_bucket_is_private_encrypted_and_kept" {
   command = plan
 

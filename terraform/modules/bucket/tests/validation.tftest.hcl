@@ -1,10 +1,6 @@
 # What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
 mock_provider "aws" { source = "../../tests/mocks" }
 
-variables {
-  name = "labels-source-123456789012-us-east-1"
-}
-
 run "refuses_a_name_a_partition_and_a_key_that_cannot_be" {
   command = plan
 

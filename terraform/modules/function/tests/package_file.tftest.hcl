@@ -1,23 +1,8 @@
 # A zip is known by its bytes. With a mocked provider, as a second plan needs what a first apply left.
 
-mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
-  }
-
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::123456789012:role/labels-check-queue" }
-  }
-}
+mock_provider "aws" { source = "../../tests/mocks" }
 
 variables {
-  name         = "labels-check-queue"
-  region       = "us-east-1"
-  account_id   = "123456789012"
-  description  = "Counts."
-  handler      = "check_queue.handler.handler"
-  policy_json  = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
-  environment  = {}
   package_file = "./tests/packages/here/function.zip"
 }
 

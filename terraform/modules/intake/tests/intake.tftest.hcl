@@ -9,16 +9,6 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 
-variables {
-  name                     = "labels"
-  region                   = "us-east-1"
-  account_id               = "123456789012"
-  bucket_name              = "labels-source"
-  source_events            = "notification"
-  image_suffixes           = [".jpg", ".PNG"]
-  consumer_timeout_seconds = 120
-}
-
 run "images_of_this_bucket_wait_long_enough_and_are_given_up_late" {
   command = plan
 

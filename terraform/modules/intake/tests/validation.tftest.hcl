@@ -1,16 +1,6 @@
 # What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
 mock_provider "aws" { source = "../../tests/mocks" }
 
-variables {
-  name                     = "labels"
-  region                   = "us-east-1"
-  account_id               = "123456789012"
-  bucket_name              = "labels-source"
-  source_events            = "notification"
-  image_suffixes           = [".jpg", ".PNG"]
-  consumer_timeout_seconds = 120
-}
-
 run "refuses_what_sqs_and_s3_refuse" {
   command = plan
 

@@ -1,25 +1,6 @@
 # What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
 mock_provider "aws" { source = "../../tests/mocks" }
 
-variables {
-  name                         = "logos"
-  region                       = "us-east-1"
-  account_id                   = "123456789012"
-  alarm_topic_arn              = "arn:aws:sns:us-east-1:210987654321:night-watch"
-  queue_arn                    = "arn:aws:sqs:us-east-1:123456789012:logos-images"
-  dead_letter_queue_arn        = "arn:aws:sqs:us-east-1:123456789012:logos-images-dead-letter"
-  state_machine_arn            = "arn:aws:states:us-east-1:123456789012:stateMachine:logos-label-batch"
-  project_version_arn          = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
-  model_hour_usd               = 4.5
-  image_age_alarm_hours        = 36
-  watchdog_function_name       = "logos-guard"
-  watchdog_schedule_group_name = "logos-guard-group"
-  metrics_namespace            = "Labels"
-  check_queue_service          = "counter"
-  record_run_service           = "recorder"
-  watchdog_service             = "guard"
-}
-
 run "refuses_an_alias_of_a_key" {
   command = plan
 

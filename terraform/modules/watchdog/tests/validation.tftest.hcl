@@ -1,17 +1,6 @@
 # What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
 mock_provider "aws" { source = "../../tests/mocks" }
 
-variables {
-  name              = "labels-watchdog"
-  region            = "us-east-1"
-  account_id        = "123456789012"
-  function_arn      = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard"
-  function_name     = "labels-guard"
-  state_machine_arn = "arn:aws:states:us-east-1:123456789012:stateMachine:labels"
-  retire_on_change  = { model = "a" }
-  retire_before     = ["arn:aws:dynamodb:us-east-1:123456789012:table/labels"]
-}
-
 run "refuses_what_aws_refuses" {
   command = plan
 

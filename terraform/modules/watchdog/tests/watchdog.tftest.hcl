@@ -9,17 +9,6 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 
-variables {
-  name              = "labels-watchdog"
-  region            = "us-east-1"
-  account_id        = "123456789012"
-  function_arn      = "arn:aws:lambda:us-east-1:123456789012:function:labels-guard"
-  function_name     = "labels-guard"
-  state_machine_arn = "arn:aws:states:us-east-1:123456789012:stateMachine:labels"
-  retire_on_change  = { model = "a" }
-  retire_before     = ["arn:aws:dynamodb:us-east-1:123456789012:table/labels"]
-}
-
 run "schedule_rule_and_terraform_call_the_function_and_nothing_else_does" {
   command = plan
 

@@ -1,20 +1,6 @@
 # What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
 mock_provider "aws" { source = "../../tests/mocks" }
 
-variables {
-  name       = "labels"
-  region     = "us-east-1"
-  account_id = "123456789012"
-  definition = "{\"StartAt\":\"Done\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
-
-  function_arns = [
-    "arn:aws:lambda:us-east-1:123456789012:function:labels-start-model",
-    "arn:aws:lambda:us-east-1:123456789012:function:labels-stop-model",
-  ]
-
-  schedule_expression = "rate(1 hour)"
-}
-
 run "refuses_what_step_functions_and_scheduler_refuse" {
   command = plan
 

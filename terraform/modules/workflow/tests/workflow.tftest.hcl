@@ -14,20 +14,6 @@ override_resource {
   target = aws_sfn_state_machine.this
 }
 
-variables {
-  name       = "labels"
-  region     = "us-east-1"
-  account_id = "123456789012"
-  definition = "{\"StartAt\":\"Done\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
-
-  function_arns = [
-    "arn:aws:lambda:us-east-1:123456789012:function:labels-start-model",
-    "arn:aws:lambda:us-east-1:123456789012:function:labels-stop-model",
-  ]
-
-  schedule_expression = "rate(1 hour)"
-}
-
 run "the_schedule_starts_the_machine_and_each_role_serves_these_only" {
   command = plan
 
