@@ -1,10 +1,10 @@
 """The way of one image, in an order that survives a crash at any point.
 
-1. detect            nothing is written yet
-2. look at the names an earlier claim stands, and what lies there otherwise stays: the next name is taken
-3. claim the name    the JSON, with If-None-Match: from here on a redelivery carries on instead of detecting again
-4. copy the image    the same bytes to the same name, so it may happen twice
-5. delete the source only now, exactly this version or etag
+1. detect              nothing is written yet
+2. look at the names   an earlier claim of this upload is carried on; what else lies there stays, and the next is taken
+3. claim a name        the JSON, with If-None-Match: from here on a redelivery carries on instead of detecting again
+4. copy the image      the same bytes to the same name, so it may happen twice
+5. delete the source   only now, exactly this version or etag
 
 The claim comes before the copy so that two uploads under one key never write to one name, although S3's condition on
 a copy is not something to rely on. Between 3 and 5 the image is in the source bucket and its message in the queue.
@@ -79,9 +79,9 @@ class Labelling:
         attempt = attempt or Attempt()
         if redelivered:
             for prefix in (PROCESSED, FAILED):
-                for image_key in candidates(self._store.final_prefix + prefix, upload):
-                    if self._is_claimed_by(upload, image_key):
-                        return self._finish(upload, prefix, Claim(image_key, is_new=False), attempt)
+                claim = self._earlier_claim(candidates(self._store.final_prefix + prefix, upload), upload)
+                if claim:
+                    return self._finish(upload, prefix, claim, attempt)
         if size_fault(upload.size):
             # That alone would end its way, and a message may say anything: what S3 says counts.
             size = self._store.source_size(upload)
@@ -93,6 +93,9 @@ class Labelling:
         prefix = FAILED if verdict.fault else PROCESSED
         return self._finish(upload, prefix, self._claim(prefix, upload, verdict), attempt)
 
+    def _earlier_claim(self, names: list[str], upload: Upload) -> Claim | None:
+        return next((Claim(name, is_new=False) for name in names if self._is_claimed_by(upload, name)), None)
+
     def _is_claimed_by(self, upload: Upload, image_key: str) -> bool:
         source = self._store.provenance(image_key)
         return source is not None and upload.same_as(source)
@@ -103,10 +106,7 @@ class Labelling:
 
         names = candidates(self._store.final_prefix + prefix, upload)
         # Another message about the same upload may have claimed a later name, when the first was taken.
-        for image_key in names[1:]:
-            if self._is_claimed_by(upload, image_key):
-                return Claim(image_key, is_new=False)
-        return self._claim_one_of(names, upload, result)
+        return self._earlier_claim(names[1:], upload) or self._claim_one_of(names, upload, result)
 
     def _claim_one_of(self, names: list[str], upload: Upload, result: Callable[[str], dict[str, Any]]) -> Claim:
         for image_key in names:

@@ -1,6 +1,6 @@
 """Every example beside an estate, applied to one local stack: it labels a batch, stays as planned, and goes.
 
-Several of them live at once, each in a thread of its own, for an apply is almost all waiting in the provider.
+They all live at once, each in a thread of its own.
 """
 
 import json
@@ -23,8 +23,6 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 TIME = VirtualTime(scale=snapshot.SCALE, start_seconds=60, stop_seconds=30)
 IMAGES = 4
-# All of them: an apply mostly waits in the provider, and takes up to 600 MB meanwhile.
-APPLIED_AT_ONCE = 7
 
 
 @dataclass(frozen=True)
@@ -232,7 +230,8 @@ def servers() -> Iterator[LocalStack]:
 def lives(servers: LocalStack, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Life]]]:
     specs = [getattr(item, "callspec", None) for item in request.session.items]
     chosen = {spec.params["life"] for spec in specs if spec and "life" in spec.params}
-    with ThreadPoolExecutor(APPLIED_AT_ONCE) as pool:
+    # All at once: an apply mostly waits in the provider, and takes up to 600 MB meanwhile.
+    with ThreadPoolExecutor(len(EXAMPLES)) as pool:
         yield {example: pool.submit(live, servers, example, EXAMPLES[example]) for example in chosen}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -275,23 +276,9 @@ def test_a_second_message_goes_on_with_the_name_that_the_first_claimed_though_a_
     names = candidates("processed", upload)
     own(s3, *names[:place])
     with pytest.raises(Crash):
-        # After the claim, before the copy.
-        way_of(s3, CrashingCopies(s3)).label(upload, redelivered=False)
+        way_of(s3, AtTheCopy(s3, Mock(side_effect=Crash), enforces=False)).label(upload, redelivered=False)
     for name in names[:place]:
         s3.delete_object(Bucket=FINAL, Key=name)
     labelling(s3).label(upload, redelivered=False)
     assert keys(s3, FINAL) == [names[place], json_key(names[place])]
     assert finished_at(s3, names[place], upload, b"picture")
-
-
-class CrashingCopies:
-    """S3 at whose first copy the function dies."""
-
-    def __init__(self, s3: Any) -> None:  # noqa: ANN401
-        self._s3 = s3
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        return getattr(self._s3, name)
-
-    def copy_object(self, **_: object) -> None:
-        raise Crash

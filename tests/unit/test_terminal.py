@@ -265,7 +265,7 @@ def test_a_release_names_its_folder_in_every_encoding(monkeypatch: pytest.Monkey
     assert_harmless(text)
 
 
-@pytest.mark.parametrize("folder", ["tools", "tools/demo", "tools/bench", "tests/rig/corpus", "tests/rig/permissions"])
+@pytest.mark.parametrize("folder", ["tools", "tests/rig/corpus", "tests/rig/permissions"])
 def test_programs_print_by_the_terminal_and_nothing_else_but_json(folder: str) -> None:
     allowed = {REPOSITORY / "tools" / "terminal.py", REPOSITORY / "tests" / "rig" / "permissions" / "sample.py"}
     for path in sorted((REPOSITORY / folder).rglob("*.py")):

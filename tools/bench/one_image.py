@@ -58,7 +58,7 @@ class Wire:
         if operation in ("GetItem", "TransactWriteItems"):
             body = json.dumps({"Item": self.lease} if operation == "GetItem" else {}).encode()
         # Every name is free.
-        status = 404 if operation == "HeadObject" else 200
+        status = 404 if operation in ("HeadObject", "GetObject") else 200
         return AWSResponse(request.url, status, {"ETag": '"e"'}, SimpleNamespace(stream=lambda: iter([body])))
 
 
@@ -164,9 +164,12 @@ def _calls(rekognition: Any, s3: Any, key: str) -> None:  # noqa: ANN401
     found = rekognition.detect_custom_labels(ProjectVersionArn=arn, Image=image)
     body = json.dumps(found["CustomLabels"]).encode()
     target = {"Bucket": "final-bucket", "Key": f"processed/{key}.json"}
-    s3.put_object(**target, Body=body, ContentType="application/json", IfNoneMatch="*")
+    for later_name in (f"{key}~1.json", f"{key}~2.json"):
+        with suppress(ClientError):
+            s3.get_object(Bucket="final-bucket", Key=f"processed/{later_name}")
     with suppress(ClientError):
         s3.head_object(Bucket="final-bucket", Key=f"processed/{key}")
+    s3.put_object(**target, Body=body, ContentType="application/json", IfNoneMatch="*")
     source = {"Bucket": "source-bucket", "Key": key, "VersionId": "v" * 32}
     s3.copy_object(Bucket="final-bucket", Key=f"processed/{key}", CopySource=source, CopySourceIfMatch="e")
     s3.delete_object(Bucket="source-bucket", Key=key, VersionId="v" * 32)
