@@ -42,7 +42,7 @@ option = $${$(1):+$(call flag,$(1))="$$$(1)"}
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
+setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/prose.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
 
 $(VENV)/python.ok:
 	@command -v "$$PYTHON" >/dev/null || { echo "error: no $$PYTHON on PATH; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
@@ -73,6 +73,13 @@ $(VENV)/asl.ok: tests/asl/package.json tests/asl/package-lock.json
 	mkdir -p $(VENV)/asl
 	cp tests/asl/package.json tests/asl/package-lock.json $(VENV)/asl/
 	npm ci --prefix $(VENV)/asl --silent --no-audit --no-fund
+	touch $@
+
+$(VENV)/prose.ok: tests/rig/prose/package.json tests/rig/prose/package-lock.json
+	@command -v npm >/dev/null || { echo "error: no npm on PATH; install Node.js 20 or newer (it reads the documentation)" >&2; exit 1; }
+	mkdir -p $(VENV)/prose
+	cp tests/rig/prose/package.json tests/rig/prose/package-lock.json $(VENV)/prose/
+	npm ci --prefix $(VENV)/prose --silent --no-audit --no-fund
 	touch $@
 
 demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this machine, no AWS account (IMAGES=folder: your own pictures; KEEP=1: leave it up)
@@ -116,12 +123,13 @@ define need_terraform
 @command -v "$$TERRAFORM" >/dev/null || { echo "error: no $$TERRAFORM on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
 endef
 
-lint: $(VENV)/tools.ok $(VENV)/checkov.ok ## ruff, terraform fmt, checkov, and whether the READMEs' tables are current
+lint: $(VENV)/tools.ok $(VENV)/checkov.ok $(VENV)/prose.ok ## ruff, terraform fmt, checkov, the READMEs' tables, and the prose
 	$(need_terraform)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	"$$TERRAFORM" fmt -check -recursive terraform
 	$(PY) -m tools.docs --check
+	$(PY) -m tests.rig.prose
 	$(VENV)/checkov/bin/checkov --config-file terraform/.checkov.yaml
 
 format: $(VENV)/tools.ok ## Rewrites the sources as lint wants them

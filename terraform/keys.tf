@@ -150,6 +150,6 @@ data "aws_iam_policy_document" "key" {
 }
 
 output "kms_key_policy_json" {
-  description = "What S3 or EventBridge, CloudWatch and CloudWatch Logs need in the policy of kms_key_arn: a policy document to put beside the estate's own statements."
+  description = "Statements that S3 or EventBridge, CloudWatch and CloudWatch Logs need in the policy of kms_key_arn: a policy document to add to your own statements."
   value       = data.aws_iam_policy_document.key.json
 }

@@ -9,22 +9,22 @@ output "final_bucket_name" {
 }
 
 output "source_notification" {
-  description = "With source_events \"external\": what the bucket's owner adds to its notification configuration, as JSON in the words of S3's API; null otherwise."
+  description = "With source_events \"external\": what to add to the bucket's notification configuration, as JSON in the format of S3's API. null otherwise."
   value       = module.intake.source_notification
 }
 
 output "queue_policy_json" {
-  description = "Policy of the queue: exactly the bucket, or the EventBridge rule, may send to it."
+  description = "Policy of the image queue: only the bucket, or the EventBridge rule, may send."
   value       = module.intake.queue_policy_json
 }
 
 output "queue_url" {
-  description = "URL of the queue of images that wait."
+  description = "URL of the image queue."
   value       = module.intake.queue_url
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue of images that were tried too often."
+  description = "URL of the dead-letter queue: images that failed repeatedly, and messages that are not image uploads."
   value       = module.intake.dead_letter_queue_url
 }
 
@@ -39,7 +39,7 @@ output "schedule_arn" {
 }
 
 output "event_source_mapping_uuid" {
-  description = "UUID of the trigger that the workflow switches on and off."
+  description = "UUID of the trigger, the event source mapping that the workflow enables and disables."
   value       = aws_lambda_event_source_mapping.analyze_image.uuid
 }
 
@@ -49,17 +49,17 @@ output "analyze_function_name" {
 }
 
 output "watchdog_function_name" {
-  description = "Name of the function that stops a model which a run left behind."
+  description = "Name of the watchdog function, which stops the model of a dead run."
   value       = module.watchdog_function.function_name
 }
 
 output "alarm_topic_arn" {
-  description = "ARN of the SNS topic that the alarms go to; subscribe to it to hear of them."
+  description = "ARN of the SNS topic that the alarms go to. Subscribe to it."
   value       = module.monitoring.alarm_topic_arn
 }
 
 output "max_model_usd_per_day" {
-  description = "What the model may cost on a day at the most, in US dollars; null without max_model_hours_per_day."
+  description = "The most that the model may cost per day in US dollars. null without max_model_hours_per_day."
   value       = var.max_model_hours_per_day == null ? null : var.max_model_hours_per_day * local.model_hour_usd
 }
 

@@ -72,6 +72,6 @@ module "reconcile" {
 }
 
 output "reconcile_state_machine_arn" {
-  description = "ARN of the workflow that finds images without a message, to start a backfill by hand."
+  description = "ARN of the reconcile's workflow, which finds images without a message. Use it to start a backfill by hand."
   value       = module.reconcile.state_machine_arn
 }

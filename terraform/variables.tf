@@ -65,7 +65,7 @@ variable "project_version_arn" {
 }
 
 variable "min_confidence" {
-  description = "Least confidence, 0 to 100, of a label that is kept; null: the thresholds that the model learnt in training."
+  description = "Lowest confidence, 0 to 100, of a label that is kept. null: the thresholds that the model learnt in training."
   type        = number
   default     = null
 
@@ -105,7 +105,7 @@ variable "max_inference_units" {
 }
 
 variable "images_per_second_per_unit" {
-  description = "Images that one inference unit labels in a second. AWS publishes no figure, for it depends on the model: an estimate, until runs that were long enough have shown it; with autoscaling_enabled they cannot."
+  description = "Initial estimate of the images that one inference unit labels per second. AWS publishes no figure, because it depends on the model. Long enough runs replace the estimate with the measured rate, except with autoscaling_enabled."
   type        = number
   default     = 3
   nullable    = false
@@ -117,7 +117,7 @@ variable "images_per_second_per_unit" {
 }
 
 variable "target_drain_minutes" {
-  description = "Minutes in which a run should label what waits when it starts: it rents the fewest units that will do, from min_inference_units to max_inference_units."
+  description = "Minutes in which a run should label the backlog that it finds at its start. The run rents the fewest units that can do it, from min_inference_units to max_inference_units."
   type        = number
   default     = 60
   nullable    = false
@@ -129,14 +129,14 @@ variable "target_drain_minutes" {
 }
 
 variable "autoscaling_enabled" {
-  description = "true: Rekognition itself may scale up to max_inference_units while the model runs."
+  description = "true: Rekognition may scale the model up to max_inference_units while it runs."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "inference_unit_hour_usd" {
-  description = "Price in US dollars of one inference unit for one hour, with which receipts work out what a run cost."
+  description = "Price in US dollars of one inference unit for one hour. Receipts and alarms use it to state costs."
   type        = number
   default     = 4
   nullable    = false
@@ -183,14 +183,14 @@ variable "schedule_timezone" {
 }
 
 variable "schedule_enabled" {
-  description = "false: the schedule is there but does not fire; the workflow can still be started by hand."
+  description = "false: the schedule exists but does not fire. You can still start the workflow by hand."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "min_backlog" {
-  description = "Images that are worth a start of the model at once; fewer wait for company, for max_wait_minutes at the most. 1: every image is."
+  description = "Number of images that justify a model start. Fewer images wait for more, for at most max_wait_minutes. 1: every image justifies a start."
   type        = number
   default     = 1
   nullable    = false
@@ -202,7 +202,7 @@ variable "min_backlog" {
 }
 
 variable "max_wait_minutes" {
-  description = "Longest time in minutes that an image waits for company before a run starts the model for it, if min_backlog is more than 1. Kept exactly with rate(...); with cron(...) and at(...) the longer of the last two pauses between looks stands for the next."
+  description = "Longest time in minutes that images wait for more images, if min_backlog is more than 1. Exact with rate(...). With cron(...) and at(...), the next interval is estimated as the longer of the last two."
   type        = number
   default     = 240
   nullable    = false
@@ -225,7 +225,7 @@ variable "max_wait_minutes" {
 }
 
 variable "max_model_hours_per_day" {
-  description = "Hours that the model may run on a day (UTC), which cost that times max_inference_units times inference_unit_hour_usd at the most, and the minutes that a run takes to end; at the cap no run starts it, one that goes on ends in order, an alarm says so, and the images wait. null: no cap."
+  description = "Daily cap: hours that the model may run per day (UTC). At the cap, no run starts the model, a running one stops cleanly within minutes, an alarm fires, and the images wait. The cost is at most these hours times max_inference_units times inference_unit_hour_usd, plus those minutes. null: no cap."
   type        = number
   default     = null
 
@@ -236,7 +236,7 @@ variable "max_model_hours_per_day" {
 }
 
 variable "max_run_minutes" {
-  description = "Longest time in minutes that a run labels, from the model's start on: it then ends in order and leaves the rest to the next."
+  description = "Longest time in minutes that a run labels, counted from the model start. The run then stops cleanly and leaves the rest for the next run."
   type        = number
   default     = 1440
   nullable    = false
@@ -248,7 +248,7 @@ variable "max_run_minutes" {
 }
 
 variable "reconcile_schedule_expression" {
-  description = "When to look for images in the source bucket that no message speaks for: rate(...), cron(...) or at(...); null: never by itself."
+  description = "When to look for images in the source bucket that have no message: rate(...), cron(...) or at(...). null: only when started by hand."
   type        = string
   default     = "rate(1 day)"
 
@@ -266,7 +266,7 @@ variable "reconcile_schedule_expression" {
 }
 
 variable "image_suffixes" {
-  description = "Endings of the keys that count as images, case-sensitive. Other objects in the source bucket are left alone."
+  description = "Endings of the keys that count as images, case-sensitive. Other objects in the source bucket are not touched."
   type        = list(string)
   default     = [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"]
   nullable    = false
@@ -305,7 +305,7 @@ variable "image_suffixes" {
 }
 
 variable "lease_seconds" {
-  description = "How long a run that gives no sign of life keeps the model before another run may take it over. Below 300 a run that AWS slows down for a moment may lose it."
+  description = "How long a run keeps the model without renewing its lease, before another run may take over. Below 300, a run that AWS slows down for a moment may lose its lease."
   type        = number
   default     = 900
   nullable    = false
@@ -321,7 +321,7 @@ variable "lease_seconds" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "source_bucket_name" {
-  description = "Bucket of yours that images are uploaded to, in the model's region and account; null: one that the module makes. Nothing of its configuration is changed unless source_events is \"notification\"; but each image below source_prefix, also one that has been there for years, is labelled and then MOVED OUT of it, to the final bucket. Of a bucket that the same apply makes, give the attribute `bucket`, which is known at plan, and not `id`; of one with bucket_prefix, where neither is, format(\"%s\", aws_s3_bucket.NAME.bucket), which is known to be no null."
+  description = "Your bucket that images are uploaded to, in the model's region and account. null: the module makes one. Each image below source_prefix is labelled and then MOVED to the final bucket, including old images. The bucket's configuration does not change unless source_events is \"notification\". If the same apply creates the bucket, pass aws_s3_bucket.NAME.bucket, not id, because only bucket is known at plan time. With bucket_prefix, pass format(\"%s\", aws_s3_bucket.NAME.bucket), because Terraform must know at plan time that the name is not null."
   type        = string
   default     = null
 
@@ -332,7 +332,7 @@ variable "source_bucket_name" {
 }
 
 variable "source_events" {
-  description = "How the source bucket's events come to the queue. \"eventbridge\": by a rule of the module's own, while you have EventBridge switched on for the bucket. \"notification\": the module owns the bucket's notification configuration and REPLACES whatever is in it. \"external\": you add to it what the output source_notification says. null: \"notification\" for a bucket that the module makes; one of yours needs a choice."
+  description = "How the source bucket's events reach the queue. \"eventbridge\": through a rule that the module adds; you switch on EventBridge for the bucket. \"notification\": the module REPLACES the bucket's whole notification configuration. \"external\": you add the output source_notification to the bucket's configuration. null: \"notification\" for a bucket that the module makes. For your own bucket you must choose."
   type        = string
   default     = null
 
@@ -348,7 +348,7 @@ variable "source_events" {
 }
 
 variable "source_prefix" {
-  description = "Beginning of the keys that this deployment looks after, such as logos/incoming/; \"\": the whole source bucket. Objects outside of it are never read. Change it when no images wait."
+  description = "Beginning of the keys that this deployment covers, such as logos/incoming/. \"\": the whole source bucket. The module never reads objects outside it. Change it only when no images wait."
   type        = string
   default     = ""
   nullable    = false
@@ -362,7 +362,7 @@ variable "source_prefix" {
 }
 
 variable "final_bucket_name" {
-  description = "Bucket of yours that results go to, in the model's region; null: one that the module makes. Only objects below final_prefix are written, and nothing else of it is changed. Of a bucket that the same apply makes, give the attribute `bucket`; of one with bucket_prefix, format(\"%s\", aws_s3_bucket.NAME.bucket)."
+  description = "Your bucket for results, in the model's region. null: the module makes one. Only objects below final_prefix are written, and nothing else in the bucket changes. If the same apply creates the bucket, pass aws_s3_bucket.NAME.bucket. With bucket_prefix, pass format(\"%s\", aws_s3_bucket.NAME.bucket)."
   type        = string
   default     = null
 
@@ -373,7 +373,7 @@ variable "final_bucket_name" {
 }
 
 variable "final_prefix" {
-  description = "What stands before processed/, failed/, runs/ and reconcile/ in the final bucket, such as logos/; \"\": nothing."
+  description = "Prefix of processed/, failed/, runs/ and reconcile/ in the final bucket, such as logos/. \"\": none."
   type        = string
   default     = ""
   nullable    = false
@@ -401,7 +401,7 @@ variable "final_prefix" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "alarm_topic_arn" {
-  description = "SNS topic that the alarms go to, which must let cloudwatch.amazonaws.com publish; null: a topic of the module's own. The ARN of a topic that the same apply makes is not known to be no null: write format(\"%s\", aws_sns_topic.this.arn)."
+  description = "SNS topic for the alarms. It must let cloudwatch.amazonaws.com publish. null: the module makes a topic. If the same apply creates the topic, pass format(\"%s\", aws_sns_topic.NAME.arn), because Terraform must know at plan time that the ARN is not null."
   type        = string
   default     = null
 
@@ -417,7 +417,7 @@ variable "alarm_topic_arn" {
 }
 
 variable "image_age_alarm_hours" {
-  description = "Hours that an image may wait before an alarm says so."
+  description = "Hours that an image may wait before an alarm fires."
   type        = number
   default     = 24
   nullable    = false
@@ -434,7 +434,7 @@ variable "image_age_alarm_hours" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "kms_key_arn" {
-  description = "KMS key in the model's region that encrypts everything that the module makes: buckets, queues, table, logs and topic. Its policy must hold what the output kms_key_policy_json says, and let IAM policies of the account use it. null: the services' own keys. Of a key that the same apply makes, write format(\"%s\", aws_kms_key.this.arn), as an ARN that is not known yet is not known to be no null."
+  description = "KMS key in the model's region that encrypts everything that the module makes: buckets, queues, table, logs and topic. Its policy needs the statements in the output kms_key_policy_json, and must let IAM policies of the account use the key. null: the keys of the AWS services. If the same apply creates the key, pass format(\"%s\", aws_kms_key.NAME.arn), because Terraform must know at plan time that the ARN is not null."
   type        = string
   default     = null
 
@@ -450,7 +450,7 @@ variable "kms_key_arn" {
 }
 
 variable "source_bucket_kms_key_arn" {
-  description = "KMS key that the objects of source_bucket_name are encrypted with; null: none of yours."
+  description = "KMS key that encrypts the objects in source_bucket_name. null: no key."
   type        = string
   default     = null
 
@@ -471,7 +471,7 @@ variable "source_bucket_kms_key_arn" {
 }
 
 variable "final_bucket_kms_key_arn" {
-  description = "KMS key that final_bucket_name encrypts its objects with; null: none of yours."
+  description = "KMS key that final_bucket_name encrypts its objects with. null: no key."
   type        = string
   default     = null
 
@@ -492,7 +492,7 @@ variable "final_bucket_kms_key_arn" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds what each role may do at the most; null: none."
+  description = "Permissions boundary of every role. null: none."
   type        = string
   default     = null
 
@@ -509,7 +509,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "iam_path" {
-  description = "Path of each role in IAM."
+  description = "IAM path of every role."
   type        = string
   default     = "/"
   nullable    = false
@@ -521,7 +521,7 @@ variable "iam_path" {
 }
 
 variable "vpc_subnet_ids" {
-  description = "Subnets that the functions run in, with a way to S3, SQS, DynamoDB, Rekognition, Lambda, Step Functions and X-Ray; empty: no VPC. Where the same root makes that way, give them through it, such as aws_route_table_association.private.subnet_id: a destroy needs the network until the model is stopped, and removes what nothing here depends on first."
+  description = "Subnets that the functions run in. They need a route to S3, SQS, DynamoDB, Rekognition, Lambda, Step Functions and X-Ray. Empty: no VPC. A destroy needs the network until the model is stopped. If the same root creates the route, pass the ids through it, such as aws_route_table_association.private.subnet_id. Terraform then destroys the route last."
   type        = list(string)
   default     = []
   nullable    = false
@@ -539,7 +539,7 @@ variable "vpc_subnet_ids" {
 }
 
 variable "vpc_security_group_ids" {
-  description = "Security groups of the functions in their subnets, which let them out to TCP port 443; empty: no VPC. Give them through their rules, as aws_vpc_security_group_egress_rule.NAME.security_group_id, for the reason that vpc_subnet_ids has."
+  description = "Security groups of the functions, which must allow outgoing TCP on port 443. Empty: no VPC. If the same root creates their rules, pass the ids through them, such as aws_vpc_security_group_egress_rule.NAME.security_group_id. The reason is the same as for vpc_subnet_ids."
   type        = list(string)
   default     = []
   nullable    = false
@@ -583,13 +583,13 @@ variable "name" {
 }
 
 variable "package_dir" {
-  description = "Folder with the functions' zips; null: the folder build beside this one, which `make package` fills. The same zips in another folder change nothing."
+  description = "Folder with the functions' zips. null: the folder build beside this one, which `make package` fills. Moving the same zips to another folder changes nothing."
   type        = string
   default     = null
 }
 
 variable "package_s3_bucket" {
-  description = "Bucket in the model's region with the functions' zips; null: they are in package_dir."
+  description = "Bucket in the model's region with the functions' zips. null: the zips are in package_dir."
   type        = string
   default     = null
 
@@ -605,7 +605,7 @@ variable "package_s3_bucket" {
 }
 
 variable "package_s3_key_prefix" {
-  description = "What stands before analyze_image.zip and the others in package_s3_bucket, such as labels/v0.1.0/."
+  description = "Prefix of analyze_image.zip and the others in package_s3_bucket, such as labels/v0.1.0/."
   type        = string
   default     = ""
   nullable    = false
@@ -617,7 +617,7 @@ variable "package_s3_key_prefix" {
 }
 
 variable "package_s3_object_versions" {
-  description = "Versions of the zips in package_s3_bucket by package, such as { analyze_image = \"…\" }. Without a function's version a new zip under the same key is not noticed: put the release into package_s3_key_prefix then."
+  description = "Versions of the zips in package_s3_bucket by package, such as { analyze_image = \"…\" }. Without a version, Terraform does not notice a new zip under the same key: put the release into package_s3_key_prefix instead."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -646,7 +646,7 @@ variable "lambda_runtime" {
 }
 
 variable "lambda_architecture" {
-  description = "Processor that the functions run on: arm64, which costs a fifth less, or x86_64."
+  description = "Processor of the functions: arm64, which costs a fifth less, or x86_64."
   type        = string
   default     = "arm64"
   nullable    = false
@@ -658,7 +658,7 @@ variable "lambda_architecture" {
 }
 
 variable "log_retention_days" {
-  description = "Days that CloudWatch keeps the logs of the functions and the workflow; 0 keeps them for ever."
+  description = "Days that CloudWatch keeps the logs of the functions and the workflow. 0: forever."
   type        = number
   default     = 30
   nullable    = false
@@ -670,7 +670,7 @@ variable "log_retention_days" {
 }
 
 variable "force_destroy" {
-  description = "true: terraform destroy deletes both buckets with everything in them; false: it refuses while there are objects."
+  description = "true: terraform destroy deletes both buckets with everything in them. false: the destroy fails while a bucket holds objects."
   type        = bool
   default     = false
   nullable    = false

@@ -91,6 +91,8 @@ def clone(tmp_path: Path) -> Clone:
         "tests/rig/checkov/requirements.txt",
         "tests/asl/package.json",
         "tests/asl/package-lock.json",
+        "tests/rig/prose/package.json",
+        "tests/rig/prose/package-lock.json",
         "lambdas/build.py",
         "build/packages.ok",
         ".venv/python.ok",
@@ -98,6 +100,7 @@ def clone(tmp_path: Path) -> Clone:
         ".venv/ministack.ok",
         ".venv/checkov.ok",
         ".venv/asl.ok",
+        ".venv/prose.ok",
     ):
         path = folder / needed
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Measures the pipeline and prints tables for the README: python -m tools.bench [--only PART …]."""
+"""Measures the pipeline and prints the tables of docs/cost.md: python -m tools.bench [--only PART …]."""
 
 import argparse
 import sys

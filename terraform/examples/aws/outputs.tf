@@ -9,12 +9,12 @@ output "final_bucket_name" {
 }
 
 output "queue_url" {
-  description = "URL of the queue of images that wait."
+  description = "URL of the image queue."
   value       = module.pipeline.queue_url
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue of images that were tried too often."
+  description = "URL of the dead-letter queue."
   value       = module.pipeline.dead_letter_queue_url
 }
 
@@ -29,7 +29,7 @@ output "schedule_arn" {
 }
 
 output "event_source_mapping_uuid" {
-  description = "UUID of the trigger that the workflow switches on and off."
+  description = "UUID of the trigger, the event source mapping that the workflow enables and disables."
   value       = module.pipeline.event_source_mapping_uuid
 }
 
@@ -39,12 +39,12 @@ output "analyze_function_name" {
 }
 
 output "watchdog_function_name" {
-  description = "Name of the function that stops a model which a run left behind."
+  description = "Name of the watchdog function, which stops the model of a dead run."
   value       = module.pipeline.watchdog_function_name
 }
 
 output "alarm_topic_arn" {
-  description = "ARN of the SNS topic that the alarms go to; subscribe to it to hear of them."
+  description = "ARN of the SNS topic that the alarms go to. Subscribe to it."
   value       = module.pipeline.alarm_topic_arn
 }
 
@@ -54,6 +54,6 @@ output "runs_table_name" {
 }
 
 output "reconcile_state_machine_arn" {
-  description = "ARN of the workflow that finds images without a message, to start a backfill by hand."
+  description = "ARN of the reconcile's workflow, which finds images without a message. Use it to start a backfill by hand."
   value       = module.pipeline.reconcile_state_machine_arn
 }

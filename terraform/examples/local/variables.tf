@@ -39,14 +39,14 @@ variable "schedule_expression" {
 }
 
 variable "schedule_enabled" {
-  description = "false: runs are started by hand only."
+  description = "false: runs start only by hand."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "lease_seconds" {
-  description = "How long a run that gives no sign of life keeps the model."
+  description = "How long a run keeps the model without renewing its lease."
   type        = number
   default     = 900
   nullable    = false
@@ -60,7 +60,7 @@ variable "max_run_minutes" {
 }
 
 variable "reconcile_schedule_expression" {
-  description = "When to look for images that no message speaks for; null: never by itself."
+  description = "When to look for images that have no message. null: only when started by hand."
   type        = string
   default     = "rate(1 day)"
 }
@@ -88,28 +88,28 @@ variable "images_per_second_per_unit" {
 }
 
 variable "target_drain_minutes" {
-  description = "Minutes in which a run should label what waits."
+  description = "Minutes in which a run should label the backlog."
   type        = number
   default     = 60
   nullable    = false
 }
 
 variable "min_backlog" {
-  description = "Images that are worth a start at once."
+  description = "Number of images that justify a model start."
   type        = number
   default     = 1
   nullable    = false
 }
 
 variable "max_wait_minutes" {
-  description = "Longest time in minutes that an image waits for company."
+  description = "Longest time in minutes that images wait for more images."
   type        = number
   default     = 240
   nullable    = false
 }
 
 variable "max_model_hours_per_day" {
-  description = "Hours that the model may run on a day; null: no cap."
+  description = "Hours that the model may run per day. null: no cap."
   type        = number
   default     = null
 }

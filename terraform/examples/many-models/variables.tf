@@ -24,7 +24,7 @@ variable "name" {
 }
 
 variable "models" {
-  description = "The models, by a name of two letters or more that is also their folder in the bucket. Each needs a time of its own: an account may run two models at once."
+  description = "The models, by a name of at least two letters that is also their folder in the bucket. Give each its own time, because an account may run two models at once by default."
   type = map(object({
     project_arn         = string
     project_version_arn = string

@@ -89,7 +89,7 @@ variable "package_s3_key" {
 }
 
 variable "package_s3_object_version" {
-  description = "Version of the zip in package_s3_bucket; null: whatever is there when Terraform makes or changes the function, so that a new zip under the same key is not noticed."
+  description = "Version of the zip in package_s3_bucket. null: the current version whenever Terraform creates or updates the function, so a new zip under the same key is not noticed."
   type        = string
   default     = null
 }
@@ -137,7 +137,7 @@ variable "timeout_seconds" {
 }
 
 variable "memory_mb" {
-  description = "Memory of the function; its processor share grows with it."
+  description = "Memory of the function. Its share of the processor grows with the memory."
   type        = number
   default     = 256
   nullable    = false
@@ -155,7 +155,7 @@ variable "environment" {
 }
 
 variable "log_retention_days" {
-  description = "Days that CloudWatch keeps the function's logs; 0 keeps them for ever."
+  description = "Days that CloudWatch keeps the function's logs. 0: forever."
   type        = number
   default     = 30
   nullable    = false
@@ -178,7 +178,7 @@ variable "kms_key_arn" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds what the function may do at the most; null: none."
+  description = "Permissions boundary of the role. null: none."
   type        = string
   default     = null
 
@@ -201,7 +201,7 @@ variable "iam_path" {
 }
 
 variable "vpc_subnet_ids" {
-  description = "Subnets that the function runs in, which need a way to every service that it calls; empty: no VPC."
+  description = "Subnets that the function runs in, with a route to every service that it calls. Empty: no VPC."
   type        = list(string)
   default     = []
   nullable    = false

@@ -1,32 +1,32 @@
 output "queue_arn" {
-  description = "ARN of the queue of waiting images, known at plan."
+  description = "ARN of the image queue, known at plan."
   value       = local.queue_arn
   depends_on  = [aws_sqs_queue.image]
 }
 
 output "queue_url" {
-  description = "URL of the queue of waiting images."
+  description = "URL of the image queue."
   value       = aws_sqs_queue.image.url
 }
 
 output "dead_letter_queue_arn" {
-  description = "ARN of the queue of messages that were given up, known at plan."
+  description = "ARN of the dead-letter queue, known at plan."
   value       = local.dead_letter_queue_arn
   depends_on  = [aws_sqs_queue.dead_letter]
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue of messages that were given up."
+  description = "URL of the dead-letter queue."
   value       = aws_sqs_queue.dead_letter.url
 }
 
 output "queue_policy_json" {
-  description = "Policy of the queue of waiting images: who may send to it."
+  description = "Policy of the image queue: who may send."
   value       = data.aws_iam_policy_document.image.json
 }
 
 output "source_notification" {
-  description = "With source_events \"external\": what the bucket's owner adds to its notification configuration, as JSON in the words of S3's API; null otherwise."
+  description = "With source_events \"external\": what to add to the bucket's notification configuration, as JSON in the format of S3's API. null otherwise."
   value = var.source_events != "external" ? null : jsonencode({
     QueueConfigurations = [
       for notification in local.notifications : {

@@ -50,14 +50,14 @@ variable "bucket_name" {
 }
 
 variable "bucket_is_own" {
-  description = "true: nobody else configures the bucket, so that EventBridge is switched on for it when source_events is \"eventbridge\"; false: its owner has done so."
+  description = "true: nobody else configures the bucket, so source_events \"eventbridge\" switches on EventBridge for it. false: the bucket's owner has done so."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "source_events" {
-  description = "How the bucket's events come to the queue: \"notification\": the bucket's whole notification configuration is REPLACED by one that sends to the queue; \"eventbridge\": a rule takes them from EventBridge; \"external\": the bucket's owner adds what the output source_notification says."
+  description = "How the bucket's events reach the queue. \"notification\": the module REPLACES the bucket's whole notification configuration. \"eventbridge\": an EventBridge rule sends them. \"external\": the bucket's owner adds the output source_notification."
   type        = string
   nullable    = false
 
@@ -68,7 +68,7 @@ variable "source_events" {
 }
 
 variable "source_prefix" {
-  description = "Beginning of the keys that count as images; \"\": all of the bucket."
+  description = "Beginning of the keys that count as images. \"\": the whole bucket."
   type        = string
   default     = ""
   nullable    = false

@@ -96,7 +96,7 @@ resource "aws_sns_topic" "this" {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
   alarm_name        = local.alarm_names["dead-letter-queue-not-empty"]
-  alarm_description = "Images were given up, and wait in the dead-letter queue. They cost nothing, and SQS drops their messages 14 days after the upload. ${local.status} says why; when the cause is gone, `make redrive NAME=${var.name}` hands them to the next run."
+  alarm_description = "Messages are in the dead-letter queue. They cost nothing, and SQS deletes them after at most 14 days. 1) ${local.status} shows each reason. 2) Fix the cause. 3) `make redrive NAME=${var.name}` requeues the images."
 
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
@@ -116,7 +116,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 resource "aws_cloudwatch_metric_alarm" "run_failed" {
   alarm_name        = local.alarm_names["run-failed"]
-  alarm_description = "A run failed, timed out or was aborted. No image is lost: they wait for the next run. A model that the run left behind costs ${local.cost} until the watchdog has stopped it, within minutes. ${local.status} says what went wrong and whether the model rests. OK after this only means that no other run failed since."
+  alarm_description = "A run failed, timed out or was aborted. No image is lost: the images wait for the next run. An abandoned model costs ${local.cost} until the watchdog stops it, within minutes. 1) ${local.status} shows the error, and whether the model is STOPPED. 2) Fix the cause. 3) Start the workflow by hand, or wait for its schedule. This alarm returning to OK does not mean that the cause is fixed."
 
   # A sum counts a metric without a value as 0, so that one of the three is enough.
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax-arithmetic
@@ -159,7 +159,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
 
 resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
   alarm_name        = local.alarm_names["model-running-without-run"]
-  alarm_description = "For 10 minutes the model has run while no run uses it: ${local.cost} for nothing. The watchdog stops it unless somebody else started it. ${local.status} says whose it is. To stop it now: ${local.stop_by_hand}"
+  alarm_description = "The model has been RUNNING for 10 minutes with no active run: ${local.cost}. 1) ${local.status} shows who started it. 2) If this system did, the watchdog stops it within minutes; if not, ask its owner. 3) To stop it now: ${local.stop_by_hand}"
 
   namespace           = var.metrics_namespace
   metric_name         = "ModelRunningWithoutRun"
@@ -179,7 +179,7 @@ resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
 
 resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
   alarm_name        = local.alarm_names["stop-not-confirmed"]
-  alarm_description = "The model was told to stop and was not seen STOPPED: it may still cost ${local.cost}. The watchdog goes on trying every minute; ${local.status} shows how the model is. To stop it now: ${local.stop_by_hand}"
+  alarm_description = "A stop was requested, but Rekognition did not report STOPPED: the model may still cost ${local.cost}. The watchdog retries every minute. 1) ${local.status} shows the model. 2) If it is STOPPED, do nothing. 3) If not, stop it now: ${local.stop_by_hand}"
 
   # Each function is a metric of its own.
   metric_query {
@@ -221,7 +221,7 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   alarm_name        = local.alarm_names["image-waiting-too-long"]
-  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It costs nothing and is not lost, but SQS drops its message 14 days after the upload. ${local.status} says whether runs fail, end early or are switched off. Images that were received 3 times or more are not seen by this alarm, for SQS leaves them out."
+  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It costs nothing and is not lost, but SQS deletes its message after 14 days. 1) ${local.status} shows whether runs fail, stop early or are switched off. 2) Fix the cause. 3) Start the workflow by hand, or wait for its schedule. Limit: SQS excludes messages received 3 or more times from this metric."
 
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
@@ -242,7 +242,7 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
 resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   alarm_name        = local.alarm_names["watchdog-failing"]
-  alarm_description = "For 15 minutes the watchdog has failed or could not be called: nothing stops a model that a broken run leaves behind, ${local.cost}. See with ${local.status} that the model rests, then read the log /aws/lambda/${var.watchdog_function_name}. To stop the model: ${local.stop_by_hand}"
+  alarm_description = "The watchdog has failed or has not been invoked for 15 minutes, so an abandoned model would keep running: ${local.cost}. 1) ${local.status} shows the model and the lease. 2) Read the log /aws/lambda/${var.watchdog_function_name}. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
 
   metric_query {
     id          = "not_done"
@@ -297,7 +297,7 @@ resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
   count = var.max_model_hours_per_day == null ? 0 : 1
 
   alarm_name        = local.alarm_names["daily-cap-reached"]
-  alarm_description = format("The model has run for the %s hours of max_model_hours_per_day today (UTC), which is US$%s at the most. No run starts it before tomorrow; the images wait, and nothing is lost for 14 days after the upload. To have them labelled today raise max_model_hours_per_day. %s shows the last runs.", var.max_model_hours_per_day, var.max_model_hours_per_day * var.model_hour_usd, local.status)
+  alarm_description = format("Daily cap reached: %s model hours today (UTC), up to US$%s. No run starts the model until 00:00 UTC; the images wait, and SQS keeps their messages for 14 days. 1) %s shows the backlog and the last runs. 2) To label the images today, raise max_model_hours_per_day and apply. 3) Otherwise do nothing: the next run after 00:00 UTC continues.", var.max_model_hours_per_day, var.max_model_hours_per_day * var.model_hour_usd, local.status)
 
   namespace           = var.metrics_namespace
   metric_name         = "DailyCapReached"

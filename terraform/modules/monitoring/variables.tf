@@ -44,7 +44,7 @@ variable "account_id" {
 }
 
 variable "alarm_topic_arn" {
-  description = "SNS topic that the alarms go to, which must let cloudwatch.amazonaws.com publish; null: a topic of the module's own."
+  description = "SNS topic for the alarms. It must let cloudwatch.amazonaws.com publish. null: the module makes a topic."
   type        = string
   default     = null
 
@@ -55,7 +55,7 @@ variable "alarm_topic_arn" {
 }
 
 variable "queue_arn" {
-  description = "Queue of the images that wait."
+  description = "ARN of the image queue."
   type        = string
   nullable    = false
 
@@ -66,7 +66,7 @@ variable "queue_arn" {
 }
 
 variable "dead_letter_queue_arn" {
-  description = "Queue of the images that were given up."
+  description = "ARN of the dead-letter queue."
   type        = string
   nullable    = false
 
@@ -83,19 +83,19 @@ variable "state_machine_arn" {
 }
 
 variable "project_version_arn" {
-  description = "Model that the runs start, as the alarms name it."
+  description = "ARN of the model, for the command in the alarms that stops it."
   type        = string
   nullable    = false
 }
 
 variable "model_hour_usd" {
-  description = "What the model costs in US dollars for each hour that it runs, as the alarms say it."
+  description = "Cost of the running model in US dollars per hour, for the texts of the alarms."
   type        = number
   nullable    = false
 }
 
 variable "max_model_hours_per_day" {
-  description = "Hours that the model may run on a day before no run starts it, which an alarm then says; null: no cap and no such alarm."
+  description = "Daily cap on model hours. null: no cap and no alarm on it."
   type        = number
   default     = null
 
@@ -106,7 +106,7 @@ variable "max_model_hours_per_day" {
 }
 
 variable "image_age_alarm_hours" {
-  description = "Hours that an image may wait before an alarm says so."
+  description = "Hours that an image may wait before an alarm fires."
   type        = number
   nullable    = false
 
@@ -154,7 +154,7 @@ variable "watchdog_service" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that encrypts the module's own topic, and lets CloudWatch use it; null: none."
+  description = "KMS key that encrypts the module's topic, and that CloudWatch may use. null: none."
   type        = string
   default     = null
 

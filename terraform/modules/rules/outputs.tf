@@ -4,7 +4,7 @@ output "rate_pattern" {
 }
 
 output "cron_pattern" {
-  description = "Regular expression of EventBridge Scheduler's cron(...): what each field may hold, and which of the days is left open. It does not see whether a range ends before it begins."
+  description = "Regular expression of EventBridge Scheduler's cron(...), including which of the two day fields must be a question mark. It does not check whether a range ends before it begins."
   value       = "^cron\\(${local.cron_fields["minute"]} ${local.cron_fields["hour"]} ${local.cron_days} ${local.cron_fields["year"]}\\)$"
 }
 
@@ -19,7 +19,7 @@ output "cron_numbers" {
 }
 
 output "at_pattern" {
-  description = "Regular expression of EventBridge Scheduler's at(...), with the instant as its group; whether there is such a day and time timeadd tells."
+  description = "Regular expression of EventBridge Scheduler's at(...), with the time as its group. timeadd tells whether that day and time exist."
   value       = "^at\\(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\\)$"
 }
 
@@ -29,29 +29,29 @@ output "schedule_expression_allowed" {
 }
 
 output "time_zones" {
-  description = "Names of time zones in the IANA database, which EventBridge Scheduler goes by."
+  description = "Names of time zones in the IANA database, which EventBridge Scheduler uses."
   value       = jsondecode(file("${path.module}/time_zones.json"))
 }
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 output "bucket_name_pattern" {
-  description = "Regular expression of what bucket names are made of."
+  description = "Regular expression of the characters of a bucket name."
   value       = "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 }
 
 output "reserved_bucket_name_pattern" {
-  description = "Regular expression of what no bucket name may be or hold although it fits bucket_name_pattern."
+  description = "Regular expression of reserved bucket names, which bucket_name_pattern would allow."
   value       = "\\.\\.|^[0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+$|^(?:xn--|sthree-|amzn-s3-demo-)|(?:-s3alias|--ol-s3|\\.mrap|--x-s3|--table-s3)$"
 }
 
 output "bucket_name_allowed" {
-  description = "What a bucket's name may be, for error messages."
+  description = "What a bucket name may be, for error messages."
   value       = "3 to 63 lower-case letters, digits, dots and hyphens that start and end with a letter or a digit, no two dots in a row, no IP address, and none of what S3 reserves: xn--, sthree- and amzn-s3-demo- in front, -s3alias, --ol-s3, .mrap, --x-s3 and --table-s3 at the end"
 }
 
 # The strictest of the services here: IAM and Lambda.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
 output "tag_text_pattern" {
-  description = "Regular expression of what keys and values of tags are made of."
+  description = "Regular expression of the characters of tag keys and values."
   value       = "^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]+$"
 }

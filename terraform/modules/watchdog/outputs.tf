@@ -4,7 +4,7 @@ output "schedule_arn" {
 }
 
 output "schedule_group_name" {
-  description = "Name of the schedule's group, by which CloudWatch counts deliveries that failed."
+  description = "Name of the schedule's group. CloudWatch counts failed deliveries by it."
   value       = aws_scheduler_schedule_group.this.name
 }
 

@@ -66,7 +66,7 @@ variable "function_name" {
 }
 
 variable "state_machine_arn" {
-  description = "State machine whose ended executions the function hears of."
+  description = "State machine whose ended executions wake the function."
   type        = string
   nullable    = false
 
@@ -77,19 +77,19 @@ variable "state_machine_arn" {
 }
 
 variable "retire_on_change" {
-  description = "Values with which the function works: before Terraform changes one it has the function bring the old to rest."
+  description = "Values that the function works with. Before Terraform changes one, the function stops the run and the model that use the old value."
   type        = map(string)
   nullable    = false
 }
 
 variable "retire_before" {
-  description = "Attributes of resources that Terraform touches only after the function has brought everything to rest."
+  description = "Attributes of resources. Terraform changes or removes these resources only after the function has stopped the run and the model."
   type        = list(string)
   nullable    = false
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds what the schedule's role may do at the most; null: none."
+  description = "Permissions boundary of the schedule's role. null: none."
   type        = string
   default     = null
 

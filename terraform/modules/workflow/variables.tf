@@ -70,7 +70,7 @@ variable "function_arns" {
 }
 
 variable "policy_json" {
-  description = "IAM policy document with what else the machine itself may do, for one that reads or writes S3; null: nothing."
+  description = "IAM policy document with further permissions of the state machine, for one that reads or writes S3. null: none."
   type        = string
   default     = null
 
@@ -81,7 +81,7 @@ variable "policy_json" {
 }
 
 variable "distributed_map_enabled" {
-  description = "true: the machine may start and follow the executions of its own Distributed Maps."
+  description = "true: the state machine may start and describe its own Distributed Map executions."
   type        = bool
   default     = false
   nullable    = false
@@ -118,14 +118,14 @@ variable "schedule_timezone" {
 }
 
 variable "schedule_enabled" {
-  description = "false: the schedule is there but does not fire."
+  description = "false: the schedule exists but does not fire."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "log_retention_days" {
-  description = "Days that CloudWatch keeps the state machine's logs; 0 keeps them for ever."
+  description = "Days that CloudWatch keeps the state machine's logs. 0: forever."
   type        = number
   default     = 30
   nullable    = false
@@ -148,7 +148,7 @@ variable "kms_key_arn" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds what both roles may do at the most; null: none."
+  description = "Permissions boundary of both roles. null: none."
   type        = string
   default     = null
 

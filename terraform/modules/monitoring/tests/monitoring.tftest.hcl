@@ -116,10 +116,10 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
       alarm.actions_enabled &&
       alarm.comparison_operator == "GreaterThanThreshold" &&
       alarm.treat_missing_data == "notBreaching" &&
-      strcontains(alarm.alarm_description, "`make status NAME=logos`") &&
+      can(regex("1\\) `make status NAME=logos` .* 2\\) .* 3\\) ", alarm.alarm_description)) &&
       contains(output.alarm_names, alarm.alarm_name)
     ])
-    error_message = "Every alarm must go to the topic, come back from it, and name the command to look with."
+    error_message = "Every alarm must go to the topic, also when it is over, and say what to do in three steps, the first with `make status`."
   }
 
   assert {
@@ -169,7 +169,7 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_the_given_key" {
   }
 
   assert {
-    condition     = strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "for the 2.5 hours of max_model_hours_per_day today (UTC), which is US$11.25 at the most") && strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "`make status NAME=logos`")
+    condition     = strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "2.5 model hours today (UTC), up to US$11.25") && strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "`make status NAME=logos`")
     error_message = "The alarm must say what the cap means in money, and what to look with."
   }
 
