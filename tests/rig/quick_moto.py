@@ -13,7 +13,8 @@ import botocore.session
 import moto
 from botocore.config import Config
 from moto.backend_index import backend_url_patterns
-from moto.core import base_backend, responses
+from moto.core import base_backend, responses, serialize
+from moto.core.model import Shape
 from moto.sqs import models as sqs
 
 SERVICES = {"dynamodb", "s3", "sqs"}
@@ -25,6 +26,18 @@ base_backend.BaseBackend.urls = property(lru_cache(16)(base_backend.BaseBackend.
 # Each request looks for its operation's name among all members of a class, and spells out names letter by letter.
 responses.method_names_from_class = cache(responses.method_names_from_class)
 responses.camelcase_to_underscores = sqs.camelcase_to_underscores = cache(responses.camelcase_to_underscores)
+
+_get_value = serialize.JSONSerializer.get_value
+
+
+def _value_of(serializer: serialize.JSONSerializer, value: Any, key: str, shape: Shape) -> Any:  # noqa: ANN401
+    """Take a member of an answer: of an attribute of DynamoDB moto seeks each of ten types under five names."""
+    if shape.parent.name == "AttributeValue" and type(value) is dict:
+        return value.get(key)
+    return _get_value(serializer, value, key, shape)
+
+
+serialize.JSONSerializer.get_value = _value_of
 
 
 def mock_aws() -> moto.core.models.MockAWS:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconcile import errors as reconcile
 from shared import errors
 from shared.receipts import Outcome
 from tests.rig.stack.local_stack import REPOSITORY
@@ -108,6 +109,7 @@ def test_operating_explains_every_alarm_outcome_error_and_metric() -> None:
     metrics = set(re.findall(r'name="([A-Z]\w+)", unit=', code)) | set(re.findall(r'"([A-Z]\w+)": counts\.', code))
     assert len(metrics) >= 10
     # A run that meets the quota ends with an outcome, and shows no error.
-    of_runs = {error.__name__ for error in errors.NotRetriedError.__subclasses__()} - {"ModelQuotaReached"}
-    for name in {*metrics, *of_runs, *(outcome.value for outcome in Outcome)}:
+    named = {error.__name__ for error in errors.NotRetriedError.__subclasses__()} - {"ModelQuotaReached"}
+    assert named > {reconcile.InputInvalid.__name__, reconcile.TooManyDeadLetters.__name__}
+    for name in {*metrics, *named, *(outcome.value for outcome in Outcome)}:
         assert f"`{name}`" in page, name
