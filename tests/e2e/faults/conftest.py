@@ -22,14 +22,11 @@ from tests.rig.stack.invariants import Uploaded
 from tests.rig.stack.local_stack import REPOSITORY, LocalStack, Model
 from tests.rig.stack.pictures import photo
 
-# Wall seconds. A function that was killed leaves its messages hidden; twelve minutes of that are no test. No function
-# that lives takes as long, also on a busy machine.
-VISIBILITY_SECONDS = 30
-# For tests that kill functions.
+# Wall seconds. A function that was killed leaves its messages hidden for twelve minutes, which no test waits for.
 SHORT_VISIBILITY_SECONDS = 5
 PATIENCE_SECONDS = 180
-# Just below the time that the analysis function's SDK waits for an answer of the model.
-SLOWEST_CALL_SECONDS = 9
+# Well below the ten that the analysis function's SDK waits for an answer of the model, also on a busy machine.
+SLOW_CALL_SECONDS = 5
 
 
 class Shared:
@@ -58,18 +55,10 @@ def shared() -> Iterator[Shared]:
 @contextmanager
 def _copy() -> Iterator[LocalStack]:
     with snapshot.copy() as local:
-        set_visibility(local, VISIBILITY_SECONDS)
         # S3's test events, which its first run would find.
         local.client("sqs").purge_queue(QueueUrl=local.outputs["queue_url"])
         yield local
         record.keep(local)
-
-
-def set_visibility(stack: LocalStack, seconds: int) -> None:
-    """Set for how long a message is hidden from all others once somebody received it."""
-    stack.client("sqs").set_queue_attributes(
-        QueueUrl=stack.outputs["queue_url"], Attributes={"VisibilityTimeout": str(seconds)}
-    )
 
 
 @dataclass
@@ -142,22 +131,25 @@ class Scene:
     @contextmanager
     def short_visibility(self) -> Iterator[None]:
         """Let the messages of a function that is killed come back after five seconds."""
-        set_visibility(self.stack, SHORT_VISIBILITY_SECONDS)
+        queue = {"QueueUrl": self.stack.outputs["queue_url"]}
+        sqs = self.stack.client("sqs")
+        before = sqs.get_queue_attributes(**queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+        sqs.set_queue_attributes(**queue, Attributes={"VisibilityTimeout": str(SHORT_VISIBILITY_SECONDS)})
         try:
             yield
         finally:
-            set_visibility(self.stack, VISIBILITY_SECONDS)
+            sqs.set_queue_attributes(**queue, Attributes=before)
 
     @contextmanager
-    def slow_run(self, images: int = 300) -> Iterator[str]:
+    def slow_run(self, images: int = 500) -> Iterator[str]:
         """Begin a run that outlasts what Terraform does meanwhile, and goes on as fast as it can after that.
 
-        Its two batches of ten images at once take nine wall seconds, which the SDK just waits for.
+        Its two batches of ten images at once take five wall seconds. Its waits are hardly shortened, because a run
+        whose clock outruns its images ends as `NoProgress`.
         """
-        set_visibility(self.stack, 2 * VISIBILITY_SECONDS)
-        self.break_call("DetectCustomLabels", delay_wall_seconds=SLOWEST_CALL_SECONDS)
+        self.break_call("DetectCustomLabels", delay_wall_seconds=SLOW_CALL_SECONDS)
         self.upload(images)
-        with self.stack.set_wait_scale(0.2):
+        with self.stack.set_wait_scale(0.5):
             arn = self.start()
             self.until_state(arn, "Watch the queue drain")
             yield arn
