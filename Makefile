@@ -9,8 +9,8 @@ PYTHON ?= python3
 TERRAFORM ?= terraform
 NAME ?= custom-labels-batch
 # Tests without a stack work: a worker for each core. End-to-end tests wait, for Terraform and for Step Functions' timers,
-# and ten of them keep two cores busy; each takes about 700 MB.
-WORKERS ?= 10
+# and eight of them keep two cores busy; each takes about 700 MB.
+WORKERS ?= 8
 # What make plan-cost takes; each that is left out has the default that `python -m tools.plan_cost --help` tells.
 PLAN_INPUTS := IMAGES PER SHAPE SEED ARRIVALS RATE PRICE START_MINUTES SCHEDULES UNITS GATES TARGET_DRAIN CAP WITHIN
 

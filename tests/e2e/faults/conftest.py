@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -141,19 +143,37 @@ class Scene:
             sqs.set_queue_attributes(**queue, Attributes=before)
 
     @contextmanager
-    def slow_run(self, images: int = 500) -> Iterator[str]:
-        """Begin a run that outlasts what Terraform does meanwhile, and goes on as fast as it can after that.
+    def slow_run(self) -> Iterator[str]:
+        """Begin a run that outlasts whatever happens meanwhile, and goes on as fast as it can after that.
 
         Its two batches of ten images at once take five wall seconds. Its waits are hardly shortened, because a run
         whose clock outruns its images ends as `NoProgress`.
         """
         self.break_call("DetectCustomLabels", delay_wall_seconds=SLOW_CALL_SECONDS)
-        self.upload(images)
+        self.upload(200)
         with self.stack.set_wait_scale(0.5):
             arn = self.start()
             self.until_state(arn, "Watch the queue drain")
             yield arn
         self.stack.clear_emulator_faults()
+
+    @contextmanager
+    def uploads_go_on(self) -> Iterator[None]:
+        """Keep a run busy for however long something else takes."""
+        is_over = threading.Event()
+
+        def upload() -> None:
+            while not is_over.wait(1):
+                if self.waiting() < 100:
+                    self.upload(20, f"later-{len(self.ledger.uploads)}")
+
+        with ThreadPoolExecutor(1) as thread:
+            uploading = thread.submit(upload)
+            try:
+                yield
+            finally:
+                is_over.set()
+            uploading.result()
 
     def change_model(self) -> None:
         """Apply the stack for another version of the model, which is the stack's from then on."""

@@ -176,18 +176,18 @@ def test_the_desk_shows_what_goes_on(scene: Scene) -> None:
 @pytest.mark.long
 def test_an_apply_in_the_middle_of_a_run_disturbs_nothing(lone_scene: Scene) -> None:
     scene = lone_scene
-    with scene.slow_run(images=500) as arn:
+    with scene.slow_run() as arn, scene.uploads_go_on():
         scene.stack.apply(max_run_minutes=999)
         assert scene.is_running(arn), "the run ended before the apply did: nothing was tested"
     execution = scene.wait(arn)
     assert execution["status"] == "SUCCEEDED", execution
-    assert scene.receipt(execution)["images"] == {"processed": 500, "failed": 0}
+    assert scene.receipt(execution)["images"] == {"processed": len(scene.ledger.uploads), "failed": 0}
 
 
 @pytest.mark.long
 def test_another_model_applied_in_the_middle_of_a_run_stops_the_one_before(lone_scene: Scene) -> None:
     scene = lone_scene
-    with scene.slow_run() as arn:
+    with scene.slow_run() as arn, scene.uploads_go_on():
         scene.change_model()
     assert scene.stack.emulator("models")["models"][Model().version_arn]["status"] == "STOPPED"
     assert scene.stack.client("stepfunctions").describe_execution(executionArn=arn)["status"] == "ABORTED"
