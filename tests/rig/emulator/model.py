@@ -105,7 +105,9 @@ class ModelSettings:
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}")
-        if self.shown_status is not None and not (isinstance(self.shown_status, str) and self.shown_status):
+        # From JSON it may be anything.
+        shown: object = self.shown_status
+        if shown is not None and not (isinstance(shown, str) and shown):
             raise ValueError("shown_status must be a string that is not empty")
 
 

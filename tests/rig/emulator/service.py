@@ -367,7 +367,8 @@ class Service:
 
 
 def _threshold(item: dict[str, Any], parameters: dict[str, Any]) -> float:
-    return parameters.get("MinConfidence", vision.learnt_threshold(item["Name"]))
+    threshold: float = parameters.get("MinConfidence", vision.learnt_threshold(item["Name"]))
+    return threshold
 
 
 def _token(offset: int, project_arn: str) -> str:

@@ -103,7 +103,7 @@ def _drawn_objects(pixels: np.ndarray) -> list[dict[str, Any]]:
 
 def _hue(rgb: np.ndarray, largest: np.ndarray, chroma: np.ndarray) -> np.ndarray:
     red, green, blue = rgb[:, 0], rgb[:, 1], rgb[:, 2]
-    sextant = np.select(
+    sextant: np.ndarray = np.select(
         [largest == red, largest == green],
         [((green - blue) / chroma) % 6, (blue - red) / chroma + 2],
         (red - green) / chroma + 4,
@@ -165,7 +165,8 @@ def _profile(outline: np.ndarray) -> np.ndarray:
     order = np.argsort(angles, kind="stable")
     at = np.linspace(-np.pi, np.pi, PROFILE_ANGLES, endpoint=False)
     radii = np.interp(at, angles[order], np.hypot(*outline.T)[order], period=2 * np.pi)
-    return radii / radii.mean()
+    profile: np.ndarray = radii / radii.mean()
+    return profile
 
 
 def _regular(corners: int, inner: float | None = None) -> np.ndarray:
