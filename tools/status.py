@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -13,6 +13,11 @@ from shared.clients import client
 from tools import dead_letters
 from tools.deployment import Deployment, NotFoundError, find
 from tools.terminal import complain, say
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
@@ -49,8 +54,8 @@ def status(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _counts(sqs: Any, queue_url: str) -> dict[str, int]:  # noqa: ANN401
-    names = {
+def _counts(sqs: "SQSClient", queue_url: str) -> dict[str, int]:
+    names: dict[str, QueueAttributeNameType] = {
         "waiting": "ApproximateNumberOfMessages",
         "in_flight": "ApproximateNumberOfMessagesNotVisible",
         "delayed": "ApproximateNumberOfMessagesDelayed",
@@ -59,7 +64,7 @@ def _counts(sqs: Any, queue_url: str) -> dict[str, int]:  # noqa: ANN401
     return {shown: int(counts[name]) for shown, name in names.items()}
 
 
-def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN401
+def _dead_letters(sqs: "SQSClient", deployment: Deployment) -> list[str]:
     url, shown = deployment.dead_letter_queue_url, []
     for batch in dead_letters.read(sqs, url, deployment.source, visibility_seconds=HIDDEN_SECONDS):
         dead_letters.put_back(sqs, url, batch)
@@ -69,7 +74,7 @@ def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN40
     return shown[:DEAD_LETTERS_SHOWN]
 
 
-def _receipts(s3: Any, deployment: Deployment) -> list[dict[str, Any]]:  # noqa: ANN401
+def _receipts(s3: "S3Client", deployment: Deployment) -> list[dict[str, Any]]:
     final_bucket, folder = deployment.final_bucket, f"{deployment.final_prefix}runs/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix=folder)
     receipts = [entry for page in pages for entry in page.get("Contents", [])]
@@ -77,10 +82,10 @@ def _receipts(s3: Any, deployment: Deployment) -> list[dict[str, Any]]:  # noqa:
     return [_receipt(s3, final_bucket, entry["Key"]) for entry in latest]
 
 
-def _receipt(s3: Any, final_bucket: str, key: str) -> dict[str, Any]:  # noqa: ANN401
+def _receipt(s3: "S3Client", final_bucket: str, key: str) -> dict[str, Any]:
     """Return the receipt; for an object that is none, `key` and the reason as `unreadable`."""
     try:
-        receipt = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())
+        receipt: dict[str, Any] = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())
         _run_lines(receipt)
     except (ClientError, ValueError, LookupError, TypeError) as error:
         return {"key": key, "unreadable": f"{type(error).__name__}: {error}"}

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -152,7 +153,7 @@ def relative(path: Path) -> str:
     return os.path.relpath(path, REPOSITORY) if path.is_relative_to(REPOSITORY) else str(path)
 
 
-def interrupt(signal_number: int, frame: Any) -> None:  # noqa: ANN401, ARG001
+def interrupt(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     """Turn a polite kill into an exception, so that what was started is stopped."""
     sys.exit(128 + signal_number)
 

@@ -52,7 +52,7 @@ class Run:
     @property
     def is_good(self) -> bool:
         """Whether it ended in order."""
-        return self.execution["status"] == "SUCCEEDED"
+        return bool(self.execution["status"] == "SUCCEEDED")
 
     @property
     def end(self) -> str:
