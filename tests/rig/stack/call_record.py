@@ -72,4 +72,4 @@ def install(app: ModuleType, iam_actions: ModuleType, sts: ModuleType, name: Cal
             kept.setdefault(json.dumps(call, sort_keys=True), call)
         return await carry_out(method, path, headers, body, query, request_id)
 
-    app._dispatch_service_request = dispatch
+    vars(app)["_dispatch_service_request"] = dispatch

@@ -23,9 +23,8 @@ class Uploaded:
     def is_source_of(self, document: dict[str, Any]) -> bool:
         """Whether a result or failure names this upload."""
         source = document["source"]
-        return source["key"] == self.key and (
-            source["version_id"] == self.version_id if self.version_id else source["etag"] == self.etag
-        )
+        name, own = ("version_id", self.version_id) if self.version_id else ("etag", self.etag)
+        return (source["key"], source[name]) == (self.key, own)
 
 
 def upload(stack: LocalStack, key: str, body: bytes, **parameters: Any) -> Uploaded:  # noqa: ANN401

@@ -75,7 +75,7 @@ def keep_exception_names() -> None:
     execute = lambda_svc._execute_function_warm
 
     def execute_and_name(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:  # noqa: ANN401
-        result = execute(func, event, request_id)
+        result: dict[str, Any] = execute(func, event, request_id)
         body = result.get("body")
         if result.get("error") and isinstance(body, dict) and body.get("errorMessage", "").startswith(MARK):
             _, body["errorType"], body["errorMessage"] = body["errorMessage"].split(MARK, 2)
@@ -126,7 +126,8 @@ def name_actions_on_one_mapping() -> None:
         parts = [part for part in path.split("/") if part]
         if parts[1:2] == ["event-source-mappings"] and len(parts) == 3 and method in verbs:
             return f"{verbs[method]}EventSourceMapping"
-        return named(method, path)
+        name: str | None = named(method, path)
+        return name
 
     iam_actions._lambda_action = named_by_path
 
@@ -144,7 +145,8 @@ def keep_alarm_fields() -> None:
     expect(all(f'"{name}": _' in inspect.getsource(cloudwatch.handle_request) for name in ALARM_OPERATIONS), gap)
 
     def alarm(name: str) -> dict[str, Any]:
-        return cloudwatch._alarms.get(name) or cloudwatch._composite_alarms[name]
+        found: dict[str, Any] = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms[name]
+        return found
 
     def nested(parameters: dict[str, list[str]]) -> dict[str, Any]:
         tree: dict[str, Any] = {}
@@ -212,7 +214,7 @@ def name_actions_of_batches() -> None:
     expect(batch == "SendMessageBatch", "naming actions of SQS's batches")
 
     def named_as_one(headers: dict[str, str]) -> str | None:
-        action = named(headers)
+        action: str | None = named(headers)
         of_sqs = headers.get("x-amz-target", "").startswith("AmazonSQS.")
         return action.removesuffix("Batch") if action and of_sqs else action
 
