@@ -7,7 +7,7 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 
 from tests.rig.simulation import deployment
-from tests.rig.simulation.services import stored_object
+from tests.rig.simulation.services import Version, stored_object
 from tests.rig.simulation.wire import Call
 from tests.rig.simulation.world import World
 
@@ -24,7 +24,7 @@ def deletes_before_it_copies(**options: Any) -> World:  # noqa: ANN401
         bucket, key = call.place
         if call.operation == "CopyObject" and (source := stored_object(*call.copy_source)):
             owed[source.name] = key, source.value
-            version = {"VersionId": source.version_id} if world.versioned else {}
+            version: Version = {"VersionId": source.version_id} if world.versioned else {}
             with world.by_itself():
                 world.s3.delete_object(Bucket=deployment.SOURCE, Key=source.name, **version)
             return call.answer(COPIED)

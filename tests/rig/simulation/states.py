@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,6 +46,9 @@ PARTS = {
     },
     "Catch": {"Comment", "ErrorEquals", "Next", "Assign", "Output"},
 }
+# What a state does: it gives the time at which it goes on, and at its end the next state (None: none) and its output.
+Steps = Generator[float, None, tuple[str | None, Any]]
+
 # No wildcard catches these: they end the execution.
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 TERMINAL_ERRORS = frozenset({"States.Runtime", "States.DataLimitExceeded"})
@@ -135,7 +138,7 @@ class Execution:
             self.events["ExecutionAborted"] += 1
             self._end("ABORTED", error, cause)
 
-    def _live(self) -> Iterator[float]:
+    def _live(self) -> Generator[float, None, None]:
         try:
             self._note("ExecutionStarted")
             following: str | None = self.machine.start_at
@@ -158,18 +161,18 @@ class Execution:
             self.events["ExecutionFailed"] += 1
             self._end("FAILED", error.name, error.cause)
 
-    def _pass(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _pass(self, state: dict[str, Any], data: Any) -> Steps:  # noqa: ANN401
         yield from ()
         return state["Next"], self._leave(state, data, default=data)
 
-    def _wait(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _wait(self, state: dict[str, Any], data: Any) -> Steps:  # noqa: ANN401
         seconds = self._evaluate(state["Seconds"], data)
         if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 0:
             raise StateError("States.QueryEvaluationError", f"Seconds must be a whole number, 0 or more: {seconds!r}")
         yield self._clock() + seconds
         return state["Next"], self._leave(state, data, default=data)
 
-    def _choice(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _choice(self, state: dict[str, Any], data: Any) -> Steps:  # noqa: ANN401
         yield from ()
         for rule in state["Choices"]:
             holds = self._evaluate(rule["Condition"], data)
@@ -183,18 +186,18 @@ class Execution:
         # applies whichever rule matches, so that a definition had better not depend on it.)
         return state["Default"], self._leave(state, data, default=data)
 
-    def _succeed(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _succeed(self, state: dict[str, Any], data: Any) -> Steps:  # noqa: ANN401
         yield from ()
         return None, self._leave(state, data, default=data)
 
-    def _fail(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _fail(self, state: dict[str, Any], data: Any) -> Steps:  # noqa: ANN401
         yield from ()
         texts = [self._evaluate(state.get(field, ""), data) for field in ("Error", "Cause")]
         if not all(isinstance(text, str) for text in texts):
             raise StateError("States.QueryEvaluationError", f"Error and Cause must be texts: {texts!r}")
         raise StateError(*texts)
 
-    def _task(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _task(self, state: dict[str, Any], data: Any) -> Steps:  # noqa: ANN401
         used: Counter[int] = Counter()
         while True:
             try:
@@ -207,7 +210,7 @@ class Execution:
             self._retries += 1
             yield self._clock() + delay
 
-    def _attempt(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _attempt(self, state: dict[str, Any], data: Any) -> Generator[float, None, Any]:  # noqa: ANN401
         arguments = self._evaluate(state["Arguments"], data)
         if arguments.keys() != {"FunctionName", "Payload"}:
             raise UnknownLanguageError(f"arguments of an invocation: {sorted(arguments)}")
