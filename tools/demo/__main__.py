@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -25,6 +25,9 @@ from tools.demo import report
 from tools.demo.report import Costs, Run, Seen
 from tools.switches import yes_or_no
 from tools.terminal import complain, say
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 NAME = "demo"
 # One virtual second in a twentieth of a wall second: a start of ten minutes passes in half a minute.
@@ -86,7 +89,7 @@ def hold(stack: LocalStack) -> None:
         threading.Event().wait()
 
 
-def ended(stack: LocalStack, execution: dict[str, Any]) -> Run:
+def ended(stack: LocalStack, execution: "DescribeExecutionOutputTypeDef") -> Run:
     """Return a run that has ended, with its receipt if it left one."""
     try:
         return Run(execution, runs.receipt(stack, execution))

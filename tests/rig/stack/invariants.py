@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.rig.stack.local_stack import LocalStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,11 @@ def waiting_in_source(stack: LocalStack) -> set[tuple[str, str]]:
 
 def messages(stack: LocalStack, *outputs: str) -> int:
     """Return the messages in the queues of these outputs, in whatever state."""
-    names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
+    names: list[QueueAttributeNameType] = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
     return sum(
         int(count)
         for output in outputs

@@ -10,20 +10,30 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import boto3
 from botocore.config import Config
 
 from tests.rig.stack.process import STOP_SECONDS, Server, StartError, answers, free_port
 from tests.rig.stack.terraform import Terraform
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MINISTACK_PYTHON = REPOSITORY / ".venv" / "ministack" / "bin" / "python"
@@ -109,7 +119,7 @@ class LocalStack:
         self._servers: list[Server] = []
         self._folder = Path()
         # To make one takes longer than most calls.
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, BaseClient] = {}
         self._keeps_state = keeps_state or resumes is not None
         self._resumes = resumes
 
@@ -259,14 +269,31 @@ class LocalStack:
             **self._trust,
         }
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    @overload
+    def client(self, service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+    @overload
+    def client(self, service: Literal["iam"]) -> "IAMClient": ...
+    @overload
+    def client(self, service: Literal["lambda"]) -> "LambdaClient": ...
+    @overload
+    def client(self, service: Literal["s3"]) -> "S3Client": ...
+    @overload
+    def client(self, service: Literal["scheduler"]) -> "EventBridgeSchedulerClient": ...
+    @overload
+    def client(self, service: Literal["sqs"]) -> "SQSClient": ...
+    @overload
+    def client(self, service: Literal["stepfunctions"]) -> "SFNClient": ...
+    @overload
+    def client(self, service: str) -> "BaseClient": ...
+    def client(self, service: str) -> "BaseClient":
         """Return the client of the stack's `service`, with MiniStack's root credentials."""
         if service not in self._clients:
             self._clients[service] = self._connect(service)
         return self._clients[service]
 
-    def _connect(self, service: str) -> Any:  # noqa: ANN401
-        return boto3.client(
+    def _connect(self, service: str) -> "BaseClient":
+        connect: Callable[..., BaseClient] = boto3.client
+        return connect(
             service,
             endpoint_url=self.emulator_url if service == "rekognition" else self.endpoint,
             region_name=REGION,
@@ -278,7 +305,8 @@ class LocalStack:
 
     def meter(self) -> dict[str, Any]:
         """Return what the emulator has metered of the stack's model, in virtual time."""
-        return self.emulator("models")["models"][self.model.version_arn]
+        meter: dict[str, Any] = self.emulator("models")["models"][self.model.version_arn]
+        return meter
 
     def emulator(self, what: str) -> Any:  # noqa: ANN401
         """Return the answer of one of the emulator's own addresses."""
@@ -298,7 +326,8 @@ class LocalStack:
 
     def faults(self) -> list[dict[str, Any]]:
         """Return the rules in order, each with how many requests it `matched` and to how many it was `applied`."""
-        return self._tell("GET", f"{self.endpoint}/_faults")["faults"]
+        rules: list[dict[str, Any]] = self._tell("GET", f"{self.endpoint}/_faults")["faults"]
+        return rules
 
     def clear_faults(self) -> None:
         """Remove all rules."""
