@@ -18,6 +18,8 @@ import hcl2
 
 from tools.terminal import complain, say
 
+Json = Any
+
 TERRAFORM = Path(__file__).resolve().parents[1] / "terraform"
 BEGIN = "<!-- Made by `make docs` from the variables and outputs. -->"
 END = "<!-- End of what `make docs` makes. -->"
@@ -84,7 +86,7 @@ def _default(variable: Block) -> str:
     return f"`{json.dumps(_plain(variable['default']), ensure_ascii=False)}`"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
+def _plain(value: Json) -> Json:
     """Take off the quotes that python-hcl2 leaves on strings."""
     if isinstance(value, list):
         return [_plain(item) for item in value]

@@ -35,10 +35,12 @@ base_backend.BaseBackend.urls = property(lru_cache(16)(_urls.fget))  # type: ign
 vars(responses)["method_names_from_class"] = cache(method_names_from_class)
 vars(responses)["camelcase_to_underscores"] = vars(sqs)["camelcase_to_underscores"] = cache(camelcase_to_underscores)
 
+Json = Any
+
 _get_value = serialize.JSONSerializer.get_value
 
 
-def _value_of(serializer: serialize.JSONSerializer, value: Any, key: str, shape: Shape) -> Any:  # noqa: ANN401
+def _value_of(serializer: serialize.JSONSerializer, value: Json, key: str, shape: Shape) -> Json:
     """Take a member of an answer: of an attribute of DynamoDB moto seeks each of ten types under five names."""
     # moto adds the parent, and does not declare it.
     if shape.parent.name == "AttributeValue" and type(value) is dict:  # type: ignore[attr-defined]

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -79,9 +78,9 @@ def turned(number: int, *others: Entry) -> bytes:
     return with_segments(jpeg(LYING[number](DRAWN)), exif(entries))
 
 
-def with_entry(*entries: Entry, **where: Any) -> bytes:  # noqa: ANN401
+def with_entry(*entries: Entry, following: int = 0) -> bytes:
     """The drawing, upright, with these entries in its EXIF."""
-    return with_segments(jpeg(), exif(entries, **where))
+    return with_segments(jpeg(), exif(entries, following=following))
 
 
 def several(kind: str) -> bytes:

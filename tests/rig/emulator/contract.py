@@ -21,6 +21,8 @@ from botocore.validate import ParamValidator
 
 from tests.rig.emulator.errors import ServiceError
 
+Json = Any
+
 OPERATIONS = ("DescribeProjectVersions", "StartProjectVersion", "StopProjectVersion", "DetectCustomLabels")
 
 COMMON_ERRORS = (
@@ -147,7 +149,7 @@ def check_answer(operation: str, answer: dict[str, Any]) -> None:
         raise InvalidAnswerError(f"{operation} answered what the model forbids: {'; '.join(violations)}")
 
 
-def _from_json(shape: Shape, value: Any, where: str) -> Any:  # noqa: ANN401
+def _from_json(shape: Shape, value: Json, where: str) -> Json:
     """Any JSON value by its shape. Members that the shape does not have stay, to be reported later."""
     if not _has_type(shape, value):
         raise ServiceError("SerializationException", f"{where} is not a {shape.type_name}.")
@@ -185,14 +187,14 @@ def _timestamp(value: object) -> float:
     raise TypeError(f"a {type(value).__name__} has no place in an answer")
 
 
-def _violations(shape: Shape, value: Any) -> list[str]:  # noqa: ANN401
+def _violations(shape: Shape, value: Json) -> list[str]:
     report = ParamValidator().validate(value, shape)
     if report.has_errors():
         return str(report.generate_report()).splitlines()
     return list(_further_violations(shape, value, ""))
 
 
-def _further_violations(shape: Shape, value: Any, where: str) -> Iterator[str]:  # noqa: ANN401
+def _further_violations(shape: Shape, value: Json, where: str) -> Iterator[str]:
     rules = shape.metadata
     measured = value if shape.type_name in ("integer", "long", "float", "double") else None
     if shape.type_name in ("string", "list", "blob"):

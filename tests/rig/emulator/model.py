@@ -17,6 +17,8 @@ from tests.rig.emulator.clock import Clock
 from tests.rig.emulator.errors import ServiceError
 from tests.rig.emulator.numbers import is_number
 
+Json = Any
+
 STARTABLE = frozenset({"TRAINING_COMPLETED", "STOPPED", "COPYING_COMPLETED"})
 """The statuses from which AWS certainly starts a model. FAILED is not documented, so it is refused here:
 code that counts on it should not pass its tests by luck."""
@@ -215,7 +217,7 @@ class Model:
         self._settle()
         return self._status
 
-    def configure(self, **changes: Any) -> ModelSettings:  # noqa: ANN401
+    def configure(self, **changes: Json) -> ModelSettings:
         """Replace some settings from now on; answers all of them.
 
         A change of status that is overdue by the new settings happens now, not in the past.

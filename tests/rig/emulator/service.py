@@ -142,7 +142,7 @@ class Service:
         with self._lock:
             return self._faults.listed()
 
-    def configure(self, project_version_arn: str, **settings: Any) -> ModelSettings:  # noqa: ANN401
+    def configure(self, project_version_arn: str, **settings: object) -> ModelSettings:
         """Change how a model behaves from now on, by the names in ``ModelSettings``; answers all its settings.
 
         ``ValueError``: a value that is not allowed, or another initial_status. ``TypeError``: no such setting.

@@ -17,6 +17,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.feature import Cascade
 from skimage.measure import find_contours, label, regionprops
+from skimage.measure._regionprops import RegionProperties
 
 WORKING_SIDE_PIXELS = 512
 """Images are looked at in this size at most: the labels do not need more, the processor does."""
@@ -111,7 +112,7 @@ def _hue(rgb: np.ndarray, largest: np.ndarray, chroma: np.ndarray) -> np.ndarray
     return sextant * 60
 
 
-def _is_drawn(values: np.ndarray, region: Any) -> bool:  # noqa: ANN401 (skimage's RegionProperties is untyped)
+def _is_drawn(values: np.ndarray, region: RegionProperties) -> bool:
     """Whether a region is one flat colour and the ground around it is plain and light.
 
     This is what no coloured patch of a photograph is.

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
+Json = Any
+
 MOTO_SERVICES = frozenset({"s3", "sqs", "dynamodb"})
 
 
@@ -43,7 +45,7 @@ class Call:
         return bucket, key, query or None
 
     @property
-    def body(self) -> Any:  # noqa: ANN401
+    def body(self) -> Json:
         """The JSON body of a JSON service."""
         return json.loads(self.sent or b"{}")
 

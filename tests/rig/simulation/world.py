@@ -38,7 +38,7 @@ from tests.rig.emulator.service import Service
 from tests.rig.quick_moto import client, mock_aws, session
 from tests.rig.simulation import deployment, services
 from tests.rig.simulation.invariants import AT_REST, Images, ModelOwners, Overwrites, Upload, messages
-from tests.rig.simulation.states import Execution, Machine, StateError
+from tests.rig.simulation.states import Execution, Json, Machine, StateError
 from tests.rig.simulation.wire import Call, wired
 
 if TYPE_CHECKING:
@@ -371,7 +371,7 @@ class World:
         """Let something happen at the n-th call (from 1) of the function's next invocation that makes so many."""
         self.disturbances.append(Disturbance(function, call, kind, seconds))
 
-    def trouble_model(self, **settings: Any) -> None:  # noqa: ANN401
+    def trouble_model(self, **settings: object) -> None:
         """Let the model go wrong, by the names in the emulator's ModelSettings, until everything is healed."""
         self.emulator.configure(deployment.MODEL_ARN, **settings)
 
@@ -528,10 +528,10 @@ class World:
     # Functions
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _invoke_for_run(self, run: Execution, function: str, payload: Any) -> Any:  # noqa: ANN401
+    def _invoke_for_run(self, run: Execution, function: str, payload: Json) -> Json:
         return self.invoke(function, payload, run)
 
-    def invoke(self, function: str, payload: Any, run: Execution | None = None) -> Any:  # noqa: ANN401
+    def invoke(self, function: str, payload: Json, run: Execution | None = None) -> Json:
         """Run a handler as Lambda does; StateError, as Step Functions reports it, when it fails."""
         timeout = deployment.TIMEOUT_SECONDS.get(function, deployment.CONTROL_TIMEOUT_SECONDS)
         self.steps[function] += 1

@@ -30,9 +30,9 @@ class Uploaded:
         return (source["key"], source[name]) == (self.key, own)
 
 
-def upload(stack: LocalStack, key: str, body: bytes, **parameters: Any) -> Uploaded:  # noqa: ANN401
+def upload(stack: LocalStack, key: str, body: bytes) -> Uploaded:
     """Put an object into the source bucket."""
-    answer = stack.client("s3").put_object(Bucket=stack.outputs["source_bucket_name"], Key=key, Body=body, **parameters)
+    answer = stack.client("s3").put_object(Bucket=stack.outputs["source_bucket_name"], Key=key, Body=body)
     return Uploaded(key, answer["ETag"].strip('"'), answer.get("VersionId"), hashlib.sha256(body).hexdigest())
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
+Json = Any
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 MINISTACK_PYTHON = REPOSITORY / ".venv" / "ministack" / "bin" / "python"
 REGION = "us-east-1"
@@ -308,11 +310,11 @@ class LocalStack:
         meter: dict[str, Any] = self.emulator("models")["models"][self.model.version_arn]
         return meter
 
-    def emulator(self, what: str) -> Any:  # noqa: ANN401
+    def emulator(self, what: str) -> Json:
         """Return the answer of one of the emulator's own addresses."""
         return self._tell("GET", f"{self.emulator_url}/_emulator/{what}")
 
-    def post_emulator(self, path: str, **body: Any) -> Any:  # noqa: ANN401
+    def post_emulator(self, path: str, **body: Json) -> Json:
         """Tell the emulator something; RefusedError when it refuses."""
         return self._tell("POST", f"{self.emulator_url}/_emulator/{path}", body)
 
@@ -320,7 +322,7 @@ class LocalStack:
         """Take all faults of the emulator's calls away; what its models are set to stays."""
         self._tell("DELETE", f"{self.emulator_url}/_emulator/faults")
 
-    def add_fault(self, **rule: Any) -> None:  # noqa: ANN401
+    def add_fault(self, **rule: Json) -> None:
         """Break requests of the functions to a service; the members are those of service_faults.Rule."""
         self._tell("POST", f"{self.endpoint}/_faults", rule)
 
@@ -350,7 +352,7 @@ class LocalStack:
         if self._tell("POST", f"{self.endpoint}/_ministack/config", wanted) != {"applied": wanted}:
             raise RefusedError(f"MiniStack did not take {wanted}")
 
-    def _tell(self, method: str, url: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+    def _tell(self, method: str, url: str, body: dict[str, Any] | None = None) -> Json:
         request = urllib.request.Request(url, json.dumps(body).encode() if body is not None else None, method=method)
         trust = ssl.create_default_context(cafile=self._certificate) if url.startswith("https:") else None
         try:
