@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,7 +25,50 @@ DEAD_LETTERS_SHOWN = 10
 HIDDEN_SECONDS = 5
 
 
-def status(deployment: Deployment) -> dict[str, Any]:
+class Model(TypedDict):
+    """The model, and the run that started it, if one did."""
+
+    project_version_arn: str
+    status: str
+    inference_units: int | None
+    started_by: str | None
+
+
+class HeldLease(TypedDict):
+    """Who holds the lease (None: nobody), and for how long; negative: it ran out so long ago."""
+
+    held_by: str | None
+    seconds_left: int | None
+    clean_up: str | None
+
+
+class Counts(TypedDict):
+    """The messages of a queue."""
+
+    waiting: int
+    in_flight: int
+    delayed: int
+
+
+class DeadLetters(Counts):
+    """The dead-letter queue's messages, the first of them as people read them."""
+
+    messages: list[str]
+
+
+class Status(TypedDict):
+    """What --json prints. `runs` are the last receipts, as the run wrote them."""
+
+    name: str
+    model: Model
+    trigger: str
+    lease: HeldLease
+    queue: Counts
+    dead_letter_queue: DeadLetters
+    runs: list[dict[str, Any]]
+
+
+def status(deployment: Deployment) -> Status:
     """Return what is known of the deployment now. Errors: botocore's."""
     sqs, dynamodb = client("sqs"), client("dynamodb")
     model = project_version.connect(deployment.project_arn, deployment.project_version_arn).look()
@@ -54,14 +97,15 @@ def status(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _counts(sqs: "SQSClient", queue_url: str) -> dict[str, int]:
-    names: dict[str, QueueAttributeNameType] = {
-        "waiting": "ApproximateNumberOfMessages",
-        "in_flight": "ApproximateNumberOfMessagesNotVisible",
-        "delayed": "ApproximateNumberOfMessagesDelayed",
-    }
-    counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(names.values()))["Attributes"]
-    return {shown: int(counts[name]) for shown, name in names.items()}
+def _counts(sqs: "SQSClient", queue_url: str) -> Counts:
+    names: list[QueueAttributeNameType] = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
+    counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+    waiting, in_flight, delayed = (int(counts[name]) for name in names)
+    return {"waiting": waiting, "in_flight": in_flight, "delayed": delayed}
 
 
 def _dead_letters(sqs: "SQSClient", deployment: Deployment) -> list[str]:
@@ -92,15 +136,15 @@ def _receipt(s3: "S3Client", final_bucket: str, key: str) -> dict[str, Any]:
     return receipt
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(found: Status) -> list[str]:
     """Return the status as people read it."""
     model, held, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
     started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
-    holder = "free"
-    if held["held_by"] and held["seconds_left"] > 0:
-        holder = f"held by {held['held_by']}, {held['seconds_left']} s left"
-    elif held["held_by"]:
-        holder = f"free: {held['held_by']} let it run out {-held['seconds_left']} s ago"
+    holder, left = "free", held["seconds_left"]
+    if held["held_by"] and left is not None:
+        holder = f"held by {held['held_by']}, {left} s left"
+        if left <= 0:
+            holder = f"free: {held['held_by']} let it run out {-left} s ago"
     shown = [
         f"{found['name']}",
         f"  model         {model['status']}{started_by}",
