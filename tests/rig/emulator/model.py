@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.rig.emulator.clock import Clock
 from tests.rig.emulator.errors import ServiceError
+from tests.rig.emulator.meter import Meter, RunMeter
 from tests.rig.emulator.numbers import is_number
 
 Json = Any
@@ -144,7 +145,7 @@ class Run:
         """Virtual seconds from the accepted stop to its end."""
         return _seconds(self.stop_accepted_at, self.ended_at, now)
 
-    def meter(self, now: float) -> dict[str, Any]:
+    def meter(self, now: float) -> RunMeter:
         """This run as JSON, with how long it ran until ``now`` (virtual seconds)."""
         return {
             "units": self.units,
@@ -329,7 +330,7 @@ class Model:
                 description["MaxInferenceUnits"] = seen.units.most
         return description
 
-    def meter(self) -> dict[str, Any]:
+    def meter(self) -> Meter:
         """What an invoice and a test want to know, as JSON; all moments and spans in virtual seconds.
 
         Running counts from RUNNING until the stop was accepted, or until whatever else ended it; starting and

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import boto3
 from botocore.config import Config
 
+from tests.rig.emulator.meter import Meter
 from tests.rig.stack.process import STOP_SECONDS, Server, StartError, answers, free_port
 from tests.rig.stack.terraform import Terraform
 
@@ -305,9 +306,9 @@ class LocalStack:
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, max_pool_connections=50),
         )
 
-    def meter(self) -> dict[str, Any]:
+    def meter(self) -> Meter:
         """Return what the emulator has metered of the stack's model, in virtual time."""
-        meter: dict[str, Any] = self.emulator("models")["models"][self.model.version_arn]
+        meter: Meter = self.emulator("models")["models"][self.model.version_arn]
         return meter
 
     def emulator(self, what: str) -> Json:
