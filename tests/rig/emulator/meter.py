@@ -1,4 +1,4 @@
-"""What the emulator's meter tells of a model, as JSON. Moments and spans are virtual seconds; None: not yet, or never."""
+"""What the emulator's meter tells of a model, as JSON, in virtual seconds. None: not yet, or never."""
 
 from __future__ import annotations
 
