@@ -3,16 +3,12 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.upload import ForeignMessageError, uploads_in
 from shared.s3_events import Source
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 # A queue on many servers may answer a receive with nothing although it holds something.
 EMPTY_RECEIVES_AT_THE_END = 3
@@ -34,9 +30,7 @@ class DeadLetter:
         return f"{what}: {self.reason}"
 
 
-def read(
-    sqs: "SQSClient", queue_url: str, images_from: Source, *, visibility_seconds: int
-) -> Iterator[list[DeadLetter]]:
+def read(sqs: Any, queue_url: str, images_from: Source, *, visibility_seconds: int) -> Iterator[list[DeadLetter]]:  # noqa: ANN401
     """Yield the queue's messages by tens, each once; they are hidden from others for `visibility_seconds`."""
     seen: set[str] = set()
     empty_receives = 0
@@ -56,14 +50,14 @@ def read(
             yield [_dead_letter(message, images_from) for message in new]
 
 
-def put_back(sqs: "SQSClient", queue_url: str, letters: Iterable[DeadLetter]) -> None:
+def put_back(sqs: Any, queue_url: str, letters: Iterable[DeadLetter]) -> None:  # noqa: ANN401
     """Make the letters visible again. One that cannot be comes back by itself when its time is over."""
     for letter in letters:
         with suppress(BotoCoreError, ClientError):
             sqs.change_message_visibility(QueueUrl=queue_url, ReceiptHandle=letter.receipt_handle, VisibilityTimeout=0)
 
 
-def _dead_letter(message: "MessageTypeDef", images_from: Source) -> DeadLetter:
+def _dead_letter(message: dict[str, Any], images_from: Source) -> DeadLetter:
     attributes = {name: value.get("StringValue") for name, value in message.get("MessageAttributes", {}).items()}
     if "error_code" in attributes:
         reason = f"{attributes['error_code']}: {attributes.get('error_message', 'no message')}"

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartM
 import argparse
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,13 +18,9 @@ from tools.deployment import Deployment, NotFoundError, find
 from tools.switches import yes_or_no
 from tools.terminal import complain, say
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
-
 # Not those that it had: what counted against the image begins anew. But one, for any attribute tells the analysis that
 # an earlier attempt may have claimed a name.
-ATTRIBUTES: dict[str, "MessageAttributeValueTypeDef"] = {"redriven": {"DataType": "Number", "StringValue": "1"}}
+ATTRIBUTES = {"redriven": {"DataType": "Number", "StringValue": "1"}}
 
 # Longer than it takes to go through a long queue, so that each message is met once.
 HIDDEN_SECONDS = 600
@@ -39,7 +35,7 @@ class Redriven:
     refused: list[DeadLetter] = field(default_factory=list)
 
 
-def redrive(sqs: "SQSClient", deployment: Deployment, *, dry_run: bool) -> Redriven:
+def redrive(sqs: Any, deployment: Deployment, *, dry_run: bool) -> Redriven:  # noqa: ANN401
     """Move every image message that SQS lets us move. Errors: botocore's, when the queue cannot be read."""
     done = Redriven()
     source = deployment.dead_letter_queue_url
@@ -57,7 +53,7 @@ def redrive(sqs: "SQSClient", deployment: Deployment, *, dry_run: bool) -> Redri
     return done
 
 
-def _move(sqs: "SQSClient", deployment: Deployment, letter: DeadLetter) -> None:
+def _move(sqs: Any, deployment: Deployment, letter: DeadLetter) -> None:  # noqa: ANN401
     # Sent before it is deleted: an image whose event comes twice is labelled once, one without is lost.
     sqs.send_message(QueueUrl=deployment.queue_url, MessageBody=letter.body, MessageAttributes=ATTRIBUTES)
     sqs.delete_message(QueueUrl=deployment.dead_letter_queue_url, ReceiptHandle=letter.receipt_handle)
