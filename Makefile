@@ -123,10 +123,11 @@ define need_terraform
 @command -v "$$TERRAFORM" >/dev/null || { echo "error: no $$TERRAFORM on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
 endef
 
-lint: $(VENV)/tools.ok $(VENV)/checkov.ok $(VENV)/prose.ok ## ruff, terraform fmt, checkov, the READMEs' tables, and the prose
+lint: $(VENV)/tools.ok $(VENV)/checkov.ok $(VENV)/prose.ok ## ruff, mypy, terraform fmt, checkov, the READMEs' tables, and the prose
 	$(need_terraform)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 	"$$TERRAFORM" fmt -check -recursive terraform
 	$(PY) -m tools.docs --check
 	$(PY) -m tests.rig.prose

@@ -298,8 +298,9 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
     for (resource, condition), names in sorted(grouped.items(), key=lambda group: group[0][0]):
         alike[tuple(sorted(names)), condition].append(resource)
     statements = []
-    for (names, condition), among in alike.items():
-        statement: Json = {"Effect": "Allow", "Action": list(names), "Resource": among if len(among) > 1 else among[0]}
+    for (action_names, condition), among in alike.items():
+        resources = among if len(among) > 1 else among[0]
+        statement: Json = {"Effect": "Allow", "Action": list(action_names), "Resource": resources}
         if condition:
             statement["Condition"] = {condition[0]: {condition[1]: condition[2]}}
         statements.append(statement)

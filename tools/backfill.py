@@ -40,7 +40,8 @@ def backfill(deployment: Deployment, prefix: str, margin_minutes: int, *, dry_ru
     stored = client("s3").get_object(
         Bucket=deployment.final_bucket, Key=f"{deployment.final_prefix}reconcile/{name}.json"
     )
-    return json.loads(stored["Body"].read())
+    report: dict[str, Any] = json.loads(stored["Body"].read())
+    return report
 
 
 def main() -> int:

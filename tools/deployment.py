@@ -56,7 +56,19 @@ def find(name: str) -> Deployment:
             ) from error
         except BotoCoreError as error:
             raise NotFoundError(f"cannot ask AWS: {error}") from error
-        told |= configuration["Environment"]["Variables"]
+        # A function may have no environment.
+        told |= configuration.get("Environment", {}).get("Variables", {})
+    try:
+        return _deployment(name, told)
+    except KeyError as missing:
+        functions_named = " and ".join(f"{name}-{function}" for function in FUNCTIONS)
+        raise NotFoundError(
+            f"the functions {functions_named} have no {missing.args[0]}: another version of the module made them, or "
+            "something else did"
+        ) from missing
+
+
+def _deployment(name: str, told: dict[str, str]) -> Deployment:
     return Deployment(
         name=name,
         project_arn=told["PROJECT_ARN"],

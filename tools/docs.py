@@ -9,7 +9,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import hcl2
 
 from tools.terminal import complain, say
+
+Json = Any
 
 TERRAFORM = Path(__file__).resolve().parents[1] / "terraform"
 BEGIN = "<!-- Made by `make docs` from the variables and outputs. -->"
@@ -69,7 +71,7 @@ def current(readme: Path) -> str:
     return BETWEEN.sub(lambda _: made, text)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows] if rows else []
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- |", "|---|").replace(" --- |", "---|")
 
@@ -84,7 +86,7 @@ def _default(variable: Block) -> str:
     return f"`{json.dumps(_plain(variable['default']), ensure_ascii=False)}`"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
+def _plain(value: Json) -> Json:
     """Take off the quotes that python-hcl2 leaves on strings."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
@@ -96,7 +98,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
 def _description(folder: Path, name: str, block: Block) -> str:
     if not block.get("description"):
         raise DocsError(f"{name} in {folder} has no description")
-    return json.loads(block["description"]).replace("|", "\\|")
+    description: str = json.loads(block["description"])
+    return description.replace("|", "\\|")
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,13 +14,61 @@ from tools import dead_letters
 from tools.deployment import Deployment, NotFoundError, find
 from tools.terminal import complain, say
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+
 RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
 # A look is short, and the messages are there again for who comes next.
 HIDDEN_SECONDS = 5
 
 
-def status(deployment: Deployment) -> dict[str, Any]:
+class Model(TypedDict):
+    """The model, and the run that started it, if one did."""
+
+    project_version_arn: str
+    status: str
+    inference_units: int | None
+    started_by: str | None
+
+
+class HeldLease(TypedDict):
+    """Who holds the lease (None: nobody), and for how long; negative: it ran out so long ago."""
+
+    held_by: str | None
+    seconds_left: int | None
+    clean_up: str | None
+
+
+class Counts(TypedDict):
+    """The messages of a queue."""
+
+    waiting: int
+    in_flight: int
+    delayed: int
+
+
+class DeadLetters(Counts):
+    """The dead-letter queue's messages, the first of them as people read them."""
+
+    messages: list[str]
+
+
+class Status(TypedDict):
+    """What --json prints. `runs` are the last receipts, as the run wrote them."""
+
+    name: str
+    model: Model
+    trigger: str
+    lease: HeldLease
+    queue: Counts
+    dead_letter_queue: DeadLetters
+    runs: list[dict[str, Any]]
+
+
+def status(deployment: Deployment) -> Status:
     """Return what is known of the deployment now. Errors: botocore's."""
     sqs, dynamodb = client("sqs"), client("dynamodb")
     model = project_version.connect(deployment.project_arn, deployment.project_version_arn).look()
@@ -49,17 +97,18 @@ def status(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _counts(sqs: Any, queue_url: str) -> dict[str, int]:  # noqa: ANN401
-    names = {
-        "waiting": "ApproximateNumberOfMessages",
-        "in_flight": "ApproximateNumberOfMessagesNotVisible",
-        "delayed": "ApproximateNumberOfMessagesDelayed",
-    }
-    counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(names.values()))["Attributes"]
-    return {shown: int(counts[name]) for shown, name in names.items()}
+def _counts(sqs: "SQSClient", queue_url: str) -> Counts:
+    names: list[QueueAttributeNameType] = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
+    counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+    waiting, in_flight, delayed = (int(counts[name]) for name in names)
+    return {"waiting": waiting, "in_flight": in_flight, "delayed": delayed}
 
 
-def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN401
+def _dead_letters(sqs: "SQSClient", deployment: Deployment) -> list[str]:
     url, shown = deployment.dead_letter_queue_url, []
     for batch in dead_letters.read(sqs, url, deployment.source, visibility_seconds=HIDDEN_SECONDS):
         dead_letters.put_back(sqs, url, batch)
@@ -69,7 +118,7 @@ def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN40
     return shown[:DEAD_LETTERS_SHOWN]
 
 
-def _receipts(s3: Any, deployment: Deployment) -> list[dict[str, Any]]:  # noqa: ANN401
+def _receipts(s3: "S3Client", deployment: Deployment) -> list[dict[str, Any]]:
     final_bucket, folder = deployment.final_bucket, f"{deployment.final_prefix}runs/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix=folder)
     receipts = [entry for page in pages for entry in page.get("Contents", [])]
@@ -77,25 +126,25 @@ def _receipts(s3: Any, deployment: Deployment) -> list[dict[str, Any]]:  # noqa:
     return [_receipt(s3, final_bucket, entry["Key"]) for entry in latest]
 
 
-def _receipt(s3: Any, final_bucket: str, key: str) -> dict[str, Any]:  # noqa: ANN401
+def _receipt(s3: "S3Client", final_bucket: str, key: str) -> dict[str, Any]:
     """Return the receipt; for an object that is none, `key` and the reason as `unreadable`."""
     try:
-        receipt = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())
+        receipt: dict[str, Any] = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())
         _run_lines(receipt)
     except (ClientError, ValueError, LookupError, TypeError) as error:
         return {"key": key, "unreadable": f"{type(error).__name__}: {error}"}
     return receipt
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(found: Status) -> list[str]:
     """Return the status as people read it."""
     model, held, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
     started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
-    holder = "free"
-    if held["held_by"] and held["seconds_left"] > 0:
-        holder = f"held by {held['held_by']}, {held['seconds_left']} s left"
-    elif held["held_by"]:
-        holder = f"free: {held['held_by']} let it run out {-held['seconds_left']} s ago"
+    holder, left = "free", held["seconds_left"]
+    if held["held_by"] and left is not None:
+        holder = f"held by {held['held_by']}, {left} s left"
+        if left <= 0:
+            holder = f"free: {held['held_by']} let it run out {-left} s ago"
     shown = [
         f"{found['name']}",
         f"  model         {model['status']}{started_by}",

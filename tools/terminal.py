@@ -8,7 +8,7 @@ https://docs.python.org/3/howto/unicode.html
 
 import json
 import sys
-from typing import Any, TextIO
+from typing import TextIO
 
 # Letters and marks that nobody sees: Hangul's and Khmer's fillers, joiners, and Mongolian variations. Unicode calls
 # them printable. https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point
@@ -33,7 +33,7 @@ def complain(error: object) -> None:
     say(f"error: {error}", file=sys.stderr)
 
 
-def as_json(document: Any, encoding: str | None = None) -> str:  # noqa: ANN401 - any value of JSON
+def as_json(document: object, encoding: str | None = None) -> str:
     """Return JSON for people and programs: the data is exact, and what `shown` would escape is escaped as JSON does.
 
     `encoding` is the standard output's by default.

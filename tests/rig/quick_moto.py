@@ -6,7 +6,7 @@ Whoever uses moto takes `mock_aws` from here.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import boto3
 import botocore.session
@@ -15,29 +15,40 @@ from botocore.config import Config
 from moto.backend_index import backend_url_patterns
 from moto.core import base_backend, responses, serialize
 from moto.core.model import Shape
+from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.sqs import models as sqs
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 SERVICES = {"dynamodb", "s3", "sqs"}
 
 # Each request is held against the addresses of all services, and each test registers those of all for `requests`.
 backend_url_patterns[:] = [(service, pattern) for service, pattern in backend_url_patterns if service in SERVICES]
 # Each request composes the addresses of its service's operations, and imports S3's module again for that.
-base_backend.BaseBackend.urls = property(lru_cache(16)(base_backend.BaseBackend.urls.fget))
+_urls: Any = vars(base_backend.BaseBackend)["urls"]
+base_backend.BaseBackend.urls = property(lru_cache(16)(_urls.fget))  # type: ignore[assignment, method-assign]
 # Each request looks for its operation's name among all members of a class, and spells out names letter by letter.
-responses.method_names_from_class = cache(responses.method_names_from_class)
-responses.camelcase_to_underscores = sqs.camelcase_to_underscores = cache(responses.camelcase_to_underscores)
+vars(responses)["method_names_from_class"] = cache(method_names_from_class)
+vars(responses)["camelcase_to_underscores"] = vars(sqs)["camelcase_to_underscores"] = cache(camelcase_to_underscores)
+
+Json = Any
 
 _get_value = serialize.JSONSerializer.get_value
 
 
-def _value_of(serializer: serialize.JSONSerializer, value: Any, key: str, shape: Shape) -> Any:  # noqa: ANN401
+def _value_of(serializer: serialize.JSONSerializer, value: Json, key: str, shape: Shape) -> Json:
     """Take a member of an answer: of an attribute of DynamoDB moto seeks each of ten types under five names."""
-    if shape.parent.name == "AttributeValue" and type(value) is dict:
+    # moto adds the parent, and does not declare it.
+    if shape.parent.name == "AttributeValue" and type(value) is dict:  # type: ignore[attr-defined]
         return value.get(key)
     return _get_value(serializer, value, key, shape)
 
 
-serialize.JSONSerializer.get_value = _value_of
+serialize.JSONSerializer.get_value = _value_of  # type: ignore[assignment, method-assign]
 
 
 def mock_aws() -> moto.core.models.MockAWS:
@@ -53,14 +64,20 @@ def session() -> boto3.Session:
     return boto3.Session(botocore_session=of_botocore)
 
 
+@overload
+def client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+@overload
+def client(service: Literal["s3"]) -> "S3Client": ...
+@overload
+def client(service: Literal["sqs"]) -> "SQSClient": ...
 @cache
-def client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+def client(service: Literal["dynamodb", "s3", "sqs"]) -> "BaseClient":
     """Return the one client of a service in the process: moto answers each, however old, and has its data elsewhere."""
     return session().client(service)
 
 
 @contextmanager
-def listening(client: Any, event: str, listener: Callable[..., object]) -> Iterator[None]:  # noqa: ANN401
+def listening(client: "BaseClient", event: str, listener: Callable[..., Any]) -> Iterator[None]:
     """Let a listener hear of a client's events meanwhile, for the client outlives the test."""
     client.meta.events.register(event, listener)
     try:

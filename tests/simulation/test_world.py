@@ -11,6 +11,7 @@ from tests.rig.simulation import deployment
 from tests.rig.simulation.invariants import final_objects, messages
 from tests.rig.simulation.pictures import BROKEN, PICTURES
 from tests.rig.simulation.states import StateError
+from tests.rig.simulation.wire import UnplayedError
 from tests.rig.simulation.world import Fault, World
 
 TERRAFORM = deployment.REPOSITORY / "terraform"
@@ -55,6 +56,20 @@ def test_a_function_can_be_killed_before_and_after_a_call(kind: str) -> None:
             world.invoke("record_run", OPEN)
         opened = boto3.client("dynamodb").scan(TableName=deployment.TABLE)["Count"]
         assert opened == (1 if kind == "killed after" else 0)
+
+
+def test_no_call_leaves_the_process_even_when_moto_does_not_know_its_address() -> None:
+    with World(), pytest.raises(UnplayedError, match=r"moto does not answer s3\.ListBuckets"):
+        boto3.client("s3", endpoint_url="http://127.0.0.1:9").list_buckets()
+
+
+def test_an_endpoint_of_the_persons_own_is_no_part_of_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    with World():
+        assert {bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]} == {
+            deployment.SOURCE,
+            deployment.FINAL,
+        }
 
 
 def test_an_answer_can_get_lost_and_the_sdk_asks_again() -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from shared.throughput import THROUGHPUT_ITEM
 from tests.rig.stack import invariants, runs
@@ -73,14 +72,18 @@ def measure(stack: LocalStack, good: int, bad: int = 0) -> Measured:
     assert invariants.broken(stack, uploads) == []
     meter = stack.meter()
     [run] = meter["runs"][began:]
+    running_at, stop_accepted_at = run["running_at"], run["stop_accepted_at"]
+    first_image_at, last_image_at = run["first_detection_at"], run["last_detection_at"]
+    if running_at is None or first_image_at is None or last_image_at is None or stop_accepted_at is None:
+        raise AssertionError(f"the run labelled no image, or did not stop the model: {run}")
     seen = answers(stack)
     calls = {outcome: count - before.get(outcome, 0) for outcome, count in seen.items()}
     return Measured(
         images=good + bad,
         units=run["units"],
-        to_first_image=run["first_detection_at"] - run["running_at"],
-        labelling=run["last_detection_at"] - run["first_detection_at"],
-        to_stop=run["stop_accepted_at"] - run["last_detection_at"],
+        to_first_image=first_image_at - running_at,
+        labelling=last_image_at - first_image_at,
+        to_stop=stop_accepted_at - last_image_at,
         unit_seconds=run["running_seconds"] * run["units"],
         calls=sum(calls.values()),
         refused=calls.get("ProvisionedThroughputExceededException", 0),
@@ -93,6 +96,6 @@ def forget_throughput(stack: LocalStack) -> None:
     stack.client("dynamodb").delete_item(TableName=stack.outputs["runs_table_name"], Key=key)
 
 
-def answers(stack: LocalStack) -> dict[str, Any]:
+def answers(stack: LocalStack) -> dict[str, int]:
     """Return how often each answer was given to DetectCustomLabels."""
     return dict(stack.meter()["answers"].get("DetectCustomLabels", {}))

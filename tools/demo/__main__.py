@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -24,6 +25,9 @@ from tools.demo import report
 from tools.demo.report import Costs, Run, Seen
 from tools.switches import yes_or_no
 from tools.terminal import complain, say
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 NAME = "demo"
 # One virtual second in a twentieth of a wall second: a start of ten minutes passes in half a minute.
@@ -85,7 +89,7 @@ def hold(stack: LocalStack) -> None:
         threading.Event().wait()
 
 
-def ended(stack: LocalStack, execution: dict[str, Any]) -> Run:
+def ended(stack: LocalStack, execution: "DescribeExecutionOutputTypeDef") -> Run:
     """Return a run that has ended, with its receipt if it left one."""
     try:
         return Run(execution, runs.receipt(stack, execution))
@@ -152,7 +156,7 @@ def relative(path: Path) -> str:
     return os.path.relpath(path, REPOSITORY) if path.is_relative_to(REPOSITORY) else str(path)
 
 
-def interrupt(signal_number: int, frame: Any) -> None:  # noqa: ANN401, ARG001
+def interrupt(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     """Turn a polite kill into an exception, so that what was started is stopped."""
     sys.exit(128 + signal_number)
 

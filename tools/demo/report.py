@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.rig.stack.invariants import FinalBucket
 from tests.rig.stack.local_stack import LocalStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 UNIT_HOUR_USD = 4.0
 KEYS_SHOWN = 5
@@ -46,7 +49,7 @@ class Costs:
 class Run:
     """One run as its execution ended, with its receipt (None: there is none)."""
 
-    execution: dict[str, Any]
+    execution: "DescribeExecutionOutputTypeDef"
     receipt: Receipt | None
 
     @property
@@ -57,7 +60,7 @@ class Run:
     @property
     def end(self) -> str:
         """How it ended, with its error if it has one."""
-        told = [self.execution.get(name) for name in ("error", "cause")]
+        told = [self.execution.get("error"), self.execution.get("cause")]
         return ": ".join([self.execution["status"], *(text for text in told if text)])
 
     def counted(self, what: str) -> int:

@@ -143,9 +143,17 @@ def _explain(
         ]
     handles.append(Line2D([], [], color="#bbbbbb", linewidth=1.5, label="nothing is both\ncheaper and quicker"))
     if chosen is not None:
-        ring = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 13}
         handles.append(
-            Line2D([], [], marker="o", linestyle="", label="recommended, or\nclosest to the promise", **ring)
+            Line2D(
+                [],
+                [],
+                marker="o",
+                linestyle="",
+                label="recommended, or\nclosest to the promise",
+                markerfacecolor="none",
+                markeredgecolor="black",
+                markersize=13,
+            )
         )
     figure.legend(handles=handles, loc="outside right upper", fontsize=9, frameon=False)
     axes.tick_params(labelsize=9)

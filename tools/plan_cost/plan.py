@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from check_queue.start_gate import Gate
 from tools.plan_cost import simulation
 from tools.plan_cost.arrivals import Arrivals
 from tools.plan_cost.durations import HOUR
@@ -85,7 +86,7 @@ def _is_same(settings: Settings, other: Settings, outcome: Outcome) -> bool:
 
 def distinct(all_rows: list[Row]) -> list[Row]:
     """Return the rows without those whose further units no run ever rented."""
-    kept: dict[tuple, Row] = {}
+    kept: dict[tuple[float, Gate, int, Outcome], Row] = {}
     for row in sorted(all_rows, key=lambda row: row.settings.limits.most):
         limits = row.settings.limits
         kept.setdefault((row.settings.schedule_seconds, row.settings.gate, limits.fewest, row.outcome), row)

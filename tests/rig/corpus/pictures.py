@@ -9,8 +9,8 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,7 +33,7 @@ DRAWN, [(LABEL, BOX)] = draw(Drawing("", (160, 120), "#ffffff", (("red-circle", 
 PIXELS = np.asarray(DRAWN)
 OPAQUE = np.full((*PIXELS.shape[:2], 1), 255, dtype=np.uint8)
 # How it lies in a file that says "orientation n", n from 1 to 8.
-LYING = {
+LYING: dict[int, Callable[[Image.Image], Image.Image]] = {
     1: lambda image: image,
     2: lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     3: lambda image: image.transpose(Image.Transpose.ROTATE_180),
@@ -55,14 +55,14 @@ class Odd:
     is_seen: bool = True
 
 
-def saved(image: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     """The image as Pillow writes it."""
     target = io.BytesIO()
     image.save(target, kind, **options)
     return target.getvalue()
 
 
-def jpeg(image: Image.Image = DRAWN, **options: Any) -> bytes:  # noqa: ANN401
+def jpeg(image: Image.Image = DRAWN, **options: object) -> bytes:
     """The drawing, or another image, as a JPEG."""
     return saved(image, "JPEG", **{"quality": 90} | options)
 
@@ -78,9 +78,9 @@ def turned(number: int, *others: Entry) -> bytes:
     return with_segments(jpeg(LYING[number](DRAWN)), exif(entries))
 
 
-def with_entry(*entries: Entry, **where: Any) -> bytes:  # noqa: ANN401
+def with_entry(*entries: Entry, following: int = 0) -> bytes:
     """The drawing, upright, with these entries in its EXIF."""
-    return with_segments(jpeg(), exif(entries, **where))
+    return with_segments(jpeg(), exif(entries, following=following))
 
 
 def several(kind: str) -> bytes:
@@ -89,7 +89,7 @@ def several(kind: str) -> bytes:
     return saved(DRAWN, kind, save_all=True, append_images=[negative])
 
 
-def of_colours(count: int, **options: Any) -> bytes:  # noqa: ANN401
+def of_colours(count: int, **options: object) -> bytes:
     """The drawing as a PNG with a palette."""
     return saved(DRAWN.quantize(count), "PNG", **options)
 
@@ -170,7 +170,7 @@ FORMATS = (
     Odd("formats/two views (mpo).jpg", lambda: several("MPO")),
 )
 
-TURNS = tuple(Odd(f"turned/{number}.jpg", lambda number=number: turned(number)) for number in LYING)
+TURNS = tuple(Odd(f"turned/{number}.jpg", partial(turned, number)) for number in LYING)
 
 METADATA = (
     # As a known camera writes it: a resolution unit of -1, in a type that it must not have.

@@ -11,7 +11,7 @@ import sys
 import threading
 from dataclasses import fields
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import boto3
 import numpy as np
@@ -24,6 +24,9 @@ from tests.rig.emulator.objects import S3ImageStore
 from tests.rig.emulator.server import running
 from tests.rig.emulator.service import Quotas, Service
 from tools.terminal import say
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -53,7 +56,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def s3_client(region: str, endpoint_url: str | None) -> Any:  # noqa: ANN401 (boto3's clients are untyped)
+def s3_client(region: str, endpoint_url: str | None) -> S3Client:
     """An S3 client for the model's region; Rekognition reads only buckets of its own region."""
     return boto3.client(
         "s3",

@@ -16,10 +16,12 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 from botocore.validate import ParamValidator
 
 from tests.rig.emulator.errors import ServiceError
+
+Json = Any
 
 OPERATIONS = ("DescribeProjectVersions", "StartProjectVersion", "StopProjectVersion", "DetectCustomLabels")
 
@@ -72,7 +74,21 @@ def operation_model(operation: str) -> OperationModel:
 @cache
 def statuses() -> tuple[str, ...]:
     """Every status that a model version can have."""
-    return tuple(operation_model("StopProjectVersion").output_shape.members["Status"].enum)
+    status = _output_shape("StopProjectVersion").members["Status"]
+    assert isinstance(status, StringShape)
+    return tuple(status.enum)
+
+
+def _input_shape(operation: str) -> StructureShape:
+    shape = operation_model(operation).input_shape
+    assert shape, f"{operation} has parameters"
+    return shape
+
+
+def _output_shape(operation: str) -> StructureShape:
+    shape = operation_model(operation).output_shape
+    assert shape, f"{operation} has an answer"
+    return shape
 
 
 @cache
@@ -84,14 +100,15 @@ def errors(operation: str) -> tuple[str, ...]:
 
 def decode_request(operation: str, body: bytes) -> dict[str, Any]:
     """The parameters in a JSON body, binary members decoded; SerializationException when they cannot be."""
-    shape = operation_model(operation).input_shape
+    shape = _input_shape(operation)
     try:
         document = json.loads(body, parse_constant=_refuse_constant)
         # Half of a surrogate pair, which JSON can spell, is no text.
         json.dumps(document, ensure_ascii=False).encode()
     except ValueError as error:
         raise ServiceError("SerializationException", "The body is not JSON.") from error
-    return _from_json(shape, document, "the body")
+    parameters: dict[str, Any] = _from_json(shape, document, "the body")
+    return parameters
 
 
 def encode_answer(answer: dict[str, Any]) -> bytes:
@@ -101,7 +118,7 @@ def encode_answer(answer: dict[str, Any]) -> bytes:
 
 def check_request(operation: str, parameters: dict[str, Any]) -> None:
     """Raise ValidationException, with the service's wording, unless the parameters fit the model."""
-    violations = _violations(operation_model(operation).input_shape, parameters)
+    violations = _violations(_input_shape(operation), parameters)
     violations += _undocumented_violations(parameters) if operation == "DetectCustomLabels" and not violations else []
     if violations:
         noun = "error" if len(violations) == 1 else "errors"
@@ -127,15 +144,14 @@ def _undocumented_violations(parameters: dict[str, Any]) -> list[str]:
 
 def check_answer(operation: str, answer: dict[str, Any]) -> None:
     """Raise ``InvalidAnswerError`` unless the answer fits the model."""
-    violations = _violations(operation_model(operation).output_shape, answer)
+    violations = _violations(_output_shape(operation), answer)
     if violations:
         raise InvalidAnswerError(f"{operation} answered what the model forbids: {'; '.join(violations)}")
 
 
-def _from_json(shape: Shape, value: Any, where: str) -> Any:  # noqa: ANN401
+def _from_json(shape: Shape, value: Json, where: str) -> Json:
     """Any JSON value by its shape. Members that the shape does not have stay, to be reported later."""
-    is_bool = isinstance(value, bool)
-    if not isinstance(value, JSON_TYPES[shape.type_name]) or (is_bool and shape.type_name != "boolean"):
+    if not _has_type(shape, value):
         raise ServiceError("SerializationException", f"{where} is not a {shape.type_name}.")
     if isinstance(shape, StructureShape):
         # A null member is an absent one in the JSON protocol.
@@ -154,6 +170,12 @@ def _from_json(shape: Shape, value: Any, where: str) -> Any:  # noqa: ANN401
     return value
 
 
+def _has_type(shape: Shape, value: object) -> bool:
+    # To Python a bool is an int as well.
+    is_one = isinstance(value, JSON_TYPES[shape.type_name])
+    return is_one and (shape.type_name == "boolean" or not isinstance(value, bool))
+
+
 def _refuse_constant(name: str) -> None:
     """Python reads NaN and Infinity, JSON has neither."""
     raise ValueError(f"{name} is not JSON")
@@ -165,14 +187,14 @@ def _timestamp(value: object) -> float:
     raise TypeError(f"a {type(value).__name__} has no place in an answer")
 
 
-def _violations(shape: Shape, value: Any) -> list[str]:  # noqa: ANN401
+def _violations(shape: Shape, value: Json) -> list[str]:
     report = ParamValidator().validate(value, shape)
     if report.has_errors():
-        return report.generate_report().splitlines()
+        return str(report.generate_report()).splitlines()
     return list(_further_violations(shape, value, ""))
 
 
-def _further_violations(shape: Shape, value: Any, where: str) -> Iterator[str]:  # noqa: ANN401
+def _further_violations(shape: Shape, value: Json, where: str) -> Iterator[str]:
     rules = shape.metadata
     measured = value if shape.type_name in ("integer", "long", "float", "double") else None
     if shape.type_name in ("string", "list", "blob"):

@@ -30,7 +30,7 @@ _OF_COLOURS = {_APP0: (b"JFIF\0", 14), _APP14: (b"Adobe", 12)}
 _EXIF = b"Exif\0\0"
 
 # The bytes of tRNS by the colour type that IHDR tells: https://www.w3.org/TR/png-3/#11tRNS
-_TRANSPARENCY_BYTES = {0: {2}, 2: {6}, 3: set(range(1, 257))}
+_TRANSPARENCY_BYTES: dict[int | None, set[int]] = {0: {2}, 2: {6}, 3: set(range(1, 257))}
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -60,7 +60,7 @@ def orientation(data: bytes) -> int:
     # What Pillow raises depends on where the damage is.
     except Exception:
         return 1
-    return found if found in range(1, 9) else 1
+    return next((number for number in range(1, 9) if number == found), 1)
 
 
 def _bare_jpeg(data: bytes) -> tuple[bytes, bytes]:

@@ -15,7 +15,10 @@ from typing import Any
 
 from tests.rig.emulator.clock import Clock
 from tests.rig.emulator.errors import ServiceError
+from tests.rig.emulator.meter import Meter, RunMeter
 from tests.rig.emulator.numbers import is_number
+
+Json = Any
 
 STARTABLE = frozenset({"TRAINING_COMPLETED", "STOPPED", "COPYING_COMPLETED"})
 """The statuses from which AWS certainly starts a model. FAILED is not documented, so it is refused here:
@@ -105,7 +108,9 @@ class ModelSettings:
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}")
-        if self.shown_status is not None and not (isinstance(self.shown_status, str) and self.shown_status):
+        # From JSON it may be anything.
+        shown: object = self.shown_status
+        if shown is not None and not (isinstance(shown, str) and shown):
             raise ValueError("shown_status must be a string that is not empty")
 
 
@@ -140,7 +145,7 @@ class Run:
         """Virtual seconds from the accepted stop to its end."""
         return _seconds(self.stop_accepted_at, self.ended_at, now)
 
-    def meter(self, now: float) -> dict[str, Any]:
+    def meter(self, now: float) -> RunMeter:
         """This run as JSON, with how long it ran until ``now`` (virtual seconds)."""
         return {
             "units": self.units,
@@ -213,7 +218,7 @@ class Model:
         self._settle()
         return self._status
 
-    def configure(self, **changes: Any) -> ModelSettings:  # noqa: ANN401
+    def configure(self, **changes: Json) -> ModelSettings:
         """Replace some settings from now on; answers all of them.
 
         A change of status that is overdue by the new settings happens now, not in the past.
@@ -325,7 +330,7 @@ class Model:
                 description["MaxInferenceUnits"] = seen.units.most
         return description
 
-    def meter(self) -> dict[str, Any]:
+    def meter(self) -> Meter:
         """What an invoice and a test want to know, as JSON; all moments and spans in virtual seconds.
 
         Running counts from RUNNING until the stop was accepted, or until whatever else ended it; starting and

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, NotRequired, Protocol, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.rig.emulator.errors import ServiceError
 from tests.rig.emulator.images import check_size
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 LOG = logging.getLogger(__name__)
 
@@ -34,8 +37,14 @@ class ImageStore(Protocol):
         ...
 
 
+class _Request(TypedDict):
+    Bucket: str
+    Key: str
+    VersionId: NotRequired[str]
+
+
 class _S3Image:
-    def __init__(self, client: Any, request: dict[str, str], etag: str) -> None:  # noqa: ANN401
+    def __init__(self, client: S3Client, request: _Request, etag: str) -> None:
         self._client = client
         self._request = request
         self._etag = etag
@@ -53,9 +62,9 @@ class _S3Image:
 
 
 class S3ImageStore:
-    """Images in S3. ``client`` is a boto3 S3 client (boto3's clients have no static type)."""
+    """Images in S3."""
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401
+    def __init__(self, client: S3Client) -> None:
         self._client = client
 
     def find(self, bucket: str, key: str, version: str | None, limit_bytes: int) -> StoredImage:
@@ -64,7 +73,7 @@ class S3ImageStore:
         InvalidS3ObjectException: S3 refuses or does not know it. ImageTooLargeException: over
         ``limit_bytes``. InternalServerError: S3 cannot be reached, which says nothing about the image.
         """
-        request = {"Bucket": bucket, "Key": key}
+        request: _Request = {"Bucket": bucket, "Key": key}
         if version is not None:
             request["VersionId"] = version
         try:
@@ -75,7 +84,7 @@ class S3ImageStore:
         return _S3Image(self._client, request, head["ETag"])
 
 
-def _service_error(error: Exception, request: dict[str, str]) -> ServiceError:
+def _service_error(error: Exception, request: _Request) -> ServiceError:
     if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
         LOG.info("S3 does not give %s: %s", request, error)
         return ServiceError("InvalidS3ObjectException")

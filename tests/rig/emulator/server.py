@@ -9,10 +9,10 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
@@ -23,6 +23,9 @@ from tests.rig.emulator.faults import Fault
 from tests.rig.emulator.model import ModelSettings
 from tests.rig.emulator.numbers import is_whole
 from tests.rig.emulator.service import Service
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 LOG = logging.getLogger(__name__)
 
@@ -75,7 +78,7 @@ class Application:
             ("GET", "/_emulator/requests"): self._requests,
         }
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:  # noqa: ANN401
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one HTTP request (PEP 3333)."""
         request = Request(environ)
         answer = self._control if request.path.startswith("/_emulator/") else self._operation
@@ -192,7 +195,8 @@ def _names(settings: type) -> set[str]:
 
 
 def _arn(request: Request) -> str:
-    return _members(request, {"project_version_arn"}, set())["project_version_arn"]
+    arn: str = _members(request, {"project_version_arn"}, set())["project_version_arn"]
+    return arn
 
 
 def _members(request: Request, required: set[str], optional: set[str]) -> dict[str, Any]:

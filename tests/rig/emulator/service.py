@@ -22,6 +22,7 @@ from tests.rig.emulator.clock import Clock
 from tests.rig.emulator.errors import ServiceError
 from tests.rig.emulator.faults import AddedFault, Fault, Faults
 from tests.rig.emulator.images import MAX_INLINE_BYTES, MAX_S3_BYTES, check_size, decode
+from tests.rig.emulator.meter import Meter
 from tests.rig.emulator.model import DELETED, OCCUPIED, Model, ModelSettings, status_message
 from tests.rig.emulator.objects import ImageStore
 
@@ -142,7 +143,7 @@ class Service:
         with self._lock:
             return self._faults.listed()
 
-    def configure(self, project_version_arn: str, **settings: Any) -> ModelSettings:  # noqa: ANN401
+    def configure(self, project_version_arn: str, **settings: object) -> ModelSettings:
         """Change how a model behaves from now on, by the names in ``ModelSettings``; answers all its settings.
 
         ``ValueError``: a value that is not allowed, or another initial_status. ``TypeError``: no such setting.
@@ -179,7 +180,7 @@ class Service:
         with self._lock:
             return self._model(project_version_arn).stop(cause)
 
-    def meters(self) -> dict[str, dict[str, Any]]:
+    def meters(self) -> dict[str, Meter]:
         """Each model's meter, by project version ARN."""
         with self._lock:
             return {arn: model.meter() for arn, model in self._models.items()}
@@ -367,7 +368,8 @@ class Service:
 
 
 def _threshold(item: dict[str, Any], parameters: dict[str, Any]) -> float:
-    return parameters.get("MinConfidence", vision.learnt_threshold(item["Name"]))
+    threshold: float = parameters.get("MinConfidence", vision.learnt_threshold(item["Name"]))
+    return threshold
 
 
 def _token(offset: int, project_arn: str) -> str:

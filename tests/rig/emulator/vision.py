@@ -17,6 +17,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.feature import Cascade
 from skimage.measure import find_contours, label, regionprops
+from skimage.measure._regionprops import RegionProperties
 
 WORKING_SIDE_PIXELS = 512
 """Images are looked at in this size at most: the labels do not need more, the processor does."""
@@ -103,7 +104,7 @@ def _drawn_objects(pixels: np.ndarray) -> list[dict[str, Any]]:
 
 def _hue(rgb: np.ndarray, largest: np.ndarray, chroma: np.ndarray) -> np.ndarray:
     red, green, blue = rgb[:, 0], rgb[:, 1], rgb[:, 2]
-    sextant = np.select(
+    sextant: np.ndarray = np.select(
         [largest == red, largest == green],
         [((green - blue) / chroma) % 6, (blue - red) / chroma + 2],
         (red - green) / chroma + 4,
@@ -111,7 +112,7 @@ def _hue(rgb: np.ndarray, largest: np.ndarray, chroma: np.ndarray) -> np.ndarray
     return sextant * 60
 
 
-def _is_drawn(values: np.ndarray, region: Any) -> bool:  # noqa: ANN401 (skimage's RegionProperties is untyped)
+def _is_drawn(values: np.ndarray, region: RegionProperties) -> bool:
     """Whether a region is one flat colour and the ground around it is plain and light.
 
     This is what no coloured patch of a photograph is.
@@ -165,7 +166,8 @@ def _profile(outline: np.ndarray) -> np.ndarray:
     order = np.argsort(angles, kind="stable")
     at = np.linspace(-np.pi, np.pi, PROFILE_ANGLES, endpoint=False)
     radii = np.interp(at, angles[order], np.hypot(*outline.T)[order], period=2 * np.pi)
-    return radii / radii.mean()
+    profile: np.ndarray = radii / radii.mean()
+    return profile
 
 
 def _regular(corners: int, inner: float | None = None) -> np.ndarray:

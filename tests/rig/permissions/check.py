@@ -152,8 +152,8 @@ def findings(
     granted: list[list[Need]] = []
     for asked, allowed in zip(evidence.needs, evidence.grants, strict=True):
         about: dict[int, list[Grant]] = defaultdict(list)
-        for grant, need in match(allowed, asked):
-            about[need].append(allowed[grant])
+        for grant_number, need_number in match(allowed, asked):
+            about[need_number].append(allowed[grant_number])
         granted.append([])
         for number, need in enumerate(asked):
             denied = [grant for grant in about[number] if grant.effect == "Deny"]
@@ -173,12 +173,12 @@ def findings(
     for grant in every:
         actions_of[grant.subject, grant.sid].add(grant.action)
     for grant in every:
-        action = (grant.subject, grant.sid, grant.action)
+        granted_action = (grant.subject, grant.sid, grant.action)
         if {"*", "?"} & set(grant.action) and (grant.sid, grant.action) not in WILDCARDS:
             found[f"{grant.subject}: statement {grant.sid} allows {grant.action}: name each action"] = None
-        if action not in used_actions | excused:
+        if granted_action not in used_actions | excused:
             found[f"{grant.subject}: statement {grant.sid} allows {grant.action}, which nothing asked for"] = None
-        all_excused = all((*action[:2], name) in excused for name in actions_of[action[:2]])
+        all_excused = all((grant.subject, grant.sid, name) in excused for name in actions_of[grant.subject, grant.sid])
         if (grant.subject, grant.sid, grant.number) not in used_resources and not all_excused:
             found[f"{grant.subject}: statement {grant.sid} names {grant.resource}, which nothing touched"] = None
     for subject, sid, action in sorted(excused):

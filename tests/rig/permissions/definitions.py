@@ -122,7 +122,8 @@ class Applied:
                     yield Folders(frozenset({uploads}), frozenset({results}))
 
     def _source_prefix(self) -> str:
-        return max((function["source_prefix"] for function in self.of_type("aws_lambda_function")), key=len)
+        prefixes: list[str] = [function["source_prefix"] for function in self.of_type("aws_lambda_function")]
+        return max(prefixes, key=len)
 
     def _role(self, arn: str) -> str:
         return self.place.short(arn.rsplit("/", 1)[1])

@@ -26,7 +26,7 @@ def matches(statement: dict[str, Any], need: dict[str, Any]) -> bool:
         result = iam_evaluator.evaluate_resource_policy(document, context, need["principal"])
     else:
         result = iam_evaluator.evaluate(context, [iam_evaluator.parse_policy_document(document)])
-    return result.decision != "ImplicitDeny"
+    return bool(result.decision != "ImplicitDeny")
 
 
 if __name__ == "__main__":

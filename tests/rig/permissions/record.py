@@ -24,4 +24,5 @@ def keep(stack: LocalStack, name: str = "", module: str = "") -> None:
 
 def read(path: Path) -> dict[str, Any]:
     """Return a record."""
-    return json.loads(path.read_text())
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record

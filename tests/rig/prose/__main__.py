@@ -52,7 +52,8 @@ def _textlint(files: list[str]) -> list[dict[str, Any]]:
     done = subprocess.run([*command, *files], capture_output=True, text=True, check=False, env=environment)
     if done.returncode not in (0, 1) or not done.stdout:
         raise RuntimeError(f"textlint did not run: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    reports: list[dict[str, Any]] = json.loads(done.stdout)
+    return reports
 
 
 def main() -> int:

@@ -61,7 +61,8 @@ def identities_in(body: str) -> frozenset[Identity]:
 
 @lru_cache(maxsize=10_000)
 def _document(body: bytes) -> dict[str, Any]:
-    return json.loads(body)
+    document: dict[str, Any] = json.loads(body)
+    return document
 
 
 class Images:

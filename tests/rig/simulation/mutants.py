@@ -2,19 +2,29 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict, Unpack
 
 from botocore.awsrequest import AWSResponse
 
 from tests.rig.simulation import deployment
-from tests.rig.simulation.services import stored_object
+from tests.rig.simulation.services import Version, stored_object
+from tests.rig.simulation.states import Json
 from tests.rig.simulation.wire import Call
 from tests.rig.simulation.world import World
 
 COPIED = b"<CopyObjectResult><ETag>&quot;0&quot;</ETag></CopyObjectResult>"
 
 
-def deletes_before_it_copies(**options: Any) -> World:  # noqa: ANN401
+class Options(TypedDict, total=False):
+    """What a test may choose of a mutant's World."""
+
+    versioned: bool
+    orphan_seconds: float
+    schedule_seconds: float | None
+    lag_seconds: float
+
+
+def deletes_before_it_copies(**options: Unpack[Options]) -> World:
     """The source is deleted where it was to be copied, and copied where it was to be deleted."""
     owed: dict[str, tuple[str, bytes]] = {}
 
@@ -24,7 +34,7 @@ def deletes_before_it_copies(**options: Any) -> World:  # noqa: ANN401
         bucket, key = call.place
         if call.operation == "CopyObject" and (source := stored_object(*call.copy_source)):
             owed[source.name] = key, source.value
-            version = {"VersionId": source.version_id} if world.versioned else {}
+            version: Version = {"VersionId": source.version_id} if world.versioned else {}
             with world.by_itself():
                 world.s3.delete_object(Bucket=deployment.SOURCE, Key=source.name, **version)
             return call.answer(COPIED)
@@ -39,7 +49,7 @@ def deletes_before_it_copies(**options: Any) -> World:  # noqa: ANN401
     return world
 
 
-def claims_what_is_taken(**options: Any) -> World:  # noqa: ANN401
+def claims_what_is_taken(**options: Unpack[Options]) -> World:
     """Every name counts as free: nobody sees what lies there, and results are written without a condition."""
 
     def between(call: Call) -> AWSResponse | None:
@@ -52,7 +62,7 @@ def claims_what_is_taken(**options: Any) -> World:  # noqa: ANN401
     return World(between=between, **options)
 
 
-def takes_a_lease_that_is_held(**options: Any) -> World:  # noqa: ANN401
+def takes_a_lease_that_is_held(**options: Unpack[Options]) -> World:
     """The lease is written whoever holds it."""
 
     def between(call: Call) -> None:
@@ -63,20 +73,20 @@ def takes_a_lease_that_is_held(**options: Any) -> World:  # noqa: ANN401
     return World(between=between, **options)
 
 
-def gives_nothing_back(**options: Any) -> World:  # noqa: ANN401
+def gives_nothing_back(**options: Unpack[Options]) -> World:
     """A message whose image could not be done is neither sent again nor reported as failed."""
 
     def between(call: Call) -> AWSResponse | None:
         sent = call.answer(json.dumps({"MessageId": "none", "MD5OfMessageBody": ""}).encode())
         return sent if call.operation == "SendMessage" else None
 
-    def spoil(function: str, answer: Any) -> Any:  # noqa: ANN401
+    def spoil(function: str, answer: Json) -> Json:
         return {"batchItemFailures": []} if function == "analyze_image" else answer
 
     return World(between=between, spoil_answer=spoil, **options)
 
 
-def has_a_watchdog_that_sleeps(**options: Any) -> World:  # noqa: ANN401
+def has_a_watchdog_that_sleeps(**options: Unpack[Options]) -> World:
     """Nobody stands outside the workflow."""
     return World(watchdog_seconds=None, **options)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from botocore.awsrequest import AWSResponse
 from moto.s3.models import FakeDeleteMarker, FakeKey, s3_backends
@@ -37,6 +37,12 @@ def fails_copy_condition(call: Call) -> bool:
     return source is not None and source.etag.strip('"') != wanted.strip('"')
 
 
+class Version(TypedDict, total=False):
+    """Which version a call to S3 means; empty in a bucket without versions."""
+
+    VersionId: str
+
+
 class BucketImages:
     """The images in moto's S3, as the emulator's ImageStore."""
 
@@ -60,7 +66,7 @@ class BucketImages:
 def rekognition(service: Service, call: Call) -> AWSResponse:
     """Let the emulator's core answer."""
     try:
-        return call.answer(encode_answer(service.call(call.operation, call.request.body)))
+        return call.answer(encode_answer(service.call(call.operation, call.sent)))
     except ServiceError as error:
         return call.refuse(error.code, error.http_status, error.message)
 

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,8 @@ from jsonata.utils import Utils
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html#service-limits-state-machine-executions
 EVENTS_AT_MOST = 25_000
 INVOKE = re.compile(r"arn:aws[a-z-]*:states:::lambda:invoke")
+
+Json = Any
 
 COMMON = {"Type", "Comment"}
 FIELDS = {
@@ -46,6 +48,9 @@ PARTS = {
     },
     "Catch": {"Comment", "ErrorEquals", "Next", "Assign", "Output"},
 }
+# What a state does: it gives the time at which it goes on, and at its end the next state (None: none) and its output.
+Steps = Generator[float, None, tuple[str | None, Json]]
+
 # No wildcard catches these: they end the execution.
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 TERMINAL_ERRORS = frozenset({"States.Runtime", "States.DataLimitExceeded"})
@@ -135,7 +140,7 @@ class Execution:
             self.events["ExecutionAborted"] += 1
             self._end("ABORTED", error, cause)
 
-    def _live(self) -> Iterator[float]:
+    def _live(self) -> Generator[float, None, None]:
         try:
             self._note("ExecutionStarted")
             following: str | None = self.machine.start_at
@@ -158,18 +163,18 @@ class Execution:
             self.events["ExecutionFailed"] += 1
             self._end("FAILED", error.name, error.cause)
 
-    def _pass(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _pass(self, state: dict[str, Any], data: Json) -> Steps:
         yield from ()
         return state["Next"], self._leave(state, data, default=data)
 
-    def _wait(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _wait(self, state: dict[str, Any], data: Json) -> Steps:
         seconds = self._evaluate(state["Seconds"], data)
         if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 0:
             raise StateError("States.QueryEvaluationError", f"Seconds must be a whole number, 0 or more: {seconds!r}")
         yield self._clock() + seconds
         return state["Next"], self._leave(state, data, default=data)
 
-    def _choice(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _choice(self, state: dict[str, Any], data: Json) -> Steps:
         yield from ()
         for rule in state["Choices"]:
             holds = self._evaluate(rule["Condition"], data)
@@ -183,18 +188,18 @@ class Execution:
         # applies whichever rule matches, so that a definition had better not depend on it.)
         return state["Default"], self._leave(state, data, default=data)
 
-    def _succeed(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _succeed(self, state: dict[str, Any], data: Json) -> Steps:
         yield from ()
         return None, self._leave(state, data, default=data)
 
-    def _fail(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _fail(self, state: dict[str, Any], data: Json) -> Steps:
         yield from ()
         texts = [self._evaluate(state.get(field, ""), data) for field in ("Error", "Cause")]
         if not all(isinstance(text, str) for text in texts):
             raise StateError("States.QueryEvaluationError", f"Error and Cause must be texts: {texts!r}")
         raise StateError(*texts)
 
-    def _task(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _task(self, state: dict[str, Any], data: Json) -> Steps:
         used: Counter[int] = Counter()
         while True:
             try:
@@ -207,7 +212,7 @@ class Execution:
             self._retries += 1
             yield self._clock() + delay
 
-    def _attempt(self, state: dict[str, Any], data: Any) -> Iterator[float]:  # noqa: ANN401
+    def _attempt(self, state: dict[str, Any], data: Json) -> Generator[float, None, Json]:
         arguments = self._evaluate(state["Arguments"], data)
         if arguments.keys() != {"FunctionName", "Payload"}:
             raise UnknownLanguageError(f"arguments of an invocation: {sorted(arguments)}")
@@ -228,21 +233,21 @@ class Execution:
         self._note("TaskSucceeded")
         return {"ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200}
 
-    def _catch(self, state: dict[str, Any], data: Any, error: StateError) -> tuple[str, Any]:  # noqa: ANN401
+    def _catch(self, state: dict[str, Any], data: Json, error: StateError) -> tuple[str, Json]:
         for catcher in state.get("Catch", []):
             if _matches(error.name, catcher["ErrorEquals"]):
                 output = {"Error": error.name, "Cause": error.cause}
                 return catcher["Next"], self._leave(catcher, data, default=output, errorOutput=output)
         raise error
 
-    def _leave(self, part: dict[str, Any], data: Any, *, default: Any, **known: Any) -> Any:  # noqa: ANN401
+    def _leave(self, part: dict[str, Any], data: Json, *, default: Json, **known: Json) -> Json:
         """Assign the part's variables and return its output; all of them see the values of before."""
         assigned = {name: self._evaluate(value, data, **known) for name, value in part.get("Assign", {}).items()}
         output = self._evaluate(part["Output"], data, **known) if "Output" in part else default
         self.variables |= assigned
         return output
 
-    def _evaluate(self, template: Any, data: Any, **known: Any) -> Any:  # noqa: ANN401
+    def _evaluate(self, template: Json, data: Json, **known: Json) -> Json:
         context = {
             "Execution": {"Id": self.arn, "Name": self.name, "Input": {}},
             "State": {"Name": self.state, "RetryCount": self._retries},
@@ -326,7 +331,7 @@ def _expression(text: str) -> str | None:
     return text[2:-2].strip()
 
 
-def _compile_all(template: Any) -> None:  # noqa: ANN401
+def _compile_all(template: Json) -> None:
     """Refuse a syntax error when the definition is loaded."""
     if isinstance(template, str) and (expression := _expression(template)) is not None:
         _compiled(expression)
@@ -342,7 +347,7 @@ def _compiled(expression: str) -> Jsonata:
     return compiled
 
 
-def _fill(template: Any, bindings: dict[str, Any]) -> Any:  # noqa: ANN401
+def _fill(template: Json, bindings: dict[str, Any]) -> Json:
     if isinstance(template, dict):
         return {name: _fill(value, bindings) for name, value in template.items()}
     if isinstance(template, list):
@@ -358,7 +363,7 @@ def _fill(template: Any, bindings: dict[str, Any]) -> Any:  # noqa: ANN401
     return _from_jsonata(found)
 
 
-def _to_jsonata(value: Any) -> Any:  # noqa: ANN401
+def _to_jsonata(value: Json) -> Json:
     if value is None:
         return Utils.NULL_VALUE
     if isinstance(value, dict):
@@ -366,7 +371,7 @@ def _to_jsonata(value: Any) -> Any:  # noqa: ANN401
     return [_to_jsonata(item) for item in value] if isinstance(value, list) else value
 
 
-def _from_jsonata(value: Any) -> Any:  # noqa: ANN401
+def _from_jsonata(value: Json) -> Json:
     if value is Utils.NULL_VALUE:
         return None
     if isinstance(value, dict):

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
+Json = Any
+
 MOTO_SERVICES = frozenset({"s3", "sqs", "dynamodb"})
 
 
@@ -43,18 +45,30 @@ class Call:
         return bucket, key, query or None
 
     @property
-    def body(self) -> Any:  # noqa: ANN401
+    def body(self) -> Json:
         """The JSON body of a JSON service."""
-        return json.loads(self.request.body or b"{}")
+        return json.loads(self.sent or b"{}")
+
+    @property
+    def sent(self) -> bytes:
+        """The body of a JSON service as it goes over the network."""
+        body = self.request.body or b""
+        assert isinstance(body, bytes), f"botocore sends {self.service}.{self.operation} as a {type(body).__name__}"
+        return body
 
     def header(self, name: str) -> str | None:
         """A header's text."""
-        value = self.request.headers.get(name)
-        return value.decode() if isinstance(value, bytes) else value
+        # botocore's signer leaves bytes in some of them.
+        value: object = self.request.headers.get(name)
+        if isinstance(value, bytes):
+            return value.decode()
+        return None if value is None else str(value)
 
     def answer(self, body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> AWSResponse:
         """An answer as it comes from the network."""
-        return AWSResponse(self.request.url, status, headers or {}, MockRawResponse(body))
+        # AWSResponse takes any mapping for its headers; the stub knows one of them.
+        sent: Any = headers or {}
+        return AWSResponse(self.request.url, status, sent, MockRawResponse(body))
 
     def refuse(self, code: str, status: int = 400, message: str = "refused by the simulation") -> AWSResponse:
         """An error in the service's protocol."""
@@ -70,14 +84,17 @@ def wired(play: Callable[[Call, Callable[[], AWSResponse]], AWSResponse]) -> Ite
     """Let `play` answer every call; its second argument lets moto do it."""
     original = BotocoreStubber.__call__
 
-    def send(stubber: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:  # noqa: ANN401
-        _, service, operation = event_name.split(".")
+    def send(stubber: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        _before_send, service, operation = event_name.split(".")
         call = Call(service, operation, request)
 
         def moto() -> AWSResponse:
             if service not in MOTO_SERVICES:
                 raise UnplayedError(f"nobody plays {service}.{operation}")
-            return original(stubber, event_name, request)
+            answer = original(stubber, event_name, request)
+            if answer is None:
+                raise UnplayedError(f"moto does not answer {service}.{operation}, which would go to AWS")
+            return answer
 
         return play(call, moto)
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 from urllib.parse import quote_plus
 
@@ -38,8 +38,11 @@ from tests.rig.emulator.service import Service
 from tests.rig.quick_moto import client, mock_aws, session
 from tests.rig.simulation import deployment, services
 from tests.rig.simulation.invariants import AT_REST, Images, ModelOwners, Overwrites, Upload, messages
-from tests.rig.simulation.states import Execution, Machine, StateError
+from tests.rig.simulation.states import Execution, Json, Machine, StateError
 from tests.rig.simulation.wire import Call, wired
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 EPOCH = 1_800_000_000
 OURS = "StartProjectVersion"
@@ -192,8 +195,10 @@ class World:
             "AWS_SECRET_ACCESS_KEY": "simulation",
         }
         self._open.enter_context(mock.patch.dict(os.environ, settings))
-        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CA_BUNDLE"):
-            os.environ.pop(name, None)
+        for name in list(os.environ):
+            # An endpoint may be set for one service too, as AWS_ENDPOINT_URL_S3.
+            if name in ("AWS_PROFILE", "AWS_CA_BUNDLE") or name.startswith("AWS_ENDPOINT_URL"):
+                del os.environ[name]
         mock_random.seed(1)
         self._time = self._open.enter_context(time_machine.travel(EPOCH, tick=False))
         self._open.enter_context(mock.patch("time.sleep", self._sleep))
@@ -222,8 +227,9 @@ class World:
         self._make_resources()
         if self.schedule_seconds:
             self.every(self.schedule_seconds, self.start_run)
-        self.has_watchdog = self.watchdog_seconds is not None and deployment.HAS_WATCHDOG
-        if self.has_watchdog:
+        self.has_watchdog = False
+        if self.watchdog_seconds is not None and deployment.HAS_WATCHDOG:
+            self.has_watchdog = True
             self.every(self.watchdog_seconds, self._tick_watchdog)
 
     def _make_resources(self) -> None:
@@ -301,7 +307,7 @@ class World:
 
     def delete(self, upload: Upload) -> None:
         """Let the owner of an image delete it from the source bucket, for good."""
-        version = {"VersionId": upload.version_id} if upload.version_id else {}
+        version: services.Version = {"VersionId": upload.version_id} if upload.version_id else {}
         if upload.identity in self.images.waiting():
             self.images.given_up.add(upload.identity)
             self.s3.delete_object(Bucket=deployment.SOURCE, Key=upload.key, **version)
@@ -365,7 +371,7 @@ class World:
         """Let something happen at the n-th call (from 1) of the function's next invocation that makes so many."""
         self.disturbances.append(Disturbance(function, call, kind, seconds))
 
-    def trouble_model(self, **settings: Any) -> None:  # noqa: ANN401
+    def trouble_model(self, **settings: object) -> None:
         """Let the model go wrong, by the names in the emulator's ModelSettings, until everything is healed."""
         self.emulator.configure(deployment.MODEL_ARN, **settings)
 
@@ -522,10 +528,10 @@ class World:
     # Functions
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _invoke_for_run(self, run: Execution, function: str, payload: Any) -> Any:  # noqa: ANN401
+    def _invoke_for_run(self, run: Execution, function: str, payload: Json) -> Json:
         return self.invoke(function, payload, run)
 
-    def invoke(self, function: str, payload: Any, run: Execution | None = None) -> Any:  # noqa: ANN401
+    def invoke(self, function: str, payload: Json, run: Execution | None = None) -> Json:
         """Run a handler as Lambda does; StateError, as Step Functions reports it, when it fails."""
         timeout = deployment.TIMEOUT_SECONDS.get(function, deployment.CONTROL_TIMEOUT_SECONDS)
         self.steps[function] += 1
@@ -584,7 +590,7 @@ class World:
         # While it is being disabled it goes on, and not a moment longer.
         return due if state == "Enabled" or due < (self.mapping.settles_at or 0) else math.inf
 
-    def _receive(self) -> list[dict[str, Any]]:
+    def _receive(self) -> list["MessageTypeDef"]:
         answer = self.sqs.receive_message(
             QueueUrl=deployment.queue_url(deployment.QUEUE),
             MaxNumberOfMessages=deployment.BATCH_SIZE,
@@ -606,7 +612,7 @@ class World:
             return
         self._label(batch)
 
-    def _label(self, batch: list[dict[str, Any]]) -> None:
+    def _label(self, batch: list["MessageTypeDef"]) -> None:
         self._polls += 1
         try:
             answer = self.invoke("analyze_image", {"Records": [_sqs_record(message) for message in batch]})
@@ -640,7 +646,7 @@ class World:
         kind = disturbance.kind if disturbance else None
         if kind == "orphaned" and invocation.run:
             self.abort(invocation.run)
-        if kind in ("orphaned", "paused"):
+        if disturbance and kind in ("orphaned", "paused"):
             self.advance(min(disturbance.seconds, invocation.deadline - self.now + 0.1))
         if kind == "killed before":
             raise Cut("Runtime.ExitError")
@@ -753,7 +759,7 @@ def _s3_event(upload: Upload, sequence: int, now: float) -> dict[str, Any]:
     }
 
 
-def _sqs_record(message: dict[str, Any]) -> dict[str, Any]:
+def _sqs_record(message: "MessageTypeDef") -> dict[str, Any]:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
     return {
         "messageId": message["MessageId"],

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
+from types import ModuleType
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ _version: ContextVar[str | None] = ContextVar("version", default=None)
 _rule_arn: ContextVar[str] = ContextVar("rule_arn", default="")
 
 
-def install(eventbridge: Any, s3: Any, sqs: Any, expect: Callable[[bool, str], None]) -> None:  # noqa: ANN401
+def install(eventbridge: ModuleType, s3: ModuleType, sqs: ModuleType, expect: Callable[[bool, str], None]) -> None:
     """Close both gaps."""
     fired, invoked = inspect.getsource(s3._fire_s3_event), inspect.getsource(eventbridge._invoke_target)
     expect('"version-id"' not in fired and "_eb._dispatch_event(eb_event)" in fired, "naming versions in events")
@@ -29,37 +30,36 @@ def install(eventbridge: Any, s3: Any, sqs: Any, expect: Callable[[bool, str], N
     _check_queue_policies(eventbridge, sqs)
 
 
-def _name_versions(eventbridge: Any, s3: Any) -> None:  # noqa: ANN401
+def _name_versions(eventbridge: ModuleType, s3: ModuleType) -> None:
     fire, dispatch = s3._fire_s3_event, eventbridge._dispatch_event
 
-    def fire_with_version(*arguments: Any, **named: Any) -> None:  # noqa: ANN401
-        _version.set(named.get("version_id"))
-        fire(*arguments, **named)
+    def fire_with_version(*arguments: object, version_id: str | None = None, **named: object) -> None:
+        _version.set(version_id)
+        fire(*arguments, version_id=version_id, **named)
 
-    def dispatch_with_version(event: dict[str, Any], *rest: Any) -> Any:  # noqa: ANN401
+    def dispatch_with_version(event: dict[str, Any], *rest: object) -> object:
         if event.get("Source") == "aws.s3" and _version.get():
             detail = json.loads(event["Detail"])
             detail["object"]["version-id"] = _version.get()
             event = event | {"Detail": json.dumps(detail)}
         return dispatch(event, *rest)
 
-    s3._fire_s3_event = fire_with_version
-    eventbridge._dispatch_event = dispatch_with_version
+    vars(s3)["_fire_s3_event"] = fire_with_version
+    vars(eventbridge)["_dispatch_event"] = dispatch_with_version
 
 
-def _check_queue_policies(eventbridge: Any, sqs: Any) -> None:  # noqa: ANN401
+def _check_queue_policies(eventbridge: ModuleType, sqs: ModuleType) -> None:
     invoke, send = eventbridge._invoke_target, eventbridge._dispatch_to_sqs
 
-    def invoke_for(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], *rest: Any) -> Any:  # noqa: ANN401
+    def invoke_for(target: object, event: object, rule: dict[str, Any], *rest: object) -> object:
         _rule_arn.set(rule["Arn"])
         return invoke(target, event, rule, *rest)
 
-    def send_if_allowed(spec: Any, *rest: Any) -> Any:  # noqa: ANN401
+    def send_if_allowed(spec: object, *rest: object) -> object:
         # AWS documents no aws:SourceAccount for these: a policy that asks for one lets nothing in.
         if not sqs.queue_policy_allows(str(spec), "events.amazonaws.com", _rule_arn.get(), ""):
             logger.warning("the policy of queue %s does not let rule %s send", spec, _rule_arn.get())
             return None
         return send(spec, *rest)
 
-    eventbridge._invoke_target = invoke_for
-    eventbridge._dispatch_to_sqs = send_if_allowed
+    vars(eventbridge).update(_invoke_target=invoke_for, _dispatch_to_sqs=send_if_allowed)

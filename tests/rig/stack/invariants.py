@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.rig.stack.local_stack import LocalStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,13 @@ class Uploaded:
     def is_source_of(self, document: dict[str, Any]) -> bool:
         """Whether a result or failure names this upload."""
         source = document["source"]
-        return source["key"] == self.key and (
-            source["version_id"] == self.version_id if self.version_id else source["etag"] == self.etag
-        )
+        name, own = ("version_id", self.version_id) if self.version_id else ("etag", self.etag)
+        return (source["key"], source[name]) == (self.key, own)
 
 
-def upload(stack: LocalStack, key: str, body: bytes, **parameters: Any) -> Uploaded:  # noqa: ANN401
+def upload(stack: LocalStack, key: str, body: bytes) -> Uploaded:
     """Put an object into the source bucket."""
-    answer = stack.client("s3").put_object(Bucket=stack.outputs["source_bucket_name"], Key=key, Body=body, **parameters)
+    answer = stack.client("s3").put_object(Bucket=stack.outputs["source_bucket_name"], Key=key, Body=body)
     return Uploaded(key, answer["ETag"].strip('"'), answer.get("VersionId"), hashlib.sha256(body).hexdigest())
 
 
@@ -80,7 +82,11 @@ def waiting_in_source(stack: LocalStack) -> set[tuple[str, str]]:
 
 def messages(stack: LocalStack, *outputs: str) -> int:
     """Return the messages in the queues of these outputs, in whatever state."""
-    names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
+    names: list[QueueAttributeNameType] = [
+        "ApproximateNumberOfMessages",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    ]
     return sum(
         int(count)
         for output in outputs

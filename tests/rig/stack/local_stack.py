@@ -10,20 +10,33 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import boto3
 from botocore.config import Config
 
+from tests.rig.emulator.meter import Meter
 from tests.rig.stack.process import STOP_SECONDS, Server, StartError, answers, free_port
 from tests.rig.stack.terraform import Terraform
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+Json = Any
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MINISTACK_PYTHON = REPOSITORY / ".venv" / "ministack" / "bin" / "python"
@@ -109,7 +122,7 @@ class LocalStack:
         self._servers: list[Server] = []
         self._folder = Path()
         # To make one takes longer than most calls.
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, BaseClient] = {}
         self._keeps_state = keeps_state or resumes is not None
         self._resumes = resumes
 
@@ -259,14 +272,31 @@ class LocalStack:
             **self._trust,
         }
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    @overload
+    def client(self, service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+    @overload
+    def client(self, service: Literal["iam"]) -> "IAMClient": ...
+    @overload
+    def client(self, service: Literal["lambda"]) -> "LambdaClient": ...
+    @overload
+    def client(self, service: Literal["s3"]) -> "S3Client": ...
+    @overload
+    def client(self, service: Literal["scheduler"]) -> "EventBridgeSchedulerClient": ...
+    @overload
+    def client(self, service: Literal["sqs"]) -> "SQSClient": ...
+    @overload
+    def client(self, service: Literal["stepfunctions"]) -> "SFNClient": ...
+    @overload
+    def client(self, service: str) -> "BaseClient": ...
+    def client(self, service: str) -> "BaseClient":
         """Return the client of the stack's `service`, with MiniStack's root credentials."""
         if service not in self._clients:
             self._clients[service] = self._connect(service)
         return self._clients[service]
 
-    def _connect(self, service: str) -> Any:  # noqa: ANN401
-        return boto3.client(
+    def _connect(self, service: str) -> "BaseClient":
+        connect: Callable[..., BaseClient] = boto3.client
+        return connect(
             service,
             endpoint_url=self.emulator_url if service == "rekognition" else self.endpoint,
             region_name=REGION,
@@ -276,15 +306,16 @@ class LocalStack:
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, max_pool_connections=50),
         )
 
-    def meter(self) -> dict[str, Any]:
+    def meter(self) -> Meter:
         """Return what the emulator has metered of the stack's model, in virtual time."""
-        return self.emulator("models")["models"][self.model.version_arn]
+        meter: Meter = self.emulator("models")["models"][self.model.version_arn]
+        return meter
 
-    def emulator(self, what: str) -> Any:  # noqa: ANN401
+    def emulator(self, what: str) -> Json:
         """Return the answer of one of the emulator's own addresses."""
         return self._tell("GET", f"{self.emulator_url}/_emulator/{what}")
 
-    def post_emulator(self, path: str, **body: Any) -> Any:  # noqa: ANN401
+    def post_emulator(self, path: str, **body: Json) -> Json:
         """Tell the emulator something; RefusedError when it refuses."""
         return self._tell("POST", f"{self.emulator_url}/_emulator/{path}", body)
 
@@ -292,13 +323,14 @@ class LocalStack:
         """Take all faults of the emulator's calls away; what its models are set to stays."""
         self._tell("DELETE", f"{self.emulator_url}/_emulator/faults")
 
-    def add_fault(self, **rule: Any) -> None:  # noqa: ANN401
+    def add_fault(self, **rule: Json) -> None:
         """Break requests of the functions to a service; the members are those of service_faults.Rule."""
         self._tell("POST", f"{self.endpoint}/_faults", rule)
 
     def faults(self) -> list[dict[str, Any]]:
         """Return the rules in order, each with how many requests it `matched` and to how many it was `applied`."""
-        return self._tell("GET", f"{self.endpoint}/_faults")["faults"]
+        rules: list[dict[str, Any]] = self._tell("GET", f"{self.endpoint}/_faults")["faults"]
+        return rules
 
     def clear_faults(self) -> None:
         """Remove all rules."""
@@ -321,7 +353,7 @@ class LocalStack:
         if self._tell("POST", f"{self.endpoint}/_ministack/config", wanted) != {"applied": wanted}:
             raise RefusedError(f"MiniStack did not take {wanted}")
 
-    def _tell(self, method: str, url: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+    def _tell(self, method: str, url: str, body: dict[str, Any] | None = None) -> Json:
         request = urllib.request.Request(url, json.dumps(body).encode() if body is not None else None, method=method)
         trust = ssl.create_default_context(cafile=self._certificate) if url.startswith("https:") else None
         try:

@@ -21,6 +21,8 @@ from ministack import app
 from ministack.core import iam_actions, lambda_runtime
 from ministack.services import cloudwatch, eventbridge, lambda_svc, s3, sqs, stepfunctions, sts
 
+Json = Any
+
 PINNED = "1.5.33"
 
 # Between them a worker hands the exception's name to the server; the character is in no message of ours.
@@ -74,8 +76,8 @@ def keep_exception_names() -> None:
 
     execute = lambda_svc._execute_function_warm
 
-    def execute_and_name(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:  # noqa: ANN401
-        result = execute(func, event, request_id)
+    def execute_and_name(func: dict[str, Any], event: Json, request_id: str) -> dict[str, Any]:
+        result: dict[str, Any] = execute(func, event, request_id)
         body = result.get("body")
         if result.get("error") and isinstance(body, dict) and body.get("errorMessage", "").startswith(MARK):
             _, body["errorType"], body["errorMessage"] = body["errorMessage"].split(MARK, 2)
@@ -98,7 +100,7 @@ def keep_tracing_configurations() -> None:
     expect('"UpdateStateMachine": _update_state_machine' in sources[1], "keeping tracing configurations")
 
     def keeping(handle: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-        def handle_and_keep(data: dict[str, Any]) -> Any:  # noqa: ANN401
+        def handle_and_keep(data: dict[str, Any]) -> object:
             answer = handle(data)
             arn = data.get("stateMachineArn") or json.loads(answer[2]).get("stateMachineArn")
             if "tracingConfiguration" in data and arn in machines:
@@ -126,7 +128,8 @@ def name_actions_on_one_mapping() -> None:
         parts = [part for part in path.split("/") if part]
         if parts[1:2] == ["event-source-mappings"] and len(parts) == 3 and method in verbs:
             return f"{verbs[method]}EventSourceMapping"
-        return named(method, path)
+        name: str | None = named(method, path)
+        return name
 
     iam_actions._lambda_action = named_by_path
 
@@ -144,7 +147,8 @@ def keep_alarm_fields() -> None:
     expect(all(f'"{name}": _' in inspect.getsource(cloudwatch.handle_request) for name in ALARM_OPERATIONS), gap)
 
     def alarm(name: str) -> dict[str, Any]:
-        return cloudwatch._alarms.get(name) or cloudwatch._composite_alarms[name]
+        found: dict[str, Any] = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms[name]
+        return found
 
     def nested(parameters: dict[str, list[str]]) -> dict[str, Any]:
         tree: dict[str, Any] = {}
@@ -156,7 +160,7 @@ def keep_alarm_fields() -> None:
             node[leaf] = values[0]
         return tree
 
-    def xml(node: Any) -> str:  # noqa: ANN401
+    def xml(node: Json) -> str:
         if not isinstance(node, dict):
             return escape(node)
         # A list is numbered from 1 under one name.
@@ -168,7 +172,7 @@ def keep_alarm_fields() -> None:
         return "".join(f"<{name}>{xml(child)}</{name}>" for name, child in pairs)
 
     def keeping(put: Callable[..., Any]) -> Callable[..., Any]:
-        def put_and_keep(parameters: dict[str, Any], *rest: Any) -> Any:  # noqa: ANN401
+        def put_and_keep(parameters: dict[str, Any], *rest: object) -> object:
             answer = put(parameters, *rest)
             if answer[0] == 200 and "AlarmName" in parameters:
                 asked = nested(parameters)
@@ -180,8 +184,9 @@ def keep_alarm_fields() -> None:
 
     describe = cloudwatch._describe_alarms
 
-    def describe_fully(parameters: dict[str, Any], *rest: Any) -> Any:  # noqa: ANN401
-        status, headers, body = describe(parameters, *rest)
+    def describe_fully(parameters: dict[str, Any], *rest: object) -> tuple[int, dict[str, str], bytes]:
+        answer: tuple[int, dict[str, str], bytes] = describe(parameters, *rest)
+        status, headers, body = answer
         for name in ALARM_NAME.findall(body.decode()) if "xml" in headers.get("Content-Type", "") else ():
             head = f"<AlarmName>{name}</AlarmName>".encode()
             body = body.replace(head, head + xml({"ActionsEnabled": "true"} | alarm(name).get(REQUESTED, {})).encode())
@@ -212,7 +217,7 @@ def name_actions_of_batches() -> None:
     expect(batch == "SendMessageBatch", "naming actions of SQS's batches")
 
     def named_as_one(headers: dict[str, str]) -> str | None:
-        action = named(headers)
+        action: str | None = named(headers)
         of_sqs = headers.get("x-amz-target", "").startswith("AmazonSQS.")
         return action.removesuffix("Batch") if action and of_sqs else action
 

@@ -199,8 +199,8 @@ def write_default_set(folder: Path) -> list[Picture]:
             )
         pictures.append(Picture(photo.key, "photo"))
     for drawing in DRAWINGS:
-        image, objects = draw(drawing)
-        _save(image, folder / drawing.key)
+        drawn, objects = draw(drawing)
+        _save(drawn, folder / drawing.key)
         pictures.append(Picture(drawing.key, "drawn", objects))
     notes, cut_off = (folder / picture.key for picture in BROKEN)
     notes.parent.mkdir(parents=True, exist_ok=True)

@@ -88,6 +88,6 @@ def answers(url: str, certificate: Path | None = None) -> bool:
     try:
         trust = ssl.create_default_context(cafile=certificate) if url.startswith("https:") else None
         with urllib.request.urlopen(url, timeout=2, context=trust) as response:
-            return response.status == 200
+            return bool(response.status == 200)
     except OSError:
         return False

@@ -5,9 +5,12 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.rig.stack.local_stack import LocalStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef
 
 POLL_SECONDS = 0.25
 
@@ -34,7 +37,7 @@ def start_run(stack: LocalStack, run_id: str | None = None) -> str:
 
 def wait_for_run(
     stack: LocalStack, execution_arn: str, seconds: float, watch: Callable[[Progress], None] | None = None
-) -> dict[str, Any]:
+) -> "DescribeExecutionOutputTypeDef":
     """Wait until the run has ended and return its description; TimeoutError when it has not within `seconds`."""
     machines = stack.client("stepfunctions")
     deadline = time.monotonic() + seconds
@@ -50,7 +53,7 @@ def wait_for_run(
         time.sleep(POLL_SECONDS)
 
 
-def run(stack: LocalStack, run_id: str | None = None, seconds: float = 120) -> dict[str, Any]:
+def run(stack: LocalStack, run_id: str | None = None, seconds: float = 120) -> "DescribeExecutionOutputTypeDef":
     """Run the workflow to its end and return the execution's description."""
     return wait_for_run(stack, start_run(stack, run_id), seconds)
 
@@ -96,9 +99,10 @@ def look(stack: LocalStack, execution_arn: str) -> Progress:
     )
 
 
-def receipt(stack: LocalStack, execution: dict[str, Any], final_prefix: str = "") -> dict[str, Any]:
+def receipt(stack: LocalStack, execution: "DescribeExecutionOutputTypeDef", final_prefix: str = "") -> dict[str, Any]:
     """Return the receipt of a run."""
     stored = stack.client("s3").get_object(
         Bucket=stack.outputs["final_bucket_name"], Key=f"{final_prefix}runs/{execution['name']}.json"
     )
-    return json.loads(stored["Body"].read())
+    found: dict[str, Any] = json.loads(stored["Body"].read())
+    return found

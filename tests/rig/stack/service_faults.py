@@ -239,16 +239,15 @@ def install(app: ModuleType, iam_actions: ModuleType, lambda_runtime: ModuleType
             status, answer = rules.control(method, body)
             return status, {"Content-Type": "application/json"}, json.dumps(answer).encode()
         rule = rules.due(called(method, path, headers, body, query)) if rules else None
-        fails = rule is not None and bool(rule.error or rule.kill)
-        answered = None
-        if rule is None or rule.carried_out or not fails:
-            answered = await carry_out(method, path, headers, body, query, request_id)
         if rule is None:
-            return answered
+            return await carry_out(method, path, headers, body, query, request_id)
+        answered = None
+        if rule.carried_out or not (rule.error or rule.kill):
+            answered = await carry_out(method, path, headers, body, query, request_id)
         if rule.hang_seconds:
             await asyncio.sleep(rule.hang_seconds)
         if rule.kill:
             await asyncio.to_thread(kill, rule, headers)
         return refusal(rule, headers, request_id) if rule.error or answered is None else answered
 
-    app._dispatch_service_request = dispatch
+    vars(app)["_dispatch_service_request"] = dispatch

@@ -111,7 +111,7 @@ def _lock(kind: int) -> Iterator[None]:
 def is_whole(folder: Path) -> bool:
     """Whether a snapshot has exactly the files that it was made with."""
     try:
-        return json.loads((folder / MANIFEST).read_text()) == _hashes(folder)
+        return bool(json.loads((folder / MANIFEST).read_text()) == _hashes(folder))
     except (OSError, ValueError):
         return False
 
