@@ -1,5 +1,10 @@
 # Labels images from the queue while the model runs.
 
+locals {
+  # Longer than the slowest batch: ten images, each with a few retries.
+  analyze_image_timeout_seconds = 120
+}
+
 data "aws_iam_policy_document" "analyze_image" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["analyze_image"].json]
 
@@ -89,14 +94,12 @@ module "analyze_image" {
   source = "./modules/function"
 
   name        = local.function_names["analyze_image"]
-  partition   = local.partition
-  region      = local.region
-  account_id  = local.account_id
   description = "Labels the images that wait in the queue of ${var.name}."
+  code        = local.code["analyze_image"]
+  policy_json = data.aws_iam_policy_document.analyze_image.json
+  place       = local.place
+  controls    = local.controls
 
-  handler         = "analyze_image.handler.handler"
-  package_file    = local.package_files["analyze_image"]
-  policy_json     = data.aws_iam_policy_document.analyze_image.json
   timeout_seconds = local.analyze_image_timeout_seconds
   memory_mb       = 512
 
@@ -109,21 +112,6 @@ module "analyze_image" {
     SOURCE_BUCKET_NAME    = local.source_bucket_name
     SOURCE_PREFIX         = var.source_prefix
   })
-
-  log_retention_days = var.log_retention_days
-  tags               = var.tags
-
-  package_s3_bucket         = var.package_s3_bucket
-  package_s3_key            = local.package_s3_keys["analyze_image"]
-  package_s3_object_version = lookup(var.package_s3_object_versions, "analyze_image", null)
-  runtime                   = var.lambda_runtime
-  architecture              = var.lambda_architecture
-
-  kms_key_arn              = var.kms_key_arn
-  permissions_boundary_arn = var.permissions_boundary_arn
-  iam_path                 = var.iam_path
-  vpc_subnet_ids           = var.vpc_subnet_ids
-  vpc_security_group_ids   = var.vpc_security_group_ids
 }
 
 resource "aws_lambda_event_source_mapping" "analyze_image" {

@@ -60,14 +60,12 @@ module "reconcile_function" {
   source = "./modules/function"
 
   name        = local.function_names["reconcile"]
-  partition   = local.partition
-  region      = local.region
-  account_id  = local.account_id
   description = "Finds images of ${var.name} that no message speaks for, and queues them again."
+  code        = local.code["reconcile"]
+  policy_json = data.aws_iam_policy_document.reconcile.json
+  place       = local.place
+  controls    = local.controls
 
-  handler         = "reconcile.handler.handler"
-  package_file    = local.package_files["reconcile"]
-  policy_json     = data.aws_iam_policy_document.reconcile.json
   timeout_seconds = 120 # a dead-letter queue of 10,000 messages is read in less than half of it
   memory_mb       = 512
 
@@ -82,19 +80,4 @@ module "reconcile_function" {
     SOURCE_BUCKET_NAME       = local.source_bucket_name
     SOURCE_PREFIX            = var.source_prefix
   })
-
-  log_retention_days = var.log_retention_days
-  tags               = var.tags
-
-  package_s3_bucket         = var.package_s3_bucket
-  package_s3_key            = local.package_s3_keys["reconcile"]
-  package_s3_object_version = lookup(var.package_s3_object_versions, "reconcile", null)
-  runtime                   = var.lambda_runtime
-  architecture              = var.lambda_architecture
-
-  kms_key_arn              = var.kms_key_arn
-  permissions_boundary_arn = var.permissions_boundary_arn
-  iam_path                 = var.iam_path
-  vpc_subnet_ids           = var.vpc_subnet_ids
-  vpc_security_group_ids   = var.vpc_security_group_ids
 }

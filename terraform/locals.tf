@@ -1,14 +1,24 @@
 locals {
   account_id = data.aws_caller_identity.current.account_id
 
-  runs_table_name = "${var.name}-runs"
-  runs_table_arn  = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.runs_table_name}"
+  # Where everything is.
+  place = {
+    partition  = local.partition
+    region     = local.region
+    account_id = local.account_id
+  }
 
-  # The longest role is the schedule's, NAME-label-batch-schedule-REGION: 27 + 12 + 10 + 14 = 63 of the 64 that IAM allows.
-  workflow_name = "${var.name}-label-batch"
-
-  # The executions of the workflow, whose names are the runs' ids.
-  executions_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:execution:${local.workflow_name}:*"
+  # What the account's owner asks of every function, role and log group. Buckets and queues get only the key and the tags:
+  # a permissions boundary or a VPC endpoint's policy may name them, and so must not have to be there before them.
+  controls = {
+    kms_key_arn              = var.kms_key_arn
+    permissions_boundary_arn = var.permissions_boundary_arn
+    iam_path                 = var.iam_path
+    vpc_subnet_ids           = var.vpc_subnet_ids
+    vpc_security_group_ids   = var.vpc_security_group_ids
+    log_retention_days       = var.log_retention_days
+    tags                     = var.tags
+  }
 
   # One package, one zip and one function each, under one name.
   packages = toset([
@@ -22,15 +32,20 @@ locals {
     "reconcile",
   ])
 
-  package_dir   = coalesce(var.package_dir, "${path.module}/../build")
-  package_files = { for package in local.packages : package => var.package_s3_bucket == null ? "${local.package_dir}/${package}.zip" : null }
-  package_s3_keys = {
-    for package in local.packages : package => var.package_s3_bucket == null ? null : "${var.package_s3_key_prefix}${package}.zip"
-  }
   function_names = { for package in local.packages : package => "${var.name}-${replace(package, "_", "-")}" }
 
-  # Longer than the slowest batch: ten images, each with a few retries.
-  analyze_image_timeout_seconds = 120
+  package_dir = coalesce(var.package_dir, "${path.module}/../build")
+  code = {
+    for package in local.packages : package => {
+      handler           = "${package}.handler.handler"
+      file              = var.package_s3_bucket == null ? "${local.package_dir}/${package}.zip" : null
+      s3_bucket         = var.package_s3_bucket
+      s3_key            = var.package_s3_bucket == null ? null : "${var.package_s3_key_prefix}${package}.zip"
+      s3_object_version = lookup(var.package_s3_object_versions, package, null)
+      runtime           = var.lambda_runtime
+      architecture      = var.lambda_architecture
+    }
+  }
 
   # Several copies of the module write to one namespace; the dimension `deployment` tells them apart.
   metrics_namespace = "CustomLabelsBatch"

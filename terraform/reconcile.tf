@@ -41,10 +41,9 @@ data "aws_iam_policy_document" "reconcile_workflow" {
 module "reconcile" {
   source = "./modules/workflow"
 
-  name       = local.reconcile_name
-  partition  = local.partition
-  region     = local.region
-  account_id = local.account_id
+  name     = local.reconcile_name
+  place    = local.place
+  controls = local.controls
 
   definition = templatefile("${path.module}/statemachines/reconcile.asl.json", {
     partition              = local.partition
@@ -62,16 +61,4 @@ module "reconcile" {
   schedule_expression = coalesce(var.reconcile_schedule_expression, "rate(1 day)")
   schedule_timezone   = var.schedule_timezone
   schedule_enabled    = var.schedule_enabled && var.reconcile_schedule_expression != null
-
-  log_retention_days = var.log_retention_days
-  tags               = var.tags
-
-  kms_key_arn              = var.kms_key_arn
-  permissions_boundary_arn = var.permissions_boundary_arn
-  iam_path                 = var.iam_path
-}
-
-output "reconcile_state_machine_arn" {
-  description = "ARN of the reconcile's workflow, which finds images without a message. Use it to start a backfill by hand."
-  value       = module.reconcile.state_machine_arn
 }

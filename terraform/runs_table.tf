@@ -1,3 +1,8 @@
+locals {
+  runs_table_name = "${var.name}-runs"
+  runs_table_arn  = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.runs_table_name}"
+}
+
 # The lease of the model, the runs, and what each run has labelled so far.
 resource "aws_dynamodb_table" "run" {
   name         = local.runs_table_name

@@ -34,7 +34,7 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 
   assert {
-    condition = local.package_files == {
+    condition = { for package, code in local.code : package => code.file } == {
       for package in ["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image", "watchdog", "reconcile"] :
       package => "./tests/packages/${package}.zip"
     }
@@ -93,7 +93,7 @@ run "accepts_odd_values_and_the_code_in_the_estates_bucket" {
   }
 
   assert {
-    condition     = local.package_s3_keys["analyze_image"] == "labels/v1/analyze_image.zip" && local.package_files["analyze_image"] == null
+    condition     = local.code["analyze_image"].s3_key == "labels/v1/analyze_image.zip" && local.code["analyze_image"].file == null
     error_message = "Each zip must be looked for under the prefix, and nowhere else."
   }
 }

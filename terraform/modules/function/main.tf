@@ -1,23 +1,23 @@
 locals {
   # Put together from inputs and so known at plan: policies that name this function can be read in the plan.
-  arn           = "arn:${var.partition}:lambda:${var.region}:${var.account_id}:function:${var.name}"
-  log_group_arn = "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${var.name}"
+  arn           = "arn:${var.place.partition}:lambda:${var.place.region}:${var.place.account_id}:function:${var.name}"
+  log_group_arn = "arn:${var.place.partition}:logs:${var.place.region}:${var.place.account_id}:log-group:/aws/lambda/${var.name}"
 
   # IAM is global: with the region in it the same function can live in two regions.
-  role_name = "${var.name}-${var.region}"
+  role_name = "${var.name}-${var.place.region}"
 
-  is_file_there  = var.package_file == null ? false : fileexists(var.package_file)
-  package_sha256 = local.is_file_there ? filebase64sha256(var.package_file) : ""
+  is_file_there  = var.code.file == null ? false : fileexists(var.code.file)
+  package_sha256 = local.is_file_there ? filebase64sha256(var.code.file) : ""
 
   # As seen from where Terraform runs, so that another checkout of the same root names it alike; on another drive of
   # Windows there is no such name.
   here          = split("/", abspath("."))
-  there         = var.package_file == null ? [] : split("/", abspath(var.package_file))
+  there         = var.code.file == null ? [] : split("/", abspath(var.code.file))
   shared_parts  = length([for i, part in local.here : part if try(slice(local.here, 0, i + 1) == slice(local.there, 0, i + 1), false)])
   relative_file = join("/", concat([for part in slice(local.here, local.shared_parts, length(local.here)) : ".."], slice(local.there, local.shared_parts, length(local.there))))
-  package_file  = var.package_file == null ? null : local.shared_parts == 0 ? var.package_file : local.relative_file
+  package_file  = var.code.file == null ? null : local.shared_parts == 0 ? var.code.file : local.relative_file
 
-  is_in_vpc = length(var.vpc_subnet_ids) > 0
+  is_in_vpc = length(var.controls.vpc_subnet_ids) > 0
   network_interface_actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -30,9 +30,9 @@ locals {
 
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${var.name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
-  tags              = var.tags
+  retention_in_days = var.controls.log_retention_days
+  kms_key_id        = var.controls.kms_key_arn
+  tags              = var.controls.tags
 }
 
 # Lambda assumes an execution role without aws:SourceArn or aws:SourceAccount, so no condition can be put here.
@@ -51,12 +51,12 @@ data "aws_iam_policy_document" "trust" {
 
 resource "aws_iam_role" "this" {
   name               = local.role_name
-  path               = var.iam_path
+  path               = var.controls.iam_path
   description        = "What the function ${var.name} may do."
   assume_role_policy = data.aws_iam_policy_document.trust.json
-  tags               = var.tags
+  tags               = var.controls.tags
 
-  permissions_boundary = var.permissions_boundary_arn
+  permissions_boundary = var.controls.permissions_boundary_arn
 }
 
 data "aws_iam_policy_document" "this" {
@@ -130,20 +130,20 @@ resource "aws_lambda_function" "this" {
   function_name = var.name
   description   = var.description
   role          = aws_iam_role.this.arn
-  handler       = var.handler
-  runtime       = var.runtime
-  architectures = [var.architecture]
+  handler       = var.code.handler
+  runtime       = var.code.runtime
+  architectures = [var.code.architecture]
   timeout       = var.timeout_seconds
   memory_size   = var.memory_mb
-  tags          = var.tags
+  tags          = var.controls.tags
 
   # Only if the zip is still there, in case the function has to be made anew.
-  filename         = var.package_file == null ? null : try(filebase64sha256(terraform_data.package_file.output), "none") == local.package_sha256 ? terraform_data.package_file.output : local.package_file
+  filename         = var.code.file == null ? null : try(filebase64sha256(terraform_data.package_file.output), "none") == local.package_sha256 ? terraform_data.package_file.output : local.package_file
   source_code_hash = local.is_file_there ? local.package_sha256 : null
 
-  s3_bucket         = var.package_s3_bucket
-  s3_key            = var.package_s3_key
-  s3_object_version = var.package_s3_object_version
+  s3_bucket         = var.code.s3_bucket
+  s3_key            = var.code.s3_key
+  s3_object_version = var.code.s3_object_version
 
   environment {
     variables = var.environment
@@ -157,15 +157,15 @@ resource "aws_lambda_function" "this" {
     for_each = local.is_in_vpc ? [1] : []
 
     content {
-      subnet_ids         = var.vpc_subnet_ids
-      security_group_ids = var.vpc_security_group_ids
+      subnet_ids         = var.controls.vpc_subnet_ids
+      security_group_ids = var.controls.vpc_security_group_ids
     }
   }
 
   lifecycle {
     precondition {
-      condition     = var.package_file == null || local.is_file_there
-      error_message = "${coalesce(var.package_file, "The zip")} not found: run `make package` first, or say where the zips are with package_dir."
+      condition     = var.code.file == null || local.is_file_there
+      error_message = "${coalesce(var.code.file, "The zip")} not found: run `make package` first, or say where the zips are with package_dir."
     }
   }
 

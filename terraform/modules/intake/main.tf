@@ -5,13 +5,13 @@ locals {
   # Put together from inputs and so known at plan: each queue's policy can name the queue itself and sit inside the
   # queue. As resources of their own (aws_sqs_queue_policy, aws_sqs_queue_redrive_policy) they would add 25 seconds of
   # the provider's waiting each.
-  arn_prefix            = "arn:${var.partition}:sqs:${var.region}:${var.account_id}"
+  arn_prefix            = "arn:${var.place.partition}:sqs:${var.place.region}:${var.place.account_id}"
   queue_arn             = "${local.arn_prefix}:${local.queue_name}"
   dead_letter_queue_arn = "${local.arn_prefix}:${local.dead_letter_queue_name}"
-  bucket_arn            = "arn:${var.partition}:s3:::${var.bucket_name}"
+  bucket_arn            = "arn:${var.place.partition}:s3:::${var.bucket_name}"
 
   rule_names = [for index, patterns in local.key_patterns : index == 0 ? local.queue_name : "${local.queue_name}-${index + 1}"]
-  rule_arns  = [for name in local.rule_names : "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${name}"]
+  rule_arns  = [for name in local.rule_names : "arn:${var.place.partition}:events:${var.place.region}:${var.place.account_id}:rule/${name}"]
 
   # S3's own notifications and EventBridge both filter before anything is sent, but in ways of their own.
   notifications = [
@@ -92,7 +92,7 @@ data "aws_iam_policy_document" "image" {
       condition {
         test     = "StringEquals"
         variable = "aws:SourceAccount"
-        values   = [var.account_id]
+        values   = [var.place.account_id]
       }
     }
   }

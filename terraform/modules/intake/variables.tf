@@ -9,38 +9,14 @@ variable "name" {
   }
 }
 
-variable "partition" {
-  description = "AWS partition, such as aws, aws-cn or aws-us-gov."
-  type        = string
-  default     = "aws"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
-    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
-  }
-}
-
-variable "region" {
-  description = "Region that the queues are in, which is the provider's and the bucket's."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "region must be the code of an AWS region, such as us-east-1."
-  }
-}
-
-variable "account_id" {
-  description = "Account that the queues are in, which is the provider's and the bucket's."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits."
-  }
+variable "place" {
+  description = "Partition, region and account that everything is in."
+  type = object({
+    partition  = string
+    region     = string
+    account_id = string
+  })
+  nullable = false
 }
 
 variable "bucket_name" {
@@ -115,11 +91,6 @@ variable "kms_key_arn" {
   description = "KMS key that encrypts the queues' messages, and lets S3 or EventBridge use it; null: SQS's own keys."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
-    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
-  }
 }
 
 variable "tags" {

@@ -1,8 +1,8 @@
 locals {
   # Put together from inputs and so known at plan: the topic's policy can name the topic and the alarms.
-  arn_middle = "${var.region}:${var.account_id}"
+  arn_middle = "${var.place.region}:${var.place.account_id}"
   topic_name = "${var.name}-alarms"
-  topic_arn  = "arn:${var.partition}:sns:${local.arn_middle}:${local.topic_name}"
+  topic_arn  = "arn:${var.place.partition}:sns:${local.arn_middle}:${local.topic_name}"
 
   # CloudWatch knows queues by name, the last part of the ARN.
   queue_name             = split(":", var.queue_arn)[5]
@@ -45,13 +45,13 @@ data "aws_iam_policy_document" "topic" {
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = [for name in values(local.alarm_names) : "arn:${var.partition}:cloudwatch:${local.arn_middle}:alarm:${name}"]
+      values   = [for name in values(local.alarm_names) : "arn:${var.place.partition}:cloudwatch:${local.arn_middle}:alarm:${name}"]
     }
 
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [var.account_id]
+      values   = [var.place.account_id]
     }
   }
 
@@ -84,8 +84,8 @@ resource "aws_sns_topic" "this" {
 
   name              = local.topic_name
   policy            = data.aws_iam_policy_document.topic.json
-  kms_master_key_id = var.kms_key_arn
-  tags              = var.tags
+  kms_master_key_id = var.controls.kms_key_arn
+  tags              = var.controls.tags
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
@@ -154,7 +154,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
@@ -163,7 +163,7 @@ resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
 
   namespace           = var.metrics_namespace
   metric_name         = "ModelRunningWithoutRun"
-  dimensions          = { deployment = var.name, service = var.watchdog_service }
+  dimensions          = { deployment = var.name, service = "watchdog" }
   statistic           = "Maximum"
   period              = 60
   evaluation_periods  = 10
@@ -174,7 +174,7 @@ resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
@@ -191,8 +191,8 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
 
   dynamic "metric_query" {
     for_each = {
-      by_runs     = var.record_run_service
-      by_watchdog = var.watchdog_service
+      by_runs     = "record_run"
+      by_watchdog = "watchdog"
     }
 
     content {
@@ -215,7 +215,7 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
@@ -235,7 +235,7 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -290,7 +290,7 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
@@ -301,7 +301,7 @@ resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
 
   namespace           = var.metrics_namespace
   metric_name         = "DailyCapReached"
-  dimensions          = { deployment = var.name, service = var.check_queue_service }
+  dimensions          = { deployment = var.name, service = "check_queue" }
   statistic           = "Sum"
   period              = 300
   evaluation_periods  = 1
@@ -311,5 +311,5 @@ resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }

@@ -1,11 +1,6 @@
 locals {
-  # Put together from inputs and so known at plan: a role's trust and a function's permission can name what does not
-  # exist yet.
-  schedule_group_arn = "arn:${var.partition}:scheduler:${var.region}:${var.account_id}:schedule-group/${var.name}"
-  rule_arn           = "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${var.name}"
-
-  # IAM is global: with the region in it the same schedule can live in two regions.
-  schedule_role_name = "${var.name}-schedule-${var.region}"
+  # Put together from inputs and so known at plan: a function's permission can name what does not exist yet.
+  rule_arn = "arn:${var.place.partition}:events:${var.place.region}:${var.place.account_id}:rule/${var.name}"
 }
 
 # The schedule and the rule both invoke asynchronously, and for that Lambda itself would try a failed event twice more
@@ -21,86 +16,42 @@ resource "aws_lambda_function_event_invoke_config" "this" {
 # Every minute
 # ---------------------------------------------------------------------------------------------------------------------
 
-# A group of its own, because EventBridge Scheduler names the group, never the schedule, in aws:SourceArn.
-# https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-resource "aws_scheduler_schedule_group" "this" {
-  name = var.name
-  tags = var.tags
-}
+module "schedule" {
+  source = "../schedule"
 
-data "aws_iam_policy_document" "schedule_trust" {
-  statement {
-    sid     = "SchedulerCallsTheWatchdog"
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["scheduler.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [local.schedule_group_arn]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [var.account_id]
-    }
-  }
-}
-
-resource "aws_iam_role" "schedule" {
-  name               = local.schedule_role_name
-  path               = var.iam_path
-  description        = "Lets EventBridge Scheduler call the function that the schedule ${var.name} is for."
-  assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
-  tags               = var.tags
-
-  permissions_boundary = var.permissions_boundary_arn
-}
-
-data "aws_iam_policy_document" "schedule" {
-  statement {
-    sid       = "InvokeWatchdog"
-    actions   = ["lambda:InvokeFunction"]
-    resources = [var.function_arn]
-  }
-}
-
-resource "aws_iam_role_policy" "schedule" {
-  name   = "${var.name}-schedule"
-  role   = aws_iam_role.schedule.id
-  policy = data.aws_iam_policy_document.schedule.json
-}
-
-resource "aws_scheduler_schedule" "this" {
   name        = var.name
-  group_name  = aws_scheduler_schedule_group.this.name
   description = "Calls the function ${var.function_name}, which stops a model that a run left behind."
-  state       = "ENABLED" # there is no input for it: a model that a run started by hand leaves behind costs as much
+  place       = var.place
+  controls    = var.controls
 
-  schedule_expression = "rate(1 minute)"
+  expression = "rate(1 minute)" # always on: a model that a run started by hand leaves behind costs as much
 
-  flexible_time_window {
-    mode = "OFF"
-  }
+  target_arn = var.function_arn
+  action     = "lambda:InvokeFunction"
+  input      = { source = "schedule" }
 
-  target {
-    arn      = var.function_arn
-    role_arn = aws_iam_role.schedule.arn
-    input    = jsonencode({ source = "schedule" })
+  max_retries           = 0 # the next minute comes anyway
+  max_event_age_seconds = 60
+}
 
-    retry_policy {
-      maximum_retry_attempts       = 0 # the next minute comes anyway
-      maximum_event_age_in_seconds = 60
-    }
-  }
+moved {
+  from = aws_scheduler_schedule_group.this
+  to   = module.schedule.aws_scheduler_schedule_group.this
+}
 
-  # rate() fires as soon as the schedule is there.
-  depends_on = [aws_iam_role_policy.schedule]
+moved {
+  from = aws_iam_role.schedule
+  to   = module.schedule.aws_iam_role.this
+}
+
+moved {
+  from = aws_iam_role_policy.schedule
+  to   = module.schedule.aws_iam_role_policy.this
+}
+
+moved {
+  from = aws_scheduler_schedule.this
+  to   = module.schedule.aws_scheduler_schedule.this
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -112,7 +63,7 @@ resource "aws_scheduler_schedule" "this" {
 resource "aws_cloudwatch_event_rule" "this" {
   name        = var.name
   description = "A run has ended: the function ${var.function_name} looks whether it left something behind."
-  tags        = var.tags
+  tags        = var.controls.tags
 
   event_pattern = jsonencode({
     source      = ["aws.states"]
@@ -167,6 +118,6 @@ resource "aws_lambda_invocation" "this" {
     var.retire_before,
     aws_cloudwatch_event_target.this,
     aws_lambda_function_event_invoke_config.this,
-    aws_scheduler_schedule.this,
+    module.schedule,
   ]
 }

@@ -1,11 +1,11 @@
 output "schedule_arn" {
   description = "ARN of the schedule that calls the function every minute."
-  value       = aws_scheduler_schedule.this.arn
+  value       = module.schedule.arn
 }
 
 output "schedule_group_name" {
   description = "Name of the schedule's group. CloudWatch counts failed deliveries by it."
-  value       = aws_scheduler_schedule_group.this.name
+  value       = module.schedule.group_name
 }
 
 output "rule_arn" {

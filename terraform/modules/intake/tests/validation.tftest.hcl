@@ -7,11 +7,7 @@ run "refuses_what_sqs_and_s3_refuse" {
   variables {
     name                     = "labels.images"
     source_events            = "sns"
-    kms_key_arn              = "alias/house"
     source_prefix            = "incoming"
-    partition                = "azure"
-    region                   = "Virginia"
-    account_id               = "12345"
     image_suffixes           = [".jpg", ".raw.jpg"]
     consumer_timeout_seconds = 901
   }
@@ -19,11 +15,7 @@ run "refuses_what_sqs_and_s3_refuse" {
   expect_failures = [
     var.name,
     var.source_events,
-    var.kms_key_arn,
     var.source_prefix,
-    var.partition,
-    var.region,
-    var.account_id,
     var.image_suffixes,
     var.consumer_timeout_seconds,
   ]

@@ -13,7 +13,7 @@ locals {
   # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
-  key_uses = {
+  kms_grants = {
     # One statement for both buckets: with one key for both, two would say the same.
     ReadObjects = { keys = [local.source_key_arn, local.final_key_arn], service = "s3", actions = ["kms:Decrypt"] }
     # S3 reads again what is written in parts, as a Distributed Map's results are.
@@ -23,7 +23,7 @@ locals {
     WriteResults = { keys = [local.final_key_arn], service = "s3", actions = ["kms:GenerateDataKey"] }
   }
 
-  key_uses_of = {
+  kms_grants_by_role = {
     record_run         = ["UseTable", "WriteResults"]
     check_queue        = ["UseQueues", "UseTable"]
     start_model        = ["UseTable"]
@@ -37,10 +37,10 @@ locals {
 }
 
 data "aws_iam_policy_document" "key_use" {
-  for_each = local.key_uses_of
+  for_each = local.kms_grants_by_role
 
   dynamic "statement" {
-    for_each = { for name in each.value : name => local.key_uses[name] if anytrue([for key in local.key_uses[name].keys : key != null]) }
+    for_each = { for name in each.value : name => local.kms_grants[name] if anytrue([for key in local.kms_grants[name].keys : key != null]) }
 
     content {
       sid       = statement.key
@@ -147,9 +147,4 @@ data "aws_iam_policy_document" "key" {
       ]
     }
   }
-}
-
-output "kms_key_policy_json" {
-  description = "Statements that S3 or EventBridge, CloudWatch and CloudWatch Logs need in the policy of kms_key_arn: a policy document to add to your own statements."
-  value       = data.aws_iam_policy_document.key.json
 }
