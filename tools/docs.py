@@ -2,7 +2,9 @@
 
 Usage: python -m tools.docs [--check]
 
-What stands between the two marks of a README is made from the folder's variables and outputs.
+What stands between the two marks of a README is made from the folder's variables and outputs. The modules under
+terraform/modules/ are internal: nobody but the root module calls them, and they have no tables. Everywhere, each
+variable and output must have a description.
 """
 
 import argparse
@@ -31,9 +33,14 @@ class DocsError(Exception):
 
 
 def folders(root: Path) -> list[Path]:
-    """Return the folders with Terraform sources."""
+    """Return the folders with variables or outputs."""
     found = {path.parent for path in root.rglob("*.tf") if ".terraform" not in path.parts}
     return sorted(folder for folder in found if list(blocks(folder, "variable")) or list(blocks(folder, "output")))
+
+
+def is_internal(folder: Path) -> bool:
+    """Whether only the root module calls what is in the folder."""
+    return folder.parent.name == "modules"
 
 
 def blocks(folder: Path, kind: str) -> Iterator[tuple[str, Block]]:
@@ -63,6 +70,9 @@ def tables(folder: Path) -> str:
 
 def current(readme: Path) -> str:
     """Return the README as it should be. DocsError."""
+    if is_internal(readme.parent):
+        tables(readme.parent)
+        return readme.read_text()
     if not readme.exists() or not BETWEEN.search(text := readme.read_text()):
         raise DocsError(f"{readme} has no place for the tables: put these two lines there\n{BEGIN}\n{END}")
     made = f"\n{tables(readme.parent)}\n"
