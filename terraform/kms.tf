@@ -1,4 +1,4 @@
-# Encryption with keys of the estate's: what each role may do with them, and what the services need in the key's policy.
+# Encryption with keys of the account's own: what each role may do with them, and what the services need in the key's policy.
 
 locals {
   # The region's endpoint of a service, by which a key tells through whom it is used.

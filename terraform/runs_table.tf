@@ -24,7 +24,7 @@ resource "aws_dynamodb_table" "run" {
     type = "S"
   }
 
-  # Without a key of the estate's: one that DynamoDB owns, for which there is no setting.
+  # Without a key in kms_key_arn, DynamoDB uses one that it owns, for which there is no setting.
   dynamic "server_side_encryption" {
     for_each = var.kms_key_arn == null ? [] : [1]
 

@@ -1,4 +1,4 @@
-# What each function may do, and each service, in buckets and with keys of the estate too. The real provider puts the policy documents together without a network; the account is
+# What each function may do, and each service, in buckets and with keys of the account too. The real provider puts the policy documents together without a network; the account is
 # overridden, and so are the state machines, whose definitions the provider would send to AWS.
 
 provider "aws" {
@@ -164,7 +164,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   }
 }
 
-run "one_bucket_of_the_estate_is_read_and_written_below_its_prefixes_alone" {
+run "one_bucket_of_the_account_is_read_and_written_below_its_prefixes_alone" {
   command = plan
 
   variables {
@@ -177,7 +177,7 @@ run "one_bucket_of_the_estate_is_read_and_written_below_its_prefixes_alone" {
 
   assert {
     condition     = length(module.source_bucket) == 0 && length(module.final_bucket) == 0
-    error_message = "No bucket may be made, nor anything of the estate's bucket be a resource here."
+    error_message = "No bucket may be made, nor anything of the account's bucket be a resource here."
   }
 
   assert {
@@ -284,7 +284,7 @@ run "each_role_uses_the_key_for_what_it_does_and_through_the_service_alone" {
   }
 }
 
-run "buckets_of_the_estate_have_keys_of_their_own" {
+run "buckets_of_the_account_have_keys_of_their_own" {
   command = plan
 
   variables {
@@ -315,7 +315,7 @@ run "buckets_of_the_estate_have_keys_of_their_own" {
   }
 }
 
-run "a_bucket_of_the_estate_may_notify_by_itself_and_arns_follow_the_partition_of_the_model" {
+run "a_bucket_of_the_account_may_notify_by_itself_and_arns_follow_the_partition_of_the_model" {
   command = plan
 
   override_data {
@@ -333,7 +333,7 @@ run "a_bucket_of_the_estate_may_notify_by_itself_and_arns_follow_the_partition_o
 
   assert {
     condition     = jsondecode(output.queue_policy_json).Statement[0].Condition.ArnEquals["aws:SourceArn"] == "arn:aws-cn:s3:::photos" && output.source_notification == null
-    error_message = "The estate's bucket alone must notify, and there is nothing to add."
+    error_message = "The account's bucket alone must notify, and there is nothing to add."
   }
 
   assert {

@@ -67,7 +67,7 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 }
 
-run "accepts_odd_values_and_the_code_in_the_estates_bucket" {
+run "accepts_odd_values_and_the_code_in_the_accounts_bucket" {
   command = plan
 
   variables {
@@ -128,7 +128,7 @@ run "accepts_an_instant_and_the_longest_name_in_the_longest_region" {
   }
 }
 
-run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_estate" {
+run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
   command = plan
 
   variables {
@@ -167,7 +167,7 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_estate" {
         Filter   = { Key = { FilterRules = [{ Name = "suffix", Value = suffix }] } }
       }
     ]
-    error_message = "The estate must be told exactly what to add to its bucket's notifications."
+    error_message = "The account must be told exactly what to add to its bucket's notifications."
   }
 
   assert {
