@@ -24,14 +24,14 @@ data "aws_iam_policy_document" "analyze_image" {
 
   # A message that has to come back is sent again; one that only a person can help is set aside with its reason.
   statement {
-    sid       = "KeepMessages"
+    sid       = "SendMessages"
     actions   = ["sqs:SendMessage"]
     resources = [module.intake.queue_arn, module.intake.dead_letter_queue_arn]
   }
 
   # Rekognition reads the image with these permissions too. Tags go along with a copy.
   statement {
-    sid = "TakeImages"
+    sid = "ReadAndDeleteImages"
     actions = [
       "s3:DeleteObject",
       "s3:DeleteObjectVersion",
@@ -59,7 +59,7 @@ data "aws_iam_policy_document" "analyze_image" {
 
   # Abort, because an upload too large for one copy goes over in parts.
   statement {
-    sid     = "KeepResults"
+    sid     = "WriteResultObjects"
     actions = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]
     resources = [
       "${local.final_folder_arns["failed"]}/*",

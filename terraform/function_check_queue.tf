@@ -4,7 +4,7 @@ data "aws_iam_policy_document" "check_queue" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["check_queue"].json]
 
   statement {
-    sid = "LookIntoQueue"
+    sid = "PeekQueue"
     actions = [
       "sqs:ChangeMessageVisibility",
       "sqs:DeleteMessage",
@@ -16,7 +16,7 @@ data "aws_iam_policy_document" "check_queue" {
 
   # Messages that name no image of this system, so that they are not counted as work again and again.
   statement {
-    sid       = "SetAsideForeignMessages"
+    sid       = "DeadLetterUnexpectedMessages"
     actions   = ["sqs:SendMessage"]
     resources = [module.intake.dead_letter_queue_arn]
   }

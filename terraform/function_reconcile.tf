@@ -1,18 +1,18 @@
-# Finds the images that no message speaks for, and queues them again.
+# Finds the images that have no message, and queues them.
 
 data "aws_iam_policy_document" "reconcile" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile"].json]
 
   # The first page of the listing; and without it S3 answers 403 instead of 404 for an object that is gone.
   statement {
-    sid       = "LookIntoSourceBucket"
+    sid       = "ListSourceBucket"
     actions   = ["s3:ListBucket"]
     resources = [local.source_bucket_arn]
   }
 
   # HeadObject, for the version that a message has to name.
   statement {
-    sid       = "SeeVersions"
+    sid       = "ReadObjectVersions"
     actions   = ["s3:GetObject"]
     resources = [local.source_objects_arn]
   }
@@ -25,7 +25,7 @@ data "aws_iam_policy_document" "reconcile" {
 
   # No DeleteMessage: what is in there is looked at and put back.
   statement {
-    sid       = "LookIntoDeadLetterQueue"
+    sid       = "PeekDeadLetterQueue"
     actions   = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
     resources = [module.intake.dead_letter_queue_arn]
   }
@@ -38,13 +38,13 @@ data "aws_iam_policy_document" "reconcile" {
 
   # What the first step wrote for the others.
   statement {
-    sid       = "ReadImagesSetAside"
+    sid       = "ReadDeadLetteredImages"
     actions   = ["s3:GetObject"]
     resources = ["${local.final_folder_arns["reconcile"]}/*/set_aside.json"]
   }
 
   statement {
-    sid       = "KeepRecords"
+    sid       = "ReadWriteReconcileItems"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     resources = [local.runs_table_arn]
 
@@ -60,7 +60,7 @@ module "reconcile_function" {
   source = "./modules/function"
 
   name        = local.function_names["reconcile"]
-  description = "Finds images of ${var.name} that no message speaks for, and queues them again."
+  description = "Finds images of ${var.name} without a message, and queues them."
   code        = local.code["reconcile"]
   policy_json = data.aws_iam_policy_document.reconcile.json
   place       = local.place

@@ -4,7 +4,7 @@ data "aws_iam_policy_document" "record_run" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["record_run"].json]
 
   statement {
-    sid       = "KeepRuns"
+    sid       = "ReadWriteRunItems"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     resources = [local.runs_table_arn]
 

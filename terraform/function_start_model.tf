@@ -4,7 +4,7 @@ data "aws_iam_policy_document" "start_model" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["start_model"].json]
 
   statement {
-    sid       = "SeeModelStatus"
+    sid       = "DescribeModel"
     actions   = ["rekognition:DescribeProjectVersions"]
     resources = [var.project_arn]
   }

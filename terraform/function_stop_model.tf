@@ -4,7 +4,7 @@ data "aws_iam_policy_document" "stop_model" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["stop_model"].json]
 
   statement {
-    sid       = "SeeModelStatus"
+    sid       = "DescribeModel"
     actions   = ["rekognition:DescribeProjectVersions"]
     resources = [var.project_arn]
   }

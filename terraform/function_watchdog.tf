@@ -4,7 +4,7 @@ data "aws_iam_policy_document" "watchdog" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["watchdog"].json]
 
   statement {
-    sid       = "SeeModelStatus"
+    sid       = "DescribeModel"
     actions   = ["rekognition:DescribeProjectVersions"]
     resources = [var.project_arn]
   }
@@ -23,13 +23,13 @@ data "aws_iam_policy_document" "watchdog" {
 
   # Whether the run behind the lease still lives; and its end, before Terraform takes its pipeline away.
   statement {
-    sid       = "SeeAndEndRuns"
+    sid       = "DescribeAndStopRuns"
     actions   = ["states:DescribeExecution", "states:StopExecution"]
     resources = [local.executions_arn]
   }
 
   statement {
-    sid       = "KeepRuns"
+    sid       = "ReadWriteRunItems"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     resources = [local.runs_table_arn]
 
@@ -51,7 +51,7 @@ module "watchdog_function" {
   source = "./modules/function"
 
   name        = local.function_names["watchdog"]
-  description = "Stops the Custom Labels model of ${var.name} when a run left it behind."
+  description = "Stops the Custom Labels model of ${var.name} when its run has died."
   code        = local.code["watchdog"]
   policy_json = data.aws_iam_policy_document.watchdog.json
   place       = local.place

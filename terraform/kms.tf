@@ -129,7 +129,7 @@ data "aws_iam_policy_document" "key" {
 
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
   statement {
-    sid       = "KeepLogs"
+    sid       = "EncryptLogs"
     actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
     resources = ["*"]
 

@@ -68,7 +68,7 @@ data "aws_region" "current" {
   lifecycle {
     postcondition {
       condition     = self.id == local.region
-      error_message = "The model of project_version_arn is in ${local.region}, but the AWS provider works in ${self.id}; they must be the same."
+      error_message = "The model of project_version_arn is in ${local.region}, but the AWS provider works in ${self.id}. They must be the same."
     }
   }
 }

@@ -231,12 +231,12 @@ run "a_whole_apply_wires_the_parts_together" {
     condition = {
       for s in data.aws_iam_policy_document.watchdog.statement : s.sid => [s.actions, s.resources]
       } == {
-      SeeModelStatus = [toset(["rekognition:DescribeProjectVersions"]), toset([var.project_arn])]
-      StopModel      = [toset(["rekognition:StopProjectVersion"]), toset([var.project_version_arn])]
-      CloseTrigger   = [toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]), toset([aws_lambda_event_source_mapping.analyze_image.arn])]
-      SeeAndEndRuns  = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
-      KeepRuns       = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
-      WriteReceipts  = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/out/runs/*"])]
+      DescribeModel       = [toset(["rekognition:DescribeProjectVersions"]), toset([var.project_arn])]
+      StopModel           = [toset(["rekognition:StopProjectVersion"]), toset([var.project_version_arn])]
+      CloseTrigger        = [toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]), toset([aws_lambda_event_source_mapping.analyze_image.arn])]
+      DescribeAndStopRuns = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
+      ReadWriteRunItems   = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
+      WriteReceipts       = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/out/runs/*"])]
     }
     error_message = "The watchdog must stop this model, close this trigger, end this workflow's runs and keep their records."
   }
@@ -244,7 +244,7 @@ run "a_whole_apply_wires_the_parts_together" {
   assert {
     condition = [
       for s in data.aws_iam_policy_document.watchdog.statement : [for c in s.condition : [c.test, c.variable, c.values]]
-      if s.sid == "KeepRuns"
+      if s.sid == "ReadWriteRunItems"
     ] == [[["ForAllValues:StringEquals", "dynamodb:LeadingKeys", tolist([var.project_version_arn])]]]
     error_message = "The watchdog's DynamoDB statement must hold the leading key to the model's ARN."
   }

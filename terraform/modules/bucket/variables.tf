@@ -32,14 +32,14 @@ variable "versioning_enabled" {
 }
 
 variable "force_destroy" {
-  description = "true: terraform destroy deletes the bucket with everything in it; false: it refuses while there are objects."
+  description = "true: terraform destroy deletes the bucket with everything in it. false: the destroy fails while the bucket holds objects."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that encrypts the objects; null: S3's own keys."
+  description = "KMS key that encrypts the objects. null: the keys of S3."
   type        = string
   default     = null
 }

@@ -83,7 +83,7 @@ data "aws_iam_policy_document" "this" {
     for_each = local.is_in_vpc ? [1] : []
 
     content {
-      sid       = "LetLambdaAttachTheFunction"
+      sid       = "AttachFunctionToVpc"
       actions   = local.network_interface_actions
       resources = ["*"]
     }
@@ -94,7 +94,7 @@ data "aws_iam_policy_document" "this" {
     for_each = local.is_in_vpc ? [1] : []
 
     content {
-      sid       = "KeepNetworkInterfacesFromTheCode"
+      sid       = "DenyEniCallsFromFunctionCode"
       effect    = "Deny"
       actions   = local.network_interface_actions
       resources = ["*"]

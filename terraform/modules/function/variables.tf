@@ -5,7 +5,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]+$", var.name)) && length("${var.name}-${var.place.region}") <= 64
-    error_message = "name must be letters, digits, hyphens and underscores, and no longer than 63 characters less the region's name, as IAM allows 64 for the role's name."
+    error_message = "name must be letters, digits, hyphens and underscores, at most 63 characters minus the length of the region's name, because IAM allows 64 for the role."
   }
 }
 
@@ -34,7 +34,7 @@ variable "controls" {
 }
 
 variable "description" {
-  description = "What the function does, in one sentence, for those who see it in the console."
+  description = "What the function does, in one sentence. The console shows it."
   type        = string
   nullable    = false
 
@@ -69,13 +69,13 @@ variable "code" {
 }
 
 variable "policy_json" {
-  description = "IAM policy document with what this function may do; logs and traces are added to it."
+  description = "IAM policy document with what this function may do. The module adds logs and traces."
   type        = string
   nullable    = false
 }
 
 variable "timeout_seconds" {
-  description = "Longest time that one invocation may take."
+  description = "Longest time in seconds that one invocation may take."
   type        = number
   default     = 30
   nullable    = false

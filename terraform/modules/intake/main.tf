@@ -174,7 +174,7 @@ resource "aws_sqs_queue" "image" {
 resource "terraform_data" "notification_configuration_is_replaced" {
   count = var.source_events == "notification" && !var.bucket_is_own ? 1 : 0
 
-  input = "REPLACES the whole notification configuration of bucket ${var.bucket_name}: whoever else it notifies today hears no more. Take source_events \"eventbridge\" or \"external\" if anything else listens to this bucket."
+  input = "REPLACES the whole notification configuration of bucket ${var.bucket_name}: its other listeners get no more events. Use source_events \"eventbridge\" or \"external\" if anything else listens to this bucket."
 }
 
 # A bucket has one notification configuration: this one takes over whatever the bucket had. One resource for both ways
@@ -226,7 +226,7 @@ resource "aws_cloudwatch_event_rule" "image" {
     precondition {
       # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
       condition     = length(jsonencode(local.key_patterns[count.index])) <= 1900
-      error_message = "image_suffixes are too many or too long: EventBridge allows 2048 characters for the pattern that holds them."
+      error_message = "image_suffixes are too many or too long: EventBridge allows 2048 characters for a rule's pattern."
     }
   }
 }

@@ -1,3 +1,7 @@
+module "rules" {
+  source = "../rules"
+}
+
 variable "name" {
   description = "Prefix of the queues' names."
   type        = string
@@ -5,7 +9,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,57}$", var.name))
-    error_message = "name must be 1 to 57 letters, digits, hyphens and underscores, as \"-images\" is put behind it and EventBridge allows 64 for a rule."
+    error_message = "name must be 1 to 57 letters, digits, hyphens and underscores, because \"-images\" follows it and EventBridge allows 64 for a rule."
   }
 }
 
@@ -23,6 +27,11 @@ variable "bucket_name" {
   description = "Bucket whose new images go to the queue."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex(module.rules.bucket_name_pattern, var.bucket_name)) && !can(regex(module.rules.reserved_bucket_name_pattern, var.bucket_name))
+    error_message = "bucket_name must be the name of a bucket: ${module.rules.bucket_name_allowed}."
+  }
 }
 
 variable "bucket_is_own" {
@@ -51,7 +60,7 @@ variable "source_prefix" {
 
   validation {
     condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && length(var.source_prefix) <= 200
-    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, and at most 200 characters."
   }
 }
 
@@ -62,7 +71,7 @@ variable "image_suffixes" {
 
   validation {
     condition     = length(var.image_suffixes) > 0
-    error_message = "image_suffixes must hold one suffix or more."
+    error_message = "image_suffixes must have at least one suffix."
   }
 
   validation {
@@ -72,12 +81,12 @@ variable "image_suffixes" {
         for j, other in var.image_suffixes : i == j || !endswith(other, suffix)
       ]
     ]))
-    error_message = "image_suffixes must hold each suffix once and none that is the end of another."
+    error_message = "image_suffixes must have no suffix twice, and no suffix that another one ends with."
   }
 }
 
 variable "consumer_timeout_seconds" {
-  description = "Timeout of the function that reads the queue; the visibility timeout is six times this."
+  description = "Timeout of the function that reads the queue. The visibility timeout is six times this."
   type        = number
   nullable    = false
 
@@ -88,7 +97,7 @@ variable "consumer_timeout_seconds" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that encrypts the queues' messages, and lets S3 or EventBridge use it; null: SQS's own keys."
+  description = "KMS key that encrypts the queues' messages, and that S3 or EventBridge may use. null: the keys of SQS."
   type        = string
   default     = null
 }

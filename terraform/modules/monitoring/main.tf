@@ -33,7 +33,7 @@ locals {
 
 data "aws_iam_policy_document" "topic" {
   statement {
-    sid       = "TakeTheseAlarms"
+    sid       = "PublishAlarms"
     actions   = ["sns:Publish"]
     resources = [local.topic_arn]
 

@@ -40,7 +40,7 @@ variable "alarm_topic_arn" {
 
   validation {
     condition     = var.alarm_topic_arn == null ? true : can(regex("^arn:aws[a-z-]*:sns:${var.place.region}:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.alarm_topic_arn))
-    error_message = "alarm_topic_arn must be null or the ARN of a standard SNS topic in ${var.place.region}: an alarm reaches no topic in another region."
+    error_message = "alarm_topic_arn must be null or the ARN of a standard SNS topic in ${var.place.region}: an alarm cannot notify a topic in another region."
   }
 }
 
@@ -76,16 +76,26 @@ variable "project_version_arn" {
   description = "ARN of the model, for the command in the alarms that stops it."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws(-[a-z]+)*:rekognition:[a-z0-9-]+:[0-9]{12}:project/[a-zA-Z0-9_.-]{1,255}/version/[a-zA-Z0-9_.-]{1,255}/[0-9]+$", var.project_version_arn))
+    error_message = "project_version_arn must be the ARN of a model version, like arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.2024-01-31/1700000000001."
+  }
 }
 
 variable "model_hour_usd" {
   description = "Cost of the running model in US dollars per hour, for the texts of the alarms."
   type        = number
   nullable    = false
+
+  validation {
+    condition     = var.model_hour_usd >= 0
+    error_message = "model_hour_usd must be 0 or more."
+  }
 }
 
 variable "max_model_hours_per_day" {
-  description = "Daily cap on model hours. null: no cap and no alarm on it."
+  description = "Daily cap on model hours. null: no cap and no alarm for it."
   type        = number
   default     = null
 
@@ -103,7 +113,7 @@ variable "image_age_alarm_hours" {
   validation {
     # SQS deletes a message after 14 days; the alarm must leave a day to act.
     condition     = var.image_age_alarm_hours >= 1 && var.image_age_alarm_hours <= 312
-    error_message = "image_age_alarm_hours must be a number from 1 to 312, which is a day before SQS deletes a message."
+    error_message = "image_age_alarm_hours must be a number from 1 to 312 (13 days), because SQS deletes a message after 14 days."
   }
 }
 

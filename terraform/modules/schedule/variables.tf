@@ -34,7 +34,7 @@ variable "controls" {
 }
 
 variable "description" {
-  description = "What the schedule does, for those who see it in the console."
+  description = "What the schedule does, in one sentence. The console shows it."
   type        = string
   nullable    = false
 }

@@ -62,7 +62,7 @@ moved {
 # https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 resource "aws_cloudwatch_event_rule" "this" {
   name        = var.name
-  description = "A run has ended: the function ${var.function_name} looks whether it left something behind."
+  description = "Calls the function ${var.function_name} when a run has ended."
   tags        = var.controls.tags
 
   event_pattern = jsonencode({

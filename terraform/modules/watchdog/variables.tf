@@ -5,7 +5,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]+$", var.name)) && length("${var.name}-schedule-${var.place.region}") <= 64
-    error_message = "name must be letters, digits, hyphens and underscores, and no longer than 54 characters less the region's name, as IAM allows 64 for the schedule's role."
+    error_message = "name must be letters, digits, hyphens and underscores, at most 54 characters minus the length of the region's name, because IAM allows 64 for the schedule's role."
   }
 }
 
@@ -34,7 +34,7 @@ variable "controls" {
 }
 
 variable "function_arn" {
-  description = "ARN of the function to wake."
+  description = "ARN of the watchdog function."
   type        = string
   nullable    = false
 
@@ -45,7 +45,7 @@ variable "function_arn" {
 }
 
 variable "function_name" {
-  description = "Name of the function to wake."
+  description = "Name of the watchdog function."
   type        = string
   nullable    = false
 
@@ -56,7 +56,7 @@ variable "function_name" {
 }
 
 variable "state_machine_arn" {
-  description = "State machine whose ended executions wake the function."
+  description = "State machine that starts the function whenever one of its executions ends."
   type        = string
   nullable    = false
 

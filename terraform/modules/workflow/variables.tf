@@ -5,7 +5,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]+$", var.name)) && length("${var.name}-schedule-${var.place.region}") <= 64
-    error_message = "name must be letters, digits, hyphens and underscores, and no longer than 54 characters less the region's name, as IAM allows 64 for the schedule's role."
+    error_message = "name must be letters, digits, hyphens and underscores, at most 54 characters minus the length of the region's name, because IAM allows 64 for the schedule's role."
   }
 }
 
@@ -51,12 +51,12 @@ variable "function_arns" {
 
   validation {
     condition     = length(var.function_arns) > 0 && alltrue([for arn in var.function_arns : can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+$", arn))])
-    error_message = "function_arns must hold one ARN of a Lambda function or more, without versions and wildcards."
+    error_message = "function_arns must have at least one ARN of a Lambda function, without versions and wildcards."
   }
 }
 
 variable "policy_json" {
-  description = "IAM policy document with further permissions of the state machine, for one that reads or writes S3. null: none."
+  description = "IAM policy document with further permissions, for a state machine that reads or writes S3. null: none."
   type        = string
   default     = null
 

@@ -97,8 +97,8 @@ run "role_logs_network_and_code_follow_the_controls" {
     condition = {
       for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid => [s.Effect, s.Resource, join(",", sort(s.Action)), lookup(s, "Condition", {})] if strcontains(jsonencode(s.Action), "ec2:")
       } == {
-      LetLambdaAttachTheFunction       = ["Allow", "*", join(",", local.network_interface_actions), {}]
-      KeepNetworkInterfacesFromTheCode = ["Deny", "*", join(",", local.network_interface_actions), { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue" } }]
+      AttachFunctionToVpc          = ["Allow", "*", join(",", local.network_interface_actions), {}]
+      DenyEniCallsFromFunctionCode = ["Deny", "*", join(",", local.network_interface_actions), { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue" } }]
     }
     error_message = "Lambda must be able to attach the function, and the function's code must get nothing of it."
   }

@@ -6,6 +6,7 @@ run "refuses_what_sqs_and_s3_refuse" {
 
   variables {
     name                     = "labels.images"
+    bucket_name              = "Labels/incoming"
     source_events            = "sns"
     source_prefix            = "incoming"
     image_suffixes           = [".jpg", ".raw.jpg"]
@@ -14,6 +15,7 @@ run "refuses_what_sqs_and_s3_refuse" {
 
   expect_failures = [
     var.name,
+    var.bucket_name,
     var.source_events,
     var.source_prefix,
     var.image_suffixes,
@@ -29,4 +31,14 @@ run "refuses_no_suffixes" {
   }
 
   expect_failures = [var.image_suffixes]
+}
+
+run "refuses_a_bucket_name_that_s3_reserves" {
+  command = plan
+
+  variables {
+    bucket_name = "sthree-photos"
+  }
+
+  expect_failures = [var.bucket_name]
 }

@@ -208,7 +208,7 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
   assert {
     condition = [for s in jsondecode(one(aws_sns_topic.this[*].policy)).Statement : [s.Sid, s.Effect, s.Principal, s.Action, s.Resource, s.Condition]] == [
       [
-        "TakeTheseAlarms", "Allow", { Service = "cloudwatch.amazonaws.com" }, "sns:Publish", "arn:aws:sns:us-east-1:123456789012:logos-alarms",
+        "PublishAlarms", "Allow", { Service = "cloudwatch.amazonaws.com" }, "sns:Publish", "arn:aws:sns:us-east-1:123456789012:logos-alarms",
         {
           ArnEquals = {
             "aws:SourceArn" = [

@@ -10,6 +10,8 @@ run "refuses_what_cannot_be" {
     queue_arn             = "logos-images"
     dead_letter_queue_arn = "arn:aws:sqs:us-east-1:123456789012:logos.fifo"
     image_age_alarm_hours = 313
+    project_version_arn   = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+    model_hour_usd        = -1
   }
 
   expect_failures = [
@@ -18,6 +20,8 @@ run "refuses_what_cannot_be" {
     var.queue_arn,
     var.dead_letter_queue_arn,
     var.image_age_alarm_hours,
+    var.project_version_arn,
+    var.model_hour_usd,
   ]
 }
 
