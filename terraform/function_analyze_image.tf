@@ -22,7 +22,7 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [module.intake.queue_arn]
   }
 
-  # A message that has to come back is sent again; one that only a person can help is set aside with its reason.
+  # The function requeues a deferred message, and dead-letters one that only a person can fix, with its reason.
   statement {
     sid       = "SendMessages"
     actions   = ["sqs:SendMessage"]
@@ -43,8 +43,8 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [local.source_objects_arn]
   }
 
-  # Without them S3 answers 403 instead of 404 for an object that is not there. For a version that is not there no
-  # document says which of the two it asks for.
+  # Without these two S3 answers 403 instead of 404 for a missing object. AWS does not document which of them S3 checks
+  # for a missing version.
   statement {
     sid       = "TellMissingFromForbidden"
     actions   = ["s3:ListBucket"]
@@ -57,7 +57,7 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [local.source_bucket_arn]
   }
 
-  # Abort, because an upload too large for one copy goes over in parts.
+  # Abort, because an upload too large for one copy is copied in parts.
   statement {
     sid     = "WriteResultObjects"
     actions = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]
@@ -67,7 +67,7 @@ data "aws_iam_policy_document" "analyze_image" {
     ]
   }
 
-  # The JSON that claims a name, when its image was deleted by its owner meanwhile. Never an image.
+  # Deletes the JSON that claims a name if the owner has deleted the image meanwhile. Never deletes an image.
   statement {
     sid     = "WithdrawClaims"
     actions = ["s3:DeleteObject"]
@@ -123,14 +123,14 @@ resource "aws_lambda_event_source_mapping" "analyze_image" {
 
   enabled = false
 
-  # Until the first run: each sets it to what its inference units are good for. Not reserved concurrency, for each
-  # invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
+  # Until the first run: each run sets the concurrency that its inference units can use. Not reserved concurrency, because
+  # each invocation that it throttles counts as a receive and brings good images closer to the dead-letter queue.
   scaling_config {
     maximum_concurrency = 2
   }
 
   lifecycle {
-    # The workflow switches the trigger and says how many batches it hands out; an apply in mid-run must not.
+    # The workflow switches the trigger and sets its concurrency. An apply in the middle of a run must not.
     ignore_changes = [enabled, scaling_config]
   }
 }

@@ -1,4 +1,4 @@
-# Counts what waits in the queue, before the model is started and while it runs.
+# Counts the images in the queue, before the model starts and while it runs.
 
 data "aws_iam_policy_document" "check_queue" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["check_queue"].json]
@@ -14,7 +14,7 @@ data "aws_iam_policy_document" "check_queue" {
     resources = [module.intake.queue_arn]
   }
 
-  # Messages that name no image of this system, so that they are not counted as work again and again.
+  # Unexpected messages, so that they do not count as work again and again.
   statement {
     sid       = "DeadLetterUnexpectedMessages"
     actions   = ["sqs:SendMessage"]

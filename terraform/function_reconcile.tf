@@ -3,14 +3,14 @@
 data "aws_iam_policy_document" "reconcile" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile"].json]
 
-  # The first page of the listing; and without it S3 answers 403 instead of 404 for an object that is gone.
+  # Reads the first page of the listing. Without it S3 answers 403 instead of 404 for a deleted object.
   statement {
     sid       = "ListSourceBucket"
     actions   = ["s3:ListBucket"]
     resources = [local.source_bucket_arn]
   }
 
-  # HeadObject, for the version that a message has to name.
+  # HeadObject, for the version that a message names.
   statement {
     sid       = "ReadObjectVersions"
     actions   = ["s3:GetObject"]
@@ -23,7 +23,7 @@ data "aws_iam_policy_document" "reconcile" {
     resources = [module.intake.queue_arn]
   }
 
-  # No DeleteMessage: what is in there is looked at and put back.
+  # No DeleteMessage: the function only peeks, and the messages stay.
   statement {
     sid       = "PeekDeadLetterQueue"
     actions   = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
@@ -36,7 +36,7 @@ data "aws_iam_policy_document" "reconcile" {
     resources = ["${local.final_folder_arns["reconcile"]}/*"]
   }
 
-  # What the first step wrote for the others.
+  # The first step writes this list for the later steps.
   statement {
     sid       = "ReadDeadLetteredImages"
     actions   = ["s3:GetObject"]
@@ -70,7 +70,7 @@ module "reconcile_function" {
   memory_mb       = 512
 
   environment = merge(local.environments["reconcile"], {
-    # The SDK of X-Ray would log an error for each request that a thread of ours makes.
+    # Otherwise the X-Ray SDK logs an error for each request that one of our threads makes.
     AWS_XRAY_CONTEXT_MISSING = "IGNORE_ERROR"
     DEAD_LETTER_QUEUE_URL    = module.intake.dead_letter_queue_url
     FINAL_BUCKET_NAME        = local.final_bucket_name

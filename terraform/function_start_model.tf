@@ -1,4 +1,4 @@
-# Starts the model and says how far it has come.
+# Starts the model and reports its progress.
 
 data "aws_iam_policy_document" "start_model" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["start_model"].json]

@@ -1,4 +1,4 @@
-# Stops the model and says whether it is seen STOPPED.
+# Stops the model and reports whether Rekognition says STOPPED.
 
 data "aws_iam_policy_document" "stop_model" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["stop_model"].json]

@@ -1,4 +1,4 @@
-# Stands outside the workflow: stops the model, closes the trigger and frees the lease of a run that is gone.
+# Works outside the workflow: stops the model, disables the trigger and releases the lease of a dead run.
 
 data "aws_iam_policy_document" "watchdog" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["watchdog"].json]
@@ -21,7 +21,7 @@ data "aws_iam_policy_document" "watchdog" {
     resources = [aws_lambda_event_source_mapping.analyze_image.arn]
   }
 
-  # Whether the run behind the lease still lives; and its end, before Terraform takes its pipeline away.
+  # Describes the run that holds the lease. Stops it before Terraform destroys the pipeline.
   statement {
     sid       = "DescribeAndStopRuns"
     actions   = ["states:DescribeExecution", "states:StopExecution"]
@@ -57,8 +57,8 @@ module "watchdog_function" {
   place       = local.place
   controls    = local.controls
 
-  # Before a destroy it waits until the model is seen STOPPED, and Terraform waits for it on one silent connection. Network
-  # devices such as a NAT gateway drop that after 350 s without a word, and Terraform would wait for ever.
+  # Before a destroy the function waits until the model is STOPPED, and Terraform waits on one silent connection. A network
+  # device such as a NAT gateway silently drops such a connection after 350 s, and Terraform would wait forever.
   # https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
   timeout_seconds = 300
 

@@ -1,15 +1,15 @@
 locals {
   account_id = data.aws_caller_identity.current.account_id
 
-  # Where everything is.
+  # Goes to every module that builds ARNs.
   place = {
     partition  = local.partition
     region     = local.region
     account_id = local.account_id
   }
 
-  # What the account's owner asks of every function, role and log group. Buckets and queues get only the key and the tags:
-  # a permissions boundary or a VPC endpoint's policy may name them, and so must not have to be there before them.
+  # What the account's owner asks of every function, role and log group. Buckets and queues get only the key and the tags,
+  # so that they do not depend on the rest: a permissions boundary or a VPC endpoint's policy may name them.
   controls = {
     kms_key_arn              = var.kms_key_arn
     permissions_boundary_arn = var.permissions_boundary_arn
@@ -20,7 +20,7 @@ locals {
     tags                     = var.tags
   }
 
-  # One package, one zip and one function each, under one name.
+  # Each name is a Python package, a zip and a function.
   packages = toset([
     "record_run",
     "check_queue",
@@ -47,7 +47,7 @@ locals {
     }
   }
 
-  # Several copies of the module write to one namespace; the dimension `deployment` tells them apart.
+  # Several copies of the module share one namespace. The dimension `deployment` tells them apart.
   metrics_namespace = "CustomLabelsBatch"
 
   environments = {
@@ -63,7 +63,7 @@ locals {
   }
 }
 
-# Only to refuse a model that is not where Terraform applies to: the functions ask Rekognition in their own region.
+# Only to refuse a model in another region: the functions call Rekognition in their own region.
 data "aws_region" "current" {
   lifecycle {
     postcondition {
@@ -75,7 +75,7 @@ data "aws_region" "current" {
 
 data "aws_caller_identity" "current" {}
 
-# A warning and no refusal: an emulator's account is any number, and Rekognition itself refuses another account's model.
+# Only a warning, because an emulator may have any account. Rekognition itself refuses another account's model.
 check "model_is_in_this_account" {
   assert {
     condition     = local.account_id == local.model_account

@@ -1,5 +1,5 @@
 locals {
-  # As much as a run may rent: what an alarm says that a forgotten model costs.
+  # With all units that a run may rent: what an abandoned model costs, according to the alarms.
   model_hour_usd = var.inference_unit_hour_usd * var.max_inference_units
 }
 

@@ -1,14 +1,14 @@
-# What AWS takes and what it refuses: the validations below refuse at plan what AWS would refuse in the middle of an apply.
+# What AWS accepts. With it the validations below refuse at plan what AWS would refuse in the middle of an apply.
 module "rules" {
   source = "./modules/rules"
 }
 
-# What follows from the variables alone, for the resources and for the validations below. Those look at nothing outside
-# of this file and modules/rules, and so are tested without the rest.
+# What follows from the variables alone, for the resources and for the validations below. The validations use only this
+# file and modules/rules, so that tests run them without the rest.
 locals {
-  # Partition, region and what is in names are the model's: the pipeline has to live where the model is. Taken from the
-  # ARN they are always known at plan. A data source in a module with depends_on is read late, and names made from it
-  # would then be unknown and plan both buckets for replacement. In ARNs the caller's account does no such harm.
+  # Partition, region and the account in names are the model's, because the pipeline must be where the model is. Taken from
+  # the ARN they are always known at plan. Terraform reads a data source in a module with depends_on late: names made from
+  # it would be unknown, and the plan would replace both buckets. An unknown account in other ARNs replaces nothing.
   model_arn     = split(":", var.project_version_arn)
   partition     = local.model_arn[1]
   region        = local.model_arn[3]
@@ -58,7 +58,7 @@ variable "project_version_arn" {
   }
 
   validation {
-    # Partition, region, account and project name; the digits behind them differ.
+    # Compares partition, region, account and project name. The digits after them differ.
     condition     = split("/", var.project_version_arn)[0] == split("/", var.project_arn)[0] && try(split("/", var.project_version_arn)[1] == split("/", var.project_arn)[1], false)
     error_message = "project_version_arn must be a version of the project in project_arn, with the same region, account and project name."
   }
@@ -289,7 +289,7 @@ variable "image_suffixes" {
   }
 
   validation {
-    # S3 refuses two filters of one event that may both fit a key, which for suffixes is when one ends another.
+    # S3 refuses two filters of one event that can match the same key. Two suffixes can if one ends with the other.
     condition = alltrue(flatten([
       for i, suffix in var.image_suffixes : [
         for j, other in var.image_suffixes : i == j || !endswith(other, suffix)
@@ -354,7 +354,7 @@ variable "source_prefix" {
   nullable    = false
 
   validation {
-    # S3 takes no keys with periods alone between slashes as they are.
+    # S3 does not take folders named . or .. literally.
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
     condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && !can(regex("(^|/)\\.\\.?/", var.source_prefix)) && length(var.source_prefix) <= 200
     error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, no folder named . or .., and at most 200 characters."
@@ -379,15 +379,15 @@ variable "final_prefix" {
   nullable    = false
 
   validation {
-    # S3 takes no keys with periods alone between slashes as they are.
+    # S3 does not take folders named . or .. literally.
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
     condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.final_prefix)) && !can(regex("(^|/)\\.\\.?/", var.final_prefix)) && length(var.final_prefix) <= 200
     error_message = "final_prefix must be empty, or folders that end with a slash, such as logos/: letters, digits, dots, hyphens and underscores, no folder named . or .., and at most 200 characters."
   }
 
   validation {
-    # In either direction: what is written must not look like an upload, and an upload not like what was written.
-    # A bucket that the module would make can be given by its name, too.
+    # In both directions: a result must not look like an upload, nor an upload like a result. Somebody may also name a
+    # bucket that the module would make.
     condition = coalesce(var.source_bucket_name, local.own_source_bucket_name) != coalesce(var.final_bucket_name, local.own_final_bucket_name) ? true : alltrue([
       for folder in ["failed/", "processed/", "reconcile/", "runs/"] :
       !startswith("${var.final_prefix}${folder}", var.source_prefix) && !startswith(var.source_prefix, "${var.final_prefix}${folder}")
@@ -423,7 +423,7 @@ variable "image_age_alarm_hours" {
   nullable    = false
 
   validation {
-    # SQS deletes a message after 14 days; the alarm must leave a day to act.
+    # SQS deletes a message after 14 days. The alarm must leave a day to act.
     condition     = var.image_age_alarm_hours >= 1 && var.image_age_alarm_hours <= 312
     error_message = "image_age_alarm_hours must be a number from 1 to 312 (13 days), because SQS deletes a message after 14 days."
   }
@@ -688,7 +688,7 @@ variable "tags" {
   }
 
   validation {
-    # An empty value EventBridge Scheduler refuses.
+    # EventBridge Scheduler refuses an empty value.
     # https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Tag.html
     condition     = alltrue([for value in values(var.tags) : value == null ? false : length(value) <= 256 && can(regex(module.rules.tag_text_pattern, value))])
     error_message = "tags must have values of 1 to 256 characters: letters, digits, spaces and _ . : / = + - @."
@@ -700,7 +700,7 @@ variable "tags" {
   }
 
   validation {
-    # IAM does not tell Owner from owner. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+    # To IAM, Owner and owner are the same key. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
     condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
     error_message = "tags must have no two keys that differ only in capital letters, because IAM treats them as one key."
   }

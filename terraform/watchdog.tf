@@ -1,6 +1,6 @@
-# Stands for everything that Terraform may destroy only after the watchdog has brought it to rest: if that fails, the
-# pipeline is still whole, with its notification, its alarms and its buckets' policies. It is a resource of its own, for
-# depends_on of the module would put off the reading of the module's policies to every apply.
+# Depends on everything that Terraform may destroy only after the watchdog has stopped the run and the model. If the
+# watchdog fails, the pipeline is still complete, with its notification, alarms and bucket policies. This is a separate
+# resource, because depends_on of the module would postpone reading the module's policy documents to every apply.
 resource "terraform_data" "pipeline" {
   depends_on = [
     aws_dynamodb_table.run,
@@ -33,10 +33,10 @@ module "watchdog" {
   function_name     = module.watchdog_function.function_name
   state_machine_arn = module.workflow.state_machine_arn
 
-  retire_on_change = {
+  drain_on_change = {
     project_arn         = var.project_arn
     project_version_arn = var.project_version_arn
   }
 
-  retire_before = [terraform_data.pipeline.id]
+  destroy_after_drain = [terraform_data.pipeline.id]
 }

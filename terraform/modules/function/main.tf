@@ -1,16 +1,16 @@
 locals {
-  # Put together from inputs and so known at plan: policies that name this function can be read in the plan.
+  # Built from inputs and so known at plan: the plan shows the policies that name this function.
   arn           = "arn:${var.place.partition}:lambda:${var.place.region}:${var.place.account_id}:function:${var.name}"
   log_group_arn = "arn:${var.place.partition}:logs:${var.place.region}:${var.place.account_id}:log-group:/aws/lambda/${var.name}"
 
-  # IAM is global: with the region in it the same function can live in two regions.
+  # IAM is global: with the region in the name, the same function can exist in two regions.
   role_name = "${var.name}-${var.place.region}"
 
   is_file_there  = var.code.file == null ? false : fileexists(var.code.file)
   package_sha256 = local.is_file_there ? filebase64sha256(var.code.file) : ""
 
-  # As seen from where Terraform runs, so that another checkout of the same root names it alike; on another drive of
-  # Windows there is no such name.
+  # Relative to where Terraform runs, so that every checkout of the same root has the same path. On another Windows drive
+  # no relative path exists.
   here          = split("/", abspath("."))
   there         = var.code.file == null ? [] : split("/", abspath(var.code.file))
   shared_parts  = length([for i, part in local.here : part if try(slice(local.here, 0, i + 1) == slice(local.there, 0, i + 1), false)])
@@ -35,7 +35,7 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.controls.tags
 }
 
-# Lambda assumes an execution role without aws:SourceArn or aws:SourceAccount, so no condition can be put here.
+# No condition: Lambda assumes an execution role without aws:SourceArn or aws:SourceAccount.
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
 data "aws_iam_policy_document" "trust" {
   statement {
@@ -62,7 +62,7 @@ resource "aws_iam_role" "this" {
 data "aws_iam_policy_document" "this" {
   source_policy_documents = [var.policy_json]
 
-  # No logs:CreateLogGroup: the group is Terraform's, and a late invocation must not bring it back after a destroy.
+  # No logs:CreateLogGroup: Terraform makes the group, and a late invocation must not recreate it after a destroy.
   statement {
     sid       = "WriteLogs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -77,7 +77,7 @@ data "aws_iam_policy_document" "this" {
     resources = ["*"]
   }
 
-  # Lambda makes and removes the network interfaces with the function's role, and for that asks for all resources.
+  # Lambda creates and deletes network interfaces with the function's role, and requires all resources.
   # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
   dynamic "statement" {
     for_each = local.is_in_vpc ? [1] : []
@@ -89,7 +89,7 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
-  # The same page: the function's own code gets none of it.
+  # From the same page: the function's own code must not make these calls.
   dynamic "statement" {
     for_each = local.is_in_vpc ? [1] : []
 
@@ -114,10 +114,10 @@ resource "aws_iam_role_policy" "this" {
   policy = data.aws_iam_policy_document.this.json
 }
 
-# The zip's path as it was when its bytes last changed: the provider updates a function whose zip has another path,
-# although the bytes are the same. Without ignore_changes it would be the path of today; replaced, it is.
+# The zip's path when its bytes last changed. The provider updates a function whose zip moves, although its bytes are the
+# same. ignore_changes keeps the old path until other bytes replace this resource.
 resource "terraform_data" "package_file" {
-  # Texts and never null: terraform_data fails when a value turns out to be null in the apply.
+  # Never null: terraform_data fails if a value turns out to be null during the apply.
   input            = coalesce(local.package_file, "in package_s3_bucket")
   triggers_replace = local.package_sha256
 
@@ -137,7 +137,7 @@ resource "aws_lambda_function" "this" {
   memory_size   = var.memory_mb
   tags          = var.controls.tags
 
-  # Only if the zip is still there, in case the function has to be made anew.
+  # The kept path only if the zip is still there, because Terraform may have to recreate the function.
   filename         = var.code.file == null ? null : try(filebase64sha256(terraform_data.package_file.output), "none") == local.package_sha256 ? terraform_data.package_file.output : local.package_file
   source_code_hash = local.is_file_there ? local.package_sha256 : null
 
@@ -169,7 +169,7 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # Lambda makes the log group itself at the first invocation, without retention, if it is not there yet; and an event
-  # source mapping is refused for a role that may not read the queue yet.
+  # If the log group is missing at the first invocation, Lambda makes one without retention. And Lambda refuses an event
+  # source mapping while the role may not read the queue.
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
 }

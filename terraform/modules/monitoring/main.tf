@@ -1,10 +1,10 @@
 locals {
-  # Put together from inputs and so known at plan: the topic's policy can name the topic and the alarms.
+  # Built from inputs and so known at plan: the topic's policy can name the topic and the alarms.
   arn_middle = "${var.place.region}:${var.place.account_id}"
   topic_name = "${var.name}-alarms"
   topic_arn  = "arn:${var.place.partition}:sns:${local.arn_middle}:${local.topic_name}"
 
-  # CloudWatch knows queues by name, the last part of the ARN.
+  # CloudWatch knows a queue by its name, which is the last part of the ARN.
   queue_name             = split(":", var.queue_arn)[5]
   dead_letter_queue_name = split(":", var.dead_letter_queue_arn)[5]
 
@@ -21,7 +21,7 @@ locals {
 
   actions = [var.alarm_topic_arn == null ? one(aws_sns_topic.this[*].arn) : var.alarm_topic_arn]
 
-  # What an alarm's text repeats. CloudWatch allows 1024 characters, of which a model's ARN may take 640.
+  # Parts of the alarms' texts. CloudWatch allows 1024 characters per text, and a model's ARN may have 640.
   status       = "`make status NAME=${var.name}`"
   cost         = format("about US$%s an hour", var.model_hour_usd)
   stop_by_hand = "aws rekognition stop-project-version --project-version-arn ${var.project_version_arn}"
@@ -76,11 +76,11 @@ data "aws_iam_policy_document" "topic" {
   }
 }
 
-# Without a KMS key, unless one is given: CloudWatch may not use the one that AWS manages for SNS (alias/aws/sns), and the alarm would reach
-# nobody. What goes through here is names and ARNs, no image and no label.
+# Without kms_key_arn the topic has no key: CloudWatch may not use the key that AWS manages for SNS (alias/aws/sns), and
+# alarms would reach nobody. Alarms contain names and ARNs, but no images and no labels.
 # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
 resource "aws_sns_topic" "this" {
-  count = var.alarm_topic_arn == null ? 1 : 0 # Not known before the apply? Give alarm_topic_arn = format("%s", aws_sns_topic.NAME.arn), which is known to be no null.
+  count = var.alarm_topic_arn == null ? 1 : 0 # Not known before the apply? Give alarm_topic_arn = format("%s", aws_sns_topic.NAME.arn), which is known not to be null.
 
   name              = local.topic_name
   policy            = data.aws_iam_policy_document.topic.json
@@ -89,7 +89,7 @@ resource "aws_sns_topic" "this" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Alarms: name and description are all that somebody sees at night
+# Alarms. Their name and description are all that the person on call sees
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  treat_missing_data  = "notBreaching" # SQS reports nothing on a queue that nobody used for hours
+  treat_missing_data  = "notBreaching" # SQS reports nothing about a queue that was unused for hours
 
   alarm_actions = local.actions
   ok_actions    = local.actions
@@ -118,7 +118,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
   alarm_name        = local.alarm_names["run-failed"]
   alarm_description = "A run failed, timed out or was aborted. No image is lost: the images wait for the next run. An abandoned model costs ${local.cost} until the watchdog stops it, within minutes. 1) ${local.status} shows the error, and whether the model is STOPPED. 2) Fix the cause. 3) Start the workflow by hand, or wait for its schedule. This alarm returning to OK does not mean that the cause is fixed."
 
-  # A sum counts a metric without a value as 0, so that one of the three is enough.
+  # The sum counts a metric without a value as 0, so that one of the three is enough.
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax-arithmetic
   metric_query {
     id          = "ended_badly"
@@ -170,7 +170,7 @@ resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
   datapoints_to_alarm = 10
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  treat_missing_data  = "notBreaching" # that the watchdog looks at all is another alarm's business
+  treat_missing_data  = "notBreaching" # another alarm tells when the watchdog does not run
 
   alarm_actions = local.actions
   ok_actions    = local.actions
@@ -181,7 +181,7 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
   alarm_name        = local.alarm_names["stop-not-confirmed"]
   alarm_description = "A stop was requested, but Rekognition did not report STOPPED: the model may still cost ${local.cost}. The watchdog retries every minute. 1) ${local.status} shows the model. 2) If it is STOPPED, do nothing. 3) If not, stop it now: ${local.stop_by_hand}"
 
-  # Each function is a metric of its own.
+  # CloudWatch keeps a metric per function.
   metric_query {
     id          = "not_confirmed"
     label       = "Stops that were not confirmed"
@@ -231,7 +231,7 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.image_age_alarm_hours * 3600
-  treat_missing_data  = "notBreaching" # SQS reports nothing on a queue that nobody used for hours
+  treat_missing_data  = "notBreaching" # SQS reports nothing about a queue that was unused for hours
 
   alarm_actions = local.actions
   ok_actions    = local.actions

@@ -1,12 +1,12 @@
 locals {
-  # Put together from inputs and so known at plan: the role's trust can name the group that does not exist yet.
+  # Built from inputs and so known at plan: the role's trust can name a group that does not exist yet.
   group_arn = "arn:${var.place.partition}:scheduler:${var.place.region}:${var.place.account_id}:schedule-group/${var.name}"
 
-  # IAM is global: with the region in it the same schedule can live in two regions.
+  # IAM is global: with the region in the name, the same schedule can exist in two regions.
   role_name = "${var.name}-schedule-${var.place.region}"
 }
 
-# A group of its own, because EventBridge Scheduler names the group, never the schedule, in aws:SourceArn.
+# A separate group, because EventBridge Scheduler names the group, never the schedule, in aws:SourceArn.
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
 resource "aws_scheduler_schedule_group" "this" {
   name = var.name
@@ -85,6 +85,6 @@ resource "aws_scheduler_schedule" "this" {
     }
   }
 
-  # rate() fires as soon as the schedule is there.
+  # rate() fires as soon as the schedule exists.
   depends_on = [aws_iam_role_policy.this, var.create_after]
 }

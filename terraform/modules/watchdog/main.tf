@@ -1,10 +1,10 @@
 locals {
-  # Put together from inputs and so known at plan: a function's permission can name what does not exist yet.
+  # Built from inputs and so known at plan: the function's permission can name a rule that does not exist yet.
   rule_arn = "arn:${var.place.partition}:events:${var.place.region}:${var.place.account_id}:rule/${var.name}"
 }
 
-# The schedule and the rule both invoke asynchronously, and for that Lambda itself would try a failed event twice more
-# and keep a throttled one for six hours. The next minute comes anyway, and finds the newer state.
+# The schedule and the rule invoke asynchronously. By default Lambda would retry a failed event twice and keep a throttled
+# one for six hours. Neither is needed: the next call follows within a minute and sees the newer state.
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 resource "aws_lambda_function_event_invoke_config" "this" {
   function_name                = var.function_name
@@ -24,13 +24,13 @@ module "schedule" {
   place       = var.place
   controls    = var.controls
 
-  expression = "rate(1 minute)" # always on: a model that a run started by hand leaves behind costs as much
+  expression = "rate(1 minute)" # always on, because a run that is started by hand can die too
 
   target_arn = var.function_arn
   action     = "lambda:InvokeFunction"
   input      = { source = "schedule" }
 
-  max_retries           = 0 # the next minute comes anyway
+  max_retries           = 0 # the next call follows within a minute
   max_event_age_seconds = 60
 }
 
@@ -58,7 +58,7 @@ moved {
 # When a run has ended
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Step Functions reports on the default bus, at best effort: the schedule finds what is not reported.
+# Step Functions reports to the default bus with best effort. The schedule finds what is not reported.
 # https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 resource "aws_cloudwatch_event_rule" "this" {
   name        = var.name
@@ -99,23 +99,23 @@ resource "aws_cloudwatch_event_target" "this" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Before Terraform takes something away
+# Before Terraform destroys something
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Calls the function and waits for it: with {"tf": {"action": "delete"}} before Terraform destroys or changes anything
-# that this depends on, and with "create" when all of it is there. What changes in retire_on_change replaces this, and
-# Terraform destroys the dependent before it changes the rest. A function that fails, fails the apply or the destroy with
-# its own message, and everything behind it stays as it was.
+# Calls the function and waits for its answer: with {"tf": {"action": "delete"}} before Terraform destroys or changes
+# anything that this resource depends on, and with "create" once everything exists. A change in drain_on_change replaces
+# this resource, and Terraform destroys a dependent resource before it changes the rest. If the function fails, the apply
+# or destroy fails with the function's message, and everything else stays as it was.
 # https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_invocation
 resource "aws_lambda_invocation" "this" {
   function_name   = var.function_name
   lifecycle_scope = "CRUD"
   input           = jsonencode({ source = "terraform" })
-  triggers        = var.retire_on_change
+  triggers        = var.drain_on_change
 
-  # Until it has seen everything at rest, what the function works on has to be there, and what else calls it.
+  # What the function works on, and what else calls it, must exist until the function has stopped everything.
   depends_on = [
-    var.retire_before,
+    var.destroy_after_drain,
     aws_cloudwatch_event_target.this,
     aws_lambda_function_event_invoke_config.this,
     module.schedule,

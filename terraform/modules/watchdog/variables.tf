@@ -66,13 +66,13 @@ variable "state_machine_arn" {
   }
 }
 
-variable "retire_on_change" {
+variable "drain_on_change" {
   description = "Values that the function works with. Before Terraform changes one, the function stops the run and the model that use the old value."
   type        = map(string)
   nullable    = false
 }
 
-variable "retire_before" {
+variable "destroy_after_drain" {
   description = "Attributes of resources. Terraform changes or removes these resources only after the function has stopped the run and the model."
   type        = list(string)
   nullable    = false

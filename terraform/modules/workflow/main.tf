@@ -1,13 +1,13 @@
 locals {
-  # Put together from inputs and so known at plan: a role's trust can name the machine that does not exist yet.
+  # Built from inputs and so known at plan: the role's trust can name a machine that does not exist yet.
   state_machine_arn = "arn:${var.place.partition}:states:${var.place.region}:${var.place.account_id}:stateMachine:${var.name}"
 
-  # The executions that a Distributed Map starts: stateMachine:NAME/LABEL, one for each batch or item.
+  # The executions that a Distributed Map starts, one per batch: NAME/LABEL.
   # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
   map_run_executions_arn = "arn:${var.place.partition}:states:${var.place.region}:${var.place.account_id}:execution:${var.name}/*"
 
-  # IAM is global: with the region in it the same workflow can live in two regions. A function may have the same name as
-  # the machine, and its role is NAME-REGION.
+  # IAM is global: with the region in the name, the same workflow can exist in two regions. A function with the machine's
+  # name has the role NAME-REGION, hence -states.
   state_machine_role_name = "${var.name}-states-${var.place.region}"
 }
 
@@ -15,7 +15,7 @@ locals {
 # State machine
 # ---------------------------------------------------------------------------------------------------------------------
 
-# With this prefix the log deliveries of all machines share one line of CloudWatch's resource policy, which has a limit.
+# With this prefix all machines share one statement of CloudWatch's resource policy, whose length is limited.
 # https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/vendedlogs/states/${var.name}"
@@ -129,11 +129,11 @@ resource "aws_sfn_state_machine" "this" {
   name       = var.name
   type       = "STANDARD"
   role_arn   = aws_iam_role.state_machine.arn
-  definition = replace(var.definition, "\r\n", "\n") # a checkout with other line ends is no other machine
+  definition = replace(var.definition, "\r\n", "\n") # a checkout with other line endings must not change the machine
   tags       = var.controls.tags
 
-  # Step Functions itself keeps each execution's history for 90 days; the log group only needs what went wrong.
-  # A run of days polls often, and level ALL would pay for each poll.
+  # Step Functions keeps each execution's history for 90 days, so the log group only needs errors. A long run polls often,
+  # and with level ALL each poll would cost money.
   logging_configuration {
     level                  = "ERROR"
     include_execution_data = false
@@ -144,7 +144,7 @@ resource "aws_sfn_state_machine" "this" {
     enabled = true
   }
 
-  # Step Functions tries the log delivery with the role's permissions when it makes the machine.
+  # Step Functions tests the log delivery with the role's permissions when it creates the machine.
   depends_on = [aws_iam_role_policy.state_machine]
 }
 
@@ -162,10 +162,10 @@ module "schedule" {
 
   target_arn   = local.state_machine_arn
   action       = "states:StartExecution"
-  input        = {} # what an execution gets that somebody starts by hand
+  input        = {} # the same as for an execution that is started by hand
   create_after = [aws_sfn_state_machine.this.arn]
 
-  # Scheduler's own setting, 185 tries in 24 hours, would pile late runs up after an outage. The next tick comes anyway.
+  # The default, 185 retries in 24 hours, would pile up late runs after an outage. The next tick follows anyway.
   max_retries           = 2
   max_event_age_seconds = 300
 }
