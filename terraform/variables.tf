@@ -152,7 +152,7 @@ variable "inference_unit_hour_usd" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "schedule_expression" {
-  description = "When EventBridge Scheduler looks for work: rate(...), cron(...) or at(...)."
+  description = "When EventBridge Scheduler starts a run: rate(...), cron(...) or at(...)."
   type        = string
   default     = "rate(1 hour)"
   nullable    = false
@@ -248,7 +248,7 @@ variable "max_run_minutes" {
 }
 
 variable "reconcile_schedule_expression" {
-  description = "When to look for images in the source bucket that have no message: rate(...), cron(...) or at(...). null: only when started by hand."
+  description = "When the reconcile looks for images in the source bucket that have no message: rate(...), cron(...) or at(...). null: only when started by hand."
   type        = string
   default     = "rate(1 day)"
 

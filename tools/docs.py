@@ -11,7 +11,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def current(readme: Path) -> str:
     return BETWEEN.sub(lambda _: made, text)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows] if rows else []
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- |", "|---|").replace(" --- |", "---|")
 
@@ -94,7 +94,7 @@ def _default(variable: Block) -> str:
     return f"`{json.dumps(_plain(variable['default']), ensure_ascii=False)}`"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
+def _plain(value: object) -> object:
     """Take off the quotes that python-hcl2 leaves on strings."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
@@ -106,7 +106,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
 def _description(folder: Path, name: str, block: Block) -> str:
     if not block.get("description"):
         raise DocsError(f"{name} in {folder} has no description")
-    return json.loads(block["description"]).replace("|", "\\|")
+    return str(json.loads(block["description"])).replace("|", "\\|")
 
 
 def main() -> int:

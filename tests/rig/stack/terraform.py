@@ -158,7 +158,8 @@ class Terraform:
         """Plan and return the plan."""
         plan = self.folder / "again.tfplan"
         self.run("plan", f"-out={plan}", *self._arguments())
-        return json.loads(self.run("show", "-json", str(plan)))
+        shown: dict[str, Any] = json.loads(self.run("show", "-json", str(plan)))
+        return shown
 
     def planned_changes(self) -> list[str]:
         """Return the addresses that a plan would change, with what it would do to them."""
