@@ -1,11 +1,11 @@
 locals {
-  # By name and so known at plan, whoever made the bucket: policies that name it can be read in the plan.
+  # Known at plan time, whoever made the bucket, so that the plan shows the policies that name it.
   source_bucket_name = coalesce(var.source_bucket_name, one(module.source_bucket[*].name))
   final_bucket_name  = coalesce(var.final_bucket_name, one(module.final_bucket[*].name))
   source_bucket_arn  = "arn:${local.partition}:s3:::${local.source_bucket_name}"
   final_bucket_arn   = "arn:${local.partition}:s3:::${local.final_bucket_name}"
 
-  # The objects that this deployment takes, and the folders that it writes: nothing else of either bucket is its own.
+  # The objects that this deployment takes, and the folders that it writes. It touches nothing else in either bucket.
   source_objects_arn = "${local.source_bucket_arn}/${var.source_prefix}*"
   final_folder_arns = {
     for folder in ["failed", "processed", "reconcile", "runs"] : folder => "${local.final_bucket_arn}/${var.final_prefix}${folder}"
@@ -14,13 +14,13 @@ locals {
 
 module "source_bucket" {
   source = "./modules/bucket"
-  count  = var.source_bucket_name == null ? 1 : 0 # Not known before the apply? Give source_bucket_name = format("%s", aws_s3_bucket.NAME.bucket), which is known to be no null.
+  count  = var.source_bucket_name == null ? 1 : 0 # Not known before the apply? Give source_bucket_name = format("%s", aws_s3_bucket.NAME.bucket), which is known not to be null.
 
   name      = local.own_source_bucket_name
   partition = local.partition
 
-  # An upload that waits is not lost when another one overwrites it: each message names its version, and the analysis
-  # deletes that version and no other.
+  # A waiting upload is not lost when another one overwrites it: each message names its version, and the analysis deletes
+  # only that version.
   versioning_enabled = true
 
   kms_key_arn   = var.kms_key_arn
@@ -30,7 +30,7 @@ module "source_bucket" {
 
 module "final_bucket" {
   source = "./modules/bucket"
-  count  = var.final_bucket_name == null ? 1 : 0 # Not known before the apply? Give final_bucket_name = format("%s", aws_s3_bucket.NAME.bucket), which is known to be no null.
+  count  = var.final_bucket_name == null ? 1 : 0 # Not known before the apply? Give final_bucket_name = format("%s", aws_s3_bucket.NAME.bucket), which is known not to be null.
 
   name      = local.own_final_bucket_name
   partition = local.partition
@@ -43,7 +43,7 @@ module "final_bucket" {
   tags          = var.tags
 }
 
-# No bucket that is given is ever a resource here: its policy, versions, encryption and lifecycle are its owner's.
+# A bucket of yours is never a resource here: you keep its policy, versions, encryption and lifecycle.
 moved {
   from = module.source_bucket
   to   = module.source_bucket[0]

@@ -1,5 +1,10 @@
 # Labels images from the queue while the model runs.
 
+locals {
+  # Longer than the slowest batch: ten images, each with a few retries.
+  analyze_image_timeout_seconds = 120
+}
+
 data "aws_iam_policy_document" "analyze_image" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["analyze_image"].json]
 
@@ -17,16 +22,16 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [module.intake.queue_arn]
   }
 
-  # A message that has to come back is sent again; one that only a person can help is set aside with its reason.
+  # The function requeues a deferred message, and dead-letters one that only a person can fix, with its reason.
   statement {
-    sid       = "KeepMessages"
+    sid       = "SendMessages"
     actions   = ["sqs:SendMessage"]
     resources = [module.intake.queue_arn, module.intake.dead_letter_queue_arn]
   }
 
   # Rekognition reads the image with these permissions too. Tags go along with a copy.
   statement {
-    sid = "TakeImages"
+    sid = "ReadAndDeleteImages"
     actions = [
       "s3:DeleteObject",
       "s3:DeleteObjectVersion",
@@ -38,8 +43,8 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [local.source_objects_arn]
   }
 
-  # Without them S3 answers 403 instead of 404 for an object that is not there. For a version that is not there no
-  # document says which of the two it asks for.
+  # Without these two S3 answers 403 instead of 404 for a missing object. AWS does not document which of them S3 checks
+  # for a missing version.
   statement {
     sid       = "TellMissingFromForbidden"
     actions   = ["s3:ListBucket"]
@@ -52,9 +57,9 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [local.source_bucket_arn]
   }
 
-  # Abort, because an upload too large for one copy goes over in parts.
+  # Abort, because an upload too large for one copy is copied in parts.
   statement {
-    sid     = "KeepResults"
+    sid     = "WriteResultObjects"
     actions = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]
     resources = [
       "${local.final_folder_arns["failed"]}/*",
@@ -62,7 +67,7 @@ data "aws_iam_policy_document" "analyze_image" {
     ]
   }
 
-  # The JSON that claims a name, when its image was deleted by its owner meanwhile. Never an image.
+  # Deletes the JSON that claims a name if the owner has deleted the image meanwhile. Never deletes an image.
   statement {
     sid     = "WithdrawClaims"
     actions = ["s3:DeleteObject"]
@@ -89,14 +94,12 @@ module "analyze_image" {
   source = "./modules/function"
 
   name        = local.function_names["analyze_image"]
-  partition   = local.partition
-  region      = local.region
-  account_id  = local.account_id
   description = "Labels the images that wait in the queue of ${var.name}."
+  code        = local.code["analyze_image"]
+  policy_json = data.aws_iam_policy_document.analyze_image.json
+  place       = local.place
+  controls    = local.controls
 
-  handler         = "analyze_image.handler.handler"
-  package_file    = local.package_files["analyze_image"]
-  policy_json     = data.aws_iam_policy_document.analyze_image.json
   timeout_seconds = local.analyze_image_timeout_seconds
   memory_mb       = 512
 
@@ -109,21 +112,6 @@ module "analyze_image" {
     SOURCE_BUCKET_NAME    = local.source_bucket_name
     SOURCE_PREFIX         = var.source_prefix
   })
-
-  log_retention_days = var.log_retention_days
-  tags               = var.tags
-
-  package_s3_bucket         = var.package_s3_bucket
-  package_s3_key            = local.package_s3_keys["analyze_image"]
-  package_s3_object_version = lookup(var.package_s3_object_versions, "analyze_image", null)
-  runtime                   = var.lambda_runtime
-  architecture              = var.lambda_architecture
-
-  kms_key_arn              = var.kms_key_arn
-  permissions_boundary_arn = var.permissions_boundary_arn
-  iam_path                 = var.iam_path
-  vpc_subnet_ids           = var.vpc_subnet_ids
-  vpc_security_group_ids   = var.vpc_security_group_ids
 }
 
 resource "aws_lambda_event_source_mapping" "analyze_image" {
@@ -135,14 +123,14 @@ resource "aws_lambda_event_source_mapping" "analyze_image" {
 
   enabled = false
 
-  # Until the first run: each sets it to what its inference units are good for. Not reserved concurrency, for each
-  # invocation that it throttles counts as a receive and carries good images towards the dead-letter queue.
+  # Until the first run: each run sets the concurrency that its inference units can use. Not reserved concurrency, because
+  # each invocation that it throttles counts as a receive and brings good images closer to the dead-letter queue.
   scaling_config {
     maximum_concurrency = 2
   }
 
   lifecycle {
-    # The workflow switches the trigger and says how many batches it hands out; an apply in mid-run must not.
+    # The workflow switches the trigger and sets its concurrency. An apply in the middle of a run must not.
     ignore_changes = [enabled, scaling_config]
   }
 }

@@ -1,18 +1,18 @@
-# Finds the images that no message speaks for, and queues them again.
+# Finds the images that have no message, and queues them.
 
 data "aws_iam_policy_document" "reconcile" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile"].json]
 
-  # The first page of the listing; and without it S3 answers 403 instead of 404 for an object that is gone.
+  # Reads the first page of the listing. Without it S3 answers 403 instead of 404 for a deleted object.
   statement {
-    sid       = "LookIntoSourceBucket"
+    sid       = "ListSourceBucket"
     actions   = ["s3:ListBucket"]
     resources = [local.source_bucket_arn]
   }
 
-  # HeadObject, for the version that a message has to name.
+  # HeadObject, for the version that a message names.
   statement {
-    sid       = "SeeVersions"
+    sid       = "ReadObjectVersions"
     actions   = ["s3:GetObject"]
     resources = [local.source_objects_arn]
   }
@@ -23,9 +23,9 @@ data "aws_iam_policy_document" "reconcile" {
     resources = [module.intake.queue_arn]
   }
 
-  # No DeleteMessage: what is in there is looked at and put back.
+  # No DeleteMessage: the function only peeks, and the messages stay.
   statement {
-    sid       = "LookIntoDeadLetterQueue"
+    sid       = "PeekDeadLetterQueue"
     actions   = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
     resources = [module.intake.dead_letter_queue_arn]
   }
@@ -36,15 +36,15 @@ data "aws_iam_policy_document" "reconcile" {
     resources = ["${local.final_folder_arns["reconcile"]}/*"]
   }
 
-  # What the first step wrote for the others.
+  # The first step writes this list for the later steps.
   statement {
-    sid       = "ReadImagesSetAside"
+    sid       = "ReadDeadLetteredImages"
     actions   = ["s3:GetObject"]
     resources = ["${local.final_folder_arns["reconcile"]}/*/set_aside.json"]
   }
 
   statement {
-    sid       = "KeepRecords"
+    sid       = "ReadWriteReconcileItems"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     resources = [local.runs_table_arn]
 
@@ -60,19 +60,17 @@ module "reconcile_function" {
   source = "./modules/function"
 
   name        = local.function_names["reconcile"]
-  partition   = local.partition
-  region      = local.region
-  account_id  = local.account_id
-  description = "Finds images of ${var.name} that no message speaks for, and queues them again."
+  description = "Finds images of ${var.name} without a message, and queues them."
+  code        = local.code["reconcile"]
+  policy_json = data.aws_iam_policy_document.reconcile.json
+  place       = local.place
+  controls    = local.controls
 
-  handler         = "reconcile.handler.handler"
-  package_file    = local.package_files["reconcile"]
-  policy_json     = data.aws_iam_policy_document.reconcile.json
   timeout_seconds = 120 # a dead-letter queue of 10,000 messages is read in less than half of it
   memory_mb       = 512
 
   environment = merge(local.environments["reconcile"], {
-    # The SDK of X-Ray would log an error for each request that a thread of ours makes.
+    # Otherwise the X-Ray SDK logs an error for each request that one of our threads makes.
     AWS_XRAY_CONTEXT_MISSING = "IGNORE_ERROR"
     DEAD_LETTER_QUEUE_URL    = module.intake.dead_letter_queue_url
     FINAL_BUCKET_NAME        = local.final_bucket_name
@@ -82,19 +80,4 @@ module "reconcile_function" {
     SOURCE_BUCKET_NAME       = local.source_bucket_name
     SOURCE_PREFIX            = var.source_prefix
   })
-
-  log_retention_days = var.log_retention_days
-  tags               = var.tags
-
-  package_s3_bucket         = var.package_s3_bucket
-  package_s3_key            = local.package_s3_keys["reconcile"]
-  package_s3_object_version = lookup(var.package_s3_object_versions, "reconcile", null)
-  runtime                   = var.lambda_runtime
-  architecture              = var.lambda_architecture
-
-  kms_key_arn              = var.kms_key_arn
-  permissions_boundary_arn = var.permissions_boundary_arn
-  iam_path                 = var.iam_path
-  vpc_subnet_ids           = var.vpc_subnet_ids
-  vpc_security_group_ids   = var.vpc_security_group_ids
 }

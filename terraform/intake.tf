@@ -1,10 +1,8 @@
 module "intake" {
   source = "./modules/intake"
 
-  name       = var.name
-  partition  = local.partition
-  region     = local.region
-  account_id = local.account_id
+  name  = var.name
+  place = local.place
 
   bucket_name              = local.source_bucket_name
   bucket_is_own            = var.source_bucket_name == null

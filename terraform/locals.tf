@@ -1,16 +1,26 @@
 locals {
   account_id = data.aws_caller_identity.current.account_id
 
-  runs_table_name = "${var.name}-runs"
-  runs_table_arn  = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.runs_table_name}"
+  # Goes to every module that builds ARNs.
+  place = {
+    partition  = local.partition
+    region     = local.region
+    account_id = local.account_id
+  }
 
-  # The longest role is the schedule's, NAME-label-batch-schedule-REGION: 27 + 12 + 10 + 14 = 63 of the 64 that IAM allows.
-  workflow_name = "${var.name}-label-batch"
+  # What the account's owner asks of every function, role and log group. Buckets and queues get only the key and the tags,
+  # so that they do not depend on the rest: a permissions boundary or a VPC endpoint's policy may name them.
+  controls = {
+    kms_key_arn              = var.kms_key_arn
+    permissions_boundary_arn = var.permissions_boundary_arn
+    iam_path                 = var.iam_path
+    vpc_subnet_ids           = var.vpc_subnet_ids
+    vpc_security_group_ids   = var.vpc_security_group_ids
+    log_retention_days       = var.log_retention_days
+    tags                     = var.tags
+  }
 
-  # The executions of the workflow, whose names are the runs' ids.
-  executions_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:execution:${local.workflow_name}:*"
-
-  # One package, one zip and one function each, under one name.
+  # Each name is a Python package, a zip and a function.
   packages = toset([
     "record_run",
     "check_queue",
@@ -22,17 +32,22 @@ locals {
     "reconcile",
   ])
 
-  package_dir   = coalesce(var.package_dir, "${path.module}/../build")
-  package_files = { for package in local.packages : package => var.package_s3_bucket == null ? "${local.package_dir}/${package}.zip" : null }
-  package_s3_keys = {
-    for package in local.packages : package => var.package_s3_bucket == null ? null : "${var.package_s3_key_prefix}${package}.zip"
-  }
   function_names = { for package in local.packages : package => "${var.name}-${replace(package, "_", "-")}" }
 
-  # Longer than the slowest batch: ten images, each with a few retries.
-  analyze_image_timeout_seconds = 120
+  package_dir = coalesce(var.package_dir, "${path.module}/../build")
+  code = {
+    for package in local.packages : package => {
+      handler           = "${package}.handler.handler"
+      file              = var.package_s3_bucket == null ? "${local.package_dir}/${package}.zip" : null
+      s3_bucket         = var.package_s3_bucket
+      s3_key            = var.package_s3_bucket == null ? null : "${var.package_s3_key_prefix}${package}.zip"
+      s3_object_version = lookup(var.package_s3_object_versions, package, null)
+      runtime           = var.lambda_runtime
+      architecture      = var.lambda_architecture
+    }
+  }
 
-  # Several copies of the module write to one namespace; the dimension `deployment` tells them apart.
+  # Several copies of the module share one namespace. The dimension `deployment` tells them apart.
   metrics_namespace = "CustomLabelsBatch"
 
   environments = {
@@ -48,19 +63,19 @@ locals {
   }
 }
 
-# Only to refuse a model that is not where Terraform applies to: the functions ask Rekognition in their own region.
+# Only to refuse a model in another region: the functions call Rekognition in their own region.
 data "aws_region" "current" {
   lifecycle {
     postcondition {
       condition     = self.id == local.region
-      error_message = "The model of project_version_arn is in ${local.region}, but the AWS provider works in ${self.id}; they must be the same."
+      error_message = "The model of project_version_arn is in ${local.region}, but the AWS provider works in ${self.id}. They must be the same."
     }
   }
 }
 
 data "aws_caller_identity" "current" {}
 
-# A warning and no refusal: an emulator's account is any number, and Rekognition itself refuses another account's model.
+# Only a warning, because an emulator may have any account. Rekognition itself refuses another account's model.
 check "model_is_in_this_account" {
   assert {
     condition     = local.account_id == local.model_account

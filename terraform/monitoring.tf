@@ -1,15 +1,14 @@
 locals {
-  # As much as a run may rent: what an alarm says that a forgotten model costs.
+  # With all units that a run may rent: what an abandoned model costs, according to the alarms.
   model_hour_usd = var.inference_unit_hour_usd * var.max_inference_units
 }
 
 module "monitoring" {
   source = "./modules/monitoring"
 
-  name       = var.name
-  partition  = local.partition
-  region     = local.region
-  account_id = local.account_id
+  name     = var.name
+  place    = local.place
+  controls = local.controls
 
   alarm_topic_arn       = var.alarm_topic_arn
   image_age_alarm_hours = var.image_age_alarm_hours
@@ -24,11 +23,5 @@ module "monitoring" {
   watchdog_function_name       = module.watchdog_function.function_name
   watchdog_schedule_group_name = module.watchdog.schedule_group_name
 
-  metrics_namespace   = local.metrics_namespace
-  check_queue_service = local.environments["check_queue"].POWERTOOLS_SERVICE_NAME
-  record_run_service  = local.environments["record_run"].POWERTOOLS_SERVICE_NAME
-  watchdog_service    = local.environments["watchdog"].POWERTOOLS_SERVICE_NAME
-
-  kms_key_arn = var.kms_key_arn
-  tags        = var.tags
+  metrics_namespace = local.metrics_namespace
 }

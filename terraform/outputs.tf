@@ -67,3 +67,13 @@ output "runs_table_name" {
   description = "Name of the table with the model's lease and the runs."
   value       = aws_dynamodb_table.run.name
 }
+
+output "reconcile_state_machine_arn" {
+  description = "ARN of the reconcile's workflow, which finds images without a message. Use it to start a backfill by hand."
+  value       = module.reconcile.state_machine_arn
+}
+
+output "kms_key_policy_json" {
+  description = "Statements that S3 or EventBridge, CloudWatch and CloudWatch Logs need in the policy of kms_key_arn: a policy document to add to your own statements."
+  value       = data.aws_iam_policy_document.key.json
+}

@@ -3,7 +3,7 @@ locals {
   reconcile_name = "${var.name}-reconcile"
 }
 
-# What Step Functions itself does for the Distributed Map: it lists the bucket, and writes what the batches return.
+# What Step Functions itself does for the Distributed Map: list the bucket, and write what the batches return.
 data "aws_iam_policy_document" "reconcile_workflow" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile_workflow"].json]
 
@@ -12,8 +12,8 @@ data "aws_iam_policy_document" "reconcile_workflow" {
     actions   = ["s3:ListBucket"]
     resources = [local.source_bucket_arn]
 
-    # It lists by prefix and does nothing else. The functions' own statements have no such condition: they are there
-    # for S3 to answer 404 for an object that is gone, and those requests have no prefix.
+    # It only lists by prefix. The functions' statements have no such condition: they make S3 answer 404 for a deleted
+    # object, and those requests have no prefix.
     dynamic "condition" {
       for_each = var.source_prefix == "" ? [] : [1]
 
@@ -41,10 +41,9 @@ data "aws_iam_policy_document" "reconcile_workflow" {
 module "reconcile" {
   source = "./modules/workflow"
 
-  name       = local.reconcile_name
-  partition  = local.partition
-  region     = local.region
-  account_id = local.account_id
+  name     = local.reconcile_name
+  place    = local.place
+  controls = local.controls
 
   definition = templatefile("${path.module}/statemachines/reconcile.asl.json", {
     partition              = local.partition
@@ -58,20 +57,8 @@ module "reconcile" {
   policy_json             = data.aws_iam_policy_document.reconcile_workflow.json
   distributed_map_enabled = true
 
-  # Without an expression of its own the schedule is there and does not fire, as an expression it must have.
+  # With null the schedule exists and does not fire, because a schedule must have an expression.
   schedule_expression = coalesce(var.reconcile_schedule_expression, "rate(1 day)")
   schedule_timezone   = var.schedule_timezone
   schedule_enabled    = var.schedule_enabled && var.reconcile_schedule_expression != null
-
-  log_retention_days = var.log_retention_days
-  tags               = var.tags
-
-  kms_key_arn              = var.kms_key_arn
-  permissions_boundary_arn = var.permissions_boundary_arn
-  iam_path                 = var.iam_path
-}
-
-output "reconcile_state_machine_arn" {
-  description = "ARN of the reconcile's workflow, which finds images without a message. Use it to start a backfill by hand."
-  value       = module.reconcile.state_machine_arn
 }

@@ -1,3 +1,8 @@
+locals {
+  runs_table_name = "${var.name}-runs"
+  runs_table_arn  = "arn:${local.partition}:dynamodb:${local.region}:${local.account_id}:table/${local.runs_table_name}"
+}
+
 # The lease of the model, the runs, and what each run has labelled so far.
 resource "aws_dynamodb_table" "run" {
   name         = local.runs_table_name
@@ -6,7 +11,7 @@ resource "aws_dynamodb_table" "run" {
   range_key    = "item"
   tags         = var.tags
 
-  # It holds nothing that outlives the pipeline: receipts are in the final bucket.
+  # Nothing in it outlives the pipeline: receipts are in the final bucket.
   deletion_protection_enabled = false
 
   attribute {
@@ -19,7 +24,7 @@ resource "aws_dynamodb_table" "run" {
     type = "S"
   }
 
-  # Without a key of the estate's: one that DynamoDB owns, for which there is no setting.
+  # Without kms_key_arn, DynamoDB uses a key that AWS owns, for which there is no setting.
   dynamic "server_side_encryption" {
     for_each = var.kms_key_arn == null ? [] : [1]
 
@@ -29,7 +34,7 @@ resource "aws_dynamodb_table" "run" {
     }
   }
 
-  # Only tidies up, days late at times: who needs an expiry compares it in the condition of the write.
+  # Only tidies up, sometimes days late. Code that needs an expiry compares it in the condition of its write.
   ttl {
     attribute_name = "delete_after"
     enabled        = true

@@ -1,14 +1,14 @@
-# What AWS takes and what it refuses: the validations below refuse at plan what AWS would refuse in the middle of an apply.
+# What AWS accepts. With it the validations below refuse at plan what AWS would refuse in the middle of an apply.
 module "rules" {
   source = "./modules/rules"
 }
 
-# What follows from the variables alone, for the resources and for the validations below. Those look at nothing outside
-# of this file and modules/rules, and so are tested without the rest.
+# What follows from the variables alone, for the resources and for the validations below. The validations use only this
+# file and modules/rules, so that tests run them without the rest.
 locals {
-  # Partition, region and what is in names are the model's: the pipeline has to live where the model is. Taken from the
-  # ARN they are always known at plan. A data source in a module with depends_on is read late, and names made from it
-  # would then be unknown and plan both buckets for replacement. In ARNs the caller's account does no such harm.
+  # Partition, region and the account in names are the model's, because the pipeline must be where the model is. Taken from
+  # the ARN they are always known at plan. Terraform reads a data source in a module with depends_on late: names made from
+  # it would be unknown, and the plan would replace both buckets. An unknown account in other ARNs replaces nothing.
   model_arn     = split(":", var.project_version_arn)
   partition     = local.model_arn[1]
   region        = local.model_arn[3]
@@ -18,7 +18,7 @@ locals {
   own_source_bucket_name = "${var.name}-source-${local.model_account}-${local.region}"
   own_final_bucket_name  = "${var.name}-final-${local.model_account}-${local.region}"
 
-  # From one look of the schedule to the next; null where the expression does not tell, and where nothing is scheduled.
+  # Minutes between two checks of the schedule. null: the expression does not tell, or nothing is scheduled.
   schedule_rate    = try(regex("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", var.schedule_expression), null)
   schedule_minutes = var.schedule_enabled && local.schedule_rate != null ? tonumber(local.schedule_rate[0]) * { minute = 1, hour = 60, day = 1440 }[local.schedule_rate[1]] : null
 }
@@ -43,7 +43,7 @@ variable "project_arn" {
       for partition, regions in { aws-cn = "cn-", aws-us-gov = "us-gov-", aws-eusc = "eusc-" } :
       startswith(var.project_arn, "arn:${partition}:") == startswith(try(split(":", var.project_arn)[3], ""), regions)
     ])
-    error_message = "project_arn must name a region of its partition: cn-… in aws-cn, us-gov-… in aws-us-gov, eusc-… in aws-eusc, and none of these in another."
+    error_message = "project_arn must name a region of its partition: cn-… in aws-cn, us-gov-… in aws-us-gov, eusc-… in aws-eusc, and any other region in aws."
   }
 }
 
@@ -58,9 +58,9 @@ variable "project_version_arn" {
   }
 
   validation {
-    # Partition, region, account and project name; the digits behind them differ.
+    # Compares partition, region, account and project name. The digits after them differ.
     condition     = split("/", var.project_version_arn)[0] == split("/", var.project_arn)[0] && try(split("/", var.project_version_arn)[1] == split("/", var.project_arn)[1], false)
-    error_message = "project_version_arn must be a version of the project in project_arn: the same region, account and project name."
+    error_message = "project_version_arn must be a version of the project in project_arn, with the same region, account and project name."
   }
 }
 
@@ -100,7 +100,7 @@ variable "max_inference_units" {
 
   validation {
     condition     = var.max_inference_units >= var.min_inference_units
-    error_message = "max_inference_units must be min_inference_units or more."
+    error_message = "max_inference_units must be at least min_inference_units."
   }
 }
 
@@ -152,7 +152,7 @@ variable "inference_unit_hour_usd" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "schedule_expression" {
-  description = "When EventBridge Scheduler looks for work: rate(...), cron(...) or at(...)."
+  description = "When EventBridge Scheduler starts a run: rate(...), cron(...) or at(...)."
   type        = string
   default     = "rate(1 hour)"
   nullable    = false
@@ -178,7 +178,7 @@ variable "schedule_timezone" {
 
   validation {
     condition     = contains(module.rules.time_zones, var.schedule_timezone)
-    error_message = "schedule_timezone must be the name of a time zone in the IANA database, written as there, such as UTC or Europe/Berlin; abbreviations such as CEST are none."
+    error_message = "schedule_timezone must be the exact name of a time zone in the IANA database, such as UTC or Europe/Berlin. Abbreviations such as CEST are not accepted."
   }
 }
 
@@ -213,14 +213,14 @@ variable "max_wait_minutes" {
   }
 
   validation {
-    # An image may have come right after the last look, and the next one has to be in time.
+    # An image may have come right after the last check, and the next check must still be in time.
     condition     = var.min_backlog == 1 || local.schedule_minutes == null ? true : var.max_wait_minutes >= 2 * local.schedule_minutes + 2
-    error_message = "max_wait_minutes must be at least twice the time between two looks of schedule_expression and 2 minutes more, or no image could wait for company: look more often, or set min_backlog to 1."
+    error_message = "max_wait_minutes must be at least twice the interval of schedule_expression plus 2 minutes. Otherwise no image could wait for a larger backlog. Schedule more often, or set min_backlog to 1."
   }
 
   validation {
     condition     = var.min_backlog == 1 || var.max_wait_minutes < var.image_age_alarm_hours * 60
-    error_message = "max_wait_minutes must be shorter than image_age_alarm_hours, or the alarm would go off for images that wait as they should."
+    error_message = "max_wait_minutes must be shorter than image_age_alarm_hours, because the alarm would fire for images that wait for a larger backlog."
   }
 }
 
@@ -248,7 +248,7 @@ variable "max_run_minutes" {
 }
 
 variable "reconcile_schedule_expression" {
-  description = "When to look for images in the source bucket that have no message: rate(...), cron(...) or at(...). null: only when started by hand."
+  description = "When the reconcile looks for images in the source bucket that have no message: rate(...), cron(...) or at(...). null: only when started by hand."
   type        = string
   default     = "rate(1 day)"
 
@@ -273,29 +273,29 @@ variable "image_suffixes" {
 
   validation {
     condition     = length(var.image_suffixes) > 0
-    error_message = "image_suffixes must hold one suffix or more."
+    error_message = "image_suffixes must have at least one suffix."
   }
 
   validation {
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
     # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
     condition     = length(var.image_suffixes) <= 100 && length(jsonencode(var.image_suffixes)) <= 1500
-    error_message = "image_suffixes must be 100 suffixes or fewer, as S3 takes no more filters for a bucket, and 1500 characters as JSON at most, as Lambda allows 4 KB for a function's environment."
+    error_message = "image_suffixes must have at most 100 suffixes, because S3 takes at most 100 filters per bucket. As JSON they must have at most 1500 characters, because Lambda allows 4 KB for a function's environment."
   }
 
   validation {
     condition     = alltrue([for suffix in var.image_suffixes : can(regex("^(\\.[A-Za-z0-9_-]+)+$", suffix))])
-    error_message = "image_suffixes must be a dot followed by letters, digits, hyphens and underscores each, such as .jpg."
+    error_message = "Each of image_suffixes must be a dot followed by letters, digits, hyphens or underscores, such as .jpg."
   }
 
   validation {
-    # S3 refuses two filters of one event that may both fit a key, which for suffixes is when one ends another.
+    # S3 refuses two filters of one event that can match the same key. Two suffixes can if one ends with the other.
     condition = alltrue(flatten([
       for i, suffix in var.image_suffixes : [
         for j, other in var.image_suffixes : i == j || !endswith(other, suffix)
       ]
     ]))
-    error_message = "image_suffixes must hold each suffix once and none that is the end of another."
+    error_message = "image_suffixes must have no suffix twice, and no suffix that another one ends with."
   }
 
   validation {
@@ -343,7 +343,7 @@ variable "source_events" {
 
   validation {
     condition     = var.source_bucket_name == null || var.source_events != null
-    error_message = "source_events must be chosen for a bucket of yours: \"eventbridge\" (safe beside others; EventBridge must be switched on for the bucket), \"external\" (you add the notification yourself), or \"notification\" (REPLACES the bucket's notification configuration)."
+    error_message = "source_events must be set if source_bucket_name is: \"eventbridge\" (other listeners keep working; switch on EventBridge for the bucket), \"external\" (you add the notification yourself), or \"notification\" (REPLACES the bucket's notification configuration)."
   }
 }
 
@@ -354,10 +354,10 @@ variable "source_prefix" {
   nullable    = false
 
   validation {
-    # S3 takes no keys with periods alone between slashes as they are.
+    # S3 does not take folders named . or .. literally.
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
     condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && !can(regex("(^|/)\\.\\.?/", var.source_prefix)) && length(var.source_prefix) <= 200
-    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, none of them . or .., 200 characters at most."
+    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, no folder named . or .., and at most 200 characters."
   }
 }
 
@@ -379,20 +379,20 @@ variable "final_prefix" {
   nullable    = false
 
   validation {
-    # S3 takes no keys with periods alone between slashes as they are.
+    # S3 does not take folders named . or .. literally.
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
     condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.final_prefix)) && !can(regex("(^|/)\\.\\.?/", var.final_prefix)) && length(var.final_prefix) <= 200
-    error_message = "final_prefix must be empty, or folders that end with a slash, such as logos/: letters, digits, dots, hyphens and underscores, none of them . or .., 200 characters at most."
+    error_message = "final_prefix must be empty, or folders that end with a slash, such as logos/: letters, digits, dots, hyphens and underscores, no folder named . or .., and at most 200 characters."
   }
 
   validation {
-    # In either direction: what is written must not look like an upload, and an upload not like what was written.
-    # A bucket that the module would make can be given by its name, too.
+    # In both directions: a result must not look like an upload, nor an upload like a result. Somebody may also name a
+    # bucket that the module would make.
     condition = coalesce(var.source_bucket_name, local.own_source_bucket_name) != coalesce(var.final_bucket_name, local.own_final_bucket_name) ? true : alltrue([
       for folder in ["failed/", "processed/", "reconcile/", "runs/"] :
       !startswith("${var.final_prefix}${folder}", var.source_prefix) && !startswith(var.source_prefix, "${var.final_prefix}${folder}")
     ])
-    error_message = "final_prefix and source_prefix must keep results and uploads apart, as both are in one bucket, or results would be labelled again: source_prefix must not be empty, nor the beginning of what is written (final_prefix with failed/, processed/, reconcile/ or runs/), nor lie below it."
+    error_message = "final_prefix and source_prefix must keep uploads and results apart, because both are in one bucket and results would be labelled again. source_prefix must not be empty, and neither it nor final_prefix with failed/, processed/, reconcile/ or runs/ may begin with the other."
   }
 }
 
@@ -412,7 +412,7 @@ variable "alarm_topic_arn" {
 
   validation {
     condition     = var.alarm_topic_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.alarm_topic_arn)[part] == split(":", var.project_version_arn)[part], true)])
-    error_message = "alarm_topic_arn must be in the model's partition and region: an alarm reaches no topic in another."
+    error_message = "alarm_topic_arn must be in the model's partition and region, because an alarm cannot notify a topic in another region."
   }
 }
 
@@ -423,14 +423,14 @@ variable "image_age_alarm_hours" {
   nullable    = false
 
   validation {
-    # SQS deletes a message after 14 days; the alarm must leave a day to act.
+    # SQS deletes a message after 14 days. The alarm must leave a day to act.
     condition     = var.image_age_alarm_hours >= 1 && var.image_age_alarm_hours <= 312
-    error_message = "image_age_alarm_hours must be a number from 1 to 312, which is a day before SQS deletes a message."
+    error_message = "image_age_alarm_hours must be a number from 1 to 312 (13 days), because SQS deletes a message after 14 days."
   }
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# House rules
+# Controls of the account
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "kms_key_arn" {
@@ -440,12 +440,12 @@ variable "kms_key_arn" {
 
   validation {
     condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
-    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab. An alias is not accepted."
   }
 
   validation {
     condition     = var.kms_key_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.kms_key_arn)[part] == split(":", var.project_version_arn)[part], true)])
-    error_message = "kms_key_arn must be in the model's partition and region, as all that it encrypts is."
+    error_message = "kms_key_arn must be in the model's partition and region, because everything that it encrypts is there."
   }
 }
 
@@ -456,17 +456,17 @@ variable "source_bucket_kms_key_arn" {
 
   validation {
     condition     = var.source_bucket_kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.source_bucket_kms_key_arn))
-    error_message = "source_bucket_kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+    error_message = "source_bucket_kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab. An alias is not accepted."
   }
 
   validation {
     condition     = var.source_bucket_kms_key_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.source_bucket_kms_key_arn)[part] == split(":", var.project_version_arn)[part], true)])
-    error_message = "source_bucket_kms_key_arn must be in the model's partition and region, as the bucket is."
+    error_message = "source_bucket_kms_key_arn must be in the model's partition and region, because the bucket is there."
   }
 
   validation {
     condition     = var.source_bucket_kms_key_arn == null || var.source_bucket_name != null
-    error_message = "source_bucket_kms_key_arn must be null for a bucket that the module makes: kms_key_arn is that one's key."
+    error_message = "source_bucket_kms_key_arn must be null without source_bucket_name, because kms_key_arn encrypts a bucket that the module makes."
   }
 }
 
@@ -477,17 +477,17 @@ variable "final_bucket_kms_key_arn" {
 
   validation {
     condition     = var.final_bucket_kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.final_bucket_kms_key_arn))
-    error_message = "final_bucket_kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
+    error_message = "final_bucket_kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab. An alias is not accepted."
   }
 
   validation {
     condition     = var.final_bucket_kms_key_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.final_bucket_kms_key_arn)[part] == split(":", var.project_version_arn)[part], true)])
-    error_message = "final_bucket_kms_key_arn must be in the model's partition and region, as the bucket is."
+    error_message = "final_bucket_kms_key_arn must be in the model's partition and region, because the bucket is there."
   }
 
   validation {
     condition     = var.final_bucket_kms_key_arn == null || var.final_bucket_name != null
-    error_message = "final_bucket_kms_key_arn must be null for a bucket that the module makes: kms_key_arn is that one's key."
+    error_message = "final_bucket_kms_key_arn must be null without final_bucket_name, because kms_key_arn encrypts a bucket that the module makes."
   }
 }
 
@@ -504,7 +504,7 @@ variable "permissions_boundary_arn" {
 
   validation {
     condition     = var.permissions_boundary_arn == null ? true : try(split(":", var.permissions_boundary_arn)[1] == split(":", var.project_version_arn)[1], true)
-    error_message = "permissions_boundary_arn must be in the model's partition, as the roles are."
+    error_message = "permissions_boundary_arn must be in the model's partition, because the roles are there."
   }
 }
 
@@ -516,7 +516,7 @@ variable "iam_path" {
 
   validation {
     condition     = can(regex("^/([A-Za-z0-9.,+@=_-]+/)*$", var.iam_path)) && length(var.iam_path) <= 512
-    error_message = "iam_path must be / or begin and end with a slash, such as /vision/labels/, with 512 characters at the most."
+    error_message = "iam_path must be / or begin and end with a slash, such as /vision/labels/, with at most 512 characters."
   }
 }
 
@@ -528,13 +528,13 @@ variable "vpc_subnet_ids" {
 
   validation {
     condition     = alltrue([for id in var.vpc_subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))])
-    error_message = "vpc_subnet_ids must hold ids of subnets, such as subnet-0a1b2c3d."
+    error_message = "vpc_subnet_ids must be ids of subnets, such as subnet-0a1b2c3d."
   }
 
   validation {
     # https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html
     condition     = length(var.vpc_subnet_ids) <= 16
-    error_message = "vpc_subnet_ids must be 16 subnets or fewer, as Lambda takes no more."
+    error_message = "vpc_subnet_ids must have at most 16 subnets, which is Lambda's limit."
   }
 }
 
@@ -546,17 +546,17 @@ variable "vpc_security_group_ids" {
 
   validation {
     condition     = alltrue([for id in var.vpc_security_group_ids : can(regex("^sg-[0-9a-z]+$", id))])
-    error_message = "vpc_security_group_ids must hold ids of security groups, such as sg-0a1b2c3d."
+    error_message = "vpc_security_group_ids must be ids of security groups, such as sg-0a1b2c3d."
   }
 
   validation {
     condition     = length(var.vpc_security_group_ids) <= 5
-    error_message = "vpc_security_group_ids must be 5 groups or fewer, as Lambda takes no more."
+    error_message = "vpc_security_group_ids must have at most 5 groups, which is Lambda's limit."
   }
 
   validation {
     condition     = (length(var.vpc_security_group_ids) == 0) == (length(var.vpc_subnet_ids) == 0)
-    error_message = "vpc_security_group_ids and vpc_subnet_ids must be given both, or neither."
+    error_message = "vpc_security_group_ids and vpc_subnet_ids must both be set, or neither."
   }
 }
 
@@ -578,7 +578,7 @@ variable "name" {
 
   validation {
     condition     = !can(regex(module.rules.reserved_bucket_name_pattern, "${var.name}-source"))
-    error_message = "name must not start with xn--, sthree- or amzn-s3-demo-, as S3 takes no bucket of such a name."
+    error_message = "name must not start with xn--, sthree- or amzn-s3-demo-, because S3 reserves such bucket names."
   }
 }
 
@@ -600,7 +600,7 @@ variable "package_s3_bucket" {
 
   validation {
     condition     = var.package_s3_bucket == null || var.package_dir == null
-    error_message = "package_s3_bucket and package_dir must not both be given."
+    error_message = "package_s3_bucket and package_dir must not both be set."
   }
 }
 
@@ -612,7 +612,7 @@ variable "package_s3_key_prefix" {
 
   validation {
     condition     = length(var.package_s3_key_prefix) <= 900 && !startswith(var.package_s3_key_prefix, "/") && !startswith(var.package_s3_key_prefix, "s3:")
-    error_message = "package_s3_key_prefix must be the beginning of a key, without s3:// and a slash in front, 900 characters at most."
+    error_message = "package_s3_key_prefix must be the beginning of a key, without a leading s3:// or slash, with at most 900 characters."
   }
 }
 
@@ -624,7 +624,7 @@ variable "package_s3_object_versions" {
 
   validation {
     condition     = length(setsubtract(keys(var.package_s3_object_versions), ["analyze_image", "check_queue", "reconcile", "record_run", "start_model", "stop_model", "toggle_trigger", "watchdog"])) == 0
-    error_message = "package_s3_object_versions must have no other keys than analyze_image, check_queue, reconcile, record_run, start_model, stop_model, toggle_trigger and watchdog."
+    error_message = "package_s3_object_versions must have only the keys analyze_image, check_queue, reconcile, record_run, start_model, stop_model, toggle_trigger and watchdog."
   }
 
   validation {
@@ -641,7 +641,7 @@ variable "lambda_runtime" {
 
   validation {
     condition     = can(regex("^python3\\.(1[2-9]|[2-9][0-9])$", var.lambda_runtime))
-    error_message = "lambda_runtime must be python3.12 or a newer Python runtime of Lambda's."
+    error_message = "lambda_runtime must be python3.12 or a newer Python runtime of Lambda."
   }
 }
 
@@ -688,7 +688,7 @@ variable "tags" {
   }
 
   validation {
-    # An empty value EventBridge Scheduler refuses.
+    # EventBridge Scheduler refuses an empty value.
     # https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Tag.html
     condition     = alltrue([for value in values(var.tags) : value == null ? false : length(value) <= 256 && can(regex(module.rules.tag_text_pattern, value))])
     error_message = "tags must have values of 1 to 256 characters: letters, digits, spaces and _ . : / = + - @."
@@ -696,17 +696,17 @@ variable "tags" {
 
   validation {
     condition     = alltrue([for text in concat(keys(var.tags), values(var.tags)) : text == null ? true : !startswith(lower(text), "aws:")])
-    error_message = "tags must have no keys and values that start with \"aws:\", which is AWS's own."
+    error_message = "tags must have no keys or values that start with \"aws:\", which AWS reserves."
   }
 
   validation {
-    # IAM does not tell Owner from owner. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+    # To IAM, Owner and owner are the same key. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
     condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
-    error_message = "tags must have no two keys that differ in capitals alone, as a role takes only one of them."
+    error_message = "tags must have no two keys that differ only in capital letters, because IAM treats them as one key."
   }
 
   validation {
     condition     = length(var.tags) <= 50
-    error_message = "tags must be 50 or fewer, as no resource takes more."
+    error_message = "tags must have at most 50 entries, which is the limit of AWS."
   }
 }

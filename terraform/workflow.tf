@@ -1,10 +1,17 @@
+locals {
+  # The longest role is the schedule's, NAME-label-batch-schedule-REGION: 27 + 12 + 10 + 14 = 63 of the 64 that IAM allows.
+  workflow_name = "${var.name}-label-batch"
+
+  # The executions of the workflow, whose names are the runs' ids.
+  executions_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:execution:${local.workflow_name}:*"
+}
+
 module "workflow" {
   source = "./modules/workflow"
 
-  name       = local.workflow_name
-  partition  = local.partition
-  region     = local.region
-  account_id = local.account_id
+  name     = local.workflow_name
+  place    = local.place
+  controls = local.controls
 
   definition = templatefile("${path.module}/statemachines/label_batch.asl.json", {
     partition                   = local.partition
@@ -26,11 +33,4 @@ module "workflow" {
   schedule_expression = var.schedule_expression
   schedule_timezone   = var.schedule_timezone
   schedule_enabled    = var.schedule_enabled
-
-  log_retention_days = var.log_retention_days
-  tags               = var.tags
-
-  kms_key_arn              = var.kms_key_arn
-  permissions_boundary_arn = var.permissions_boundary_arn
-  iam_path                 = var.iam_path
 }

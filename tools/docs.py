@@ -2,7 +2,9 @@
 
 Usage: python -m tools.docs [--check]
 
-What stands between the two marks of a README is made from the folder's variables and outputs.
+What stands between the two marks of a README is made from the folder's variables and outputs. The modules under
+terraform/modules/ are internal: nobody but the root module calls them, and they have no tables. Everywhere, each
+variable and output must have a description.
 """
 
 import argparse
@@ -33,9 +35,14 @@ class DocsError(Exception):
 
 
 def folders(root: Path) -> list[Path]:
-    """Return the folders with Terraform sources."""
+    """Return the folders with variables or outputs."""
     found = {path.parent for path in root.rglob("*.tf") if ".terraform" not in path.parts}
     return sorted(folder for folder in found if list(blocks(folder, "variable")) or list(blocks(folder, "output")))
+
+
+def is_internal(folder: Path) -> bool:
+    """Whether only the root module calls what is in the folder."""
+    return folder.parent.name == "modules"
 
 
 def blocks(folder: Path, kind: str) -> Iterator[tuple[str, Block]]:
@@ -65,6 +72,9 @@ def tables(folder: Path) -> str:
 
 def current(readme: Path) -> str:
     """Return the README as it should be. DocsError."""
+    if is_internal(readme.parent):
+        tables(readme.parent)
+        return readme.read_text()
     if not readme.exists() or not BETWEEN.search(text := readme.read_text()):
         raise DocsError(f"{readme} has no place for the tables: put these two lines there\n{BEGIN}\n{END}")
     made = f"\n{tables(readme.parent)}\n"
@@ -86,7 +96,7 @@ def _default(variable: Block) -> str:
     return f"`{json.dumps(_plain(variable['default']), ensure_ascii=False)}`"
 
 
-def _plain(value: Json) -> Json:
+def _plain(value: object) -> object:
     """Take off the quotes that python-hcl2 leaves on strings."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
@@ -98,8 +108,7 @@ def _plain(value: Json) -> Json:
 def _description(folder: Path, name: str, block: Block) -> str:
     if not block.get("description"):
         raise DocsError(f"{name} in {folder} has no description")
-    description: str = json.loads(block["description"])
-    return description.replace("|", "\\|")
+    return str(json.loads(block["description"])).replace("|", "\\|")
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-# What each function may do, and each service, in buckets and with keys of the estate too. The real provider puts the policy documents together without a network; the account is
+# What each function may do, and each service, in buckets and with keys of the account too. The real provider puts the policy documents together without a network; the account is
 # overridden, and so are the state machines, whose definitions the provider would send to AWS.
 
 provider "aws" {
@@ -29,25 +29,25 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.record_run.json).Statement : s.Sid => [s.Action, s.Resource] } == {
-      KeepRuns      = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
-      WriteReceipts = ["s3:PutObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/runs/*"]
+      ReadWriteRunItems = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      WriteReceipts     = ["s3:PutObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/runs/*"]
     }
     error_message = "record_run must keep runs in the table and write receipts under runs/."
   }
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.check_queue.json).Statement : s.Sid => [s.Action, s.Resource] } == {
-      LookIntoQueue           = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
-      SetAsideForeignMessages = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
-      ReadAndExtendLease      = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      PeekQueue                    = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
+      DeadLetterUnexpectedMessages = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
+      ReadAndExtendLease           = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
     error_message = "check_queue must look into the queue, set foreign messages aside and extend the lease."
   }
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.start_model.json).Statement : s.Sid => [s.Action, s.Resource] } == {
-      SeeModelStatus = ["rekognition:DescribeProjectVersions", var.project_arn]
-      StartModel     = ["rekognition:StartProjectVersion", var.project_version_arn]
+      DescribeModel = ["rekognition:DescribeProjectVersions", var.project_arn]
+      StartModel    = ["rekognition:StartProjectVersion", var.project_version_arn]
       ExtendLeaseAndReadThroughput = [
         ["dynamodb:UpdateItem", "dynamodb:GetItem"],
         "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs",
@@ -58,9 +58,9 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.stop_model.json).Statement : s.Sid => [s.Action, s.Resource] } == {
-      SeeModelStatus = ["rekognition:DescribeProjectVersions", var.project_arn]
-      StopModel      = ["rekognition:StopProjectVersion", var.project_version_arn]
-      ExtendLease    = ["dynamodb:UpdateItem", "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      DescribeModel = ["rekognition:DescribeProjectVersions", var.project_arn]
+      StopModel     = ["rekognition:StopProjectVersion", var.project_version_arn]
+      ExtendLease   = ["dynamodb:UpdateItem", "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
     error_message = "stop_model must describe the project's versions, stop this one and extend the lease."
   }
@@ -69,17 +69,17 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
     condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => [s.Action, s.Resource] } == {
       LabelImages = ["rekognition:DetectCustomLabels", var.project_version_arn]
       PollQueue   = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
-      KeepMessages = [
+      SendMessages = [
         "sqs:SendMessage",
         ["arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"],
       ]
-      TakeImages = [
+      ReadAndDeleteImages = [
         ["s3:GetObjectVersionTagging", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObject", "s3:DeleteObjectVersion", "s3:DeleteObject"],
         "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*",
       ]
       TellMissingFromForbidden         = ["s3:ListBucket", ["arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1"]]
       TellMissingVersionsFromForbidden = ["s3:ListBucketVersions", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
-      KeepResults = [
+      WriteResultObjects = [
         ["s3:PutObjectTagging", "s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
         ["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/processed/*", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/failed/*"],
       ]
@@ -94,13 +94,13 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => [s.Action, s.Resource] } == {
-      LookIntoSourceBucket    = ["s3:ListBucket", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
-      SeeVersions             = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*"]
+      ListSourceBucket        = ["s3:ListBucket", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
+      ReadObjectVersions      = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*"]
       QueueImages             = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
-      LookIntoDeadLetterQueue = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
+      PeekDeadLetterQueue     = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
       WriteReports            = ["s3:PutObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*"]
-      ReadImagesSetAside      = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*/set_aside.json"]
-      KeepRecords             = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      ReadDeadLetteredImages  = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*/set_aside.json"]
+      ReadWriteReconcileItems = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
     error_message = "reconcile must look into the source bucket and the dead-letter queue, queue images and write its reports."
   }
@@ -138,7 +138,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
         ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:custom-labels-batch-*" }
         StringEquals = { "aws:SourceAccount" = "123456789012" }
       }]
-      KeepLogs = ["logs.us-east-1.amazonaws.com", {
+      EncryptLogs = ["logs.us-east-1.amazonaws.com", {
         ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [
           "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/custom-labels-batch-*",
           "arn:aws:logs:us-east-1:123456789012:log-group:/aws/vendedlogs/states/custom-labels-batch-*",
@@ -164,7 +164,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   }
 }
 
-run "one_bucket_of_the_estate_is_read_and_written_below_its_prefixes_alone" {
+run "one_bucket_of_the_account_is_read_and_written_below_its_prefixes_alone" {
   command = plan
 
   variables {
@@ -177,15 +177,15 @@ run "one_bucket_of_the_estate_is_read_and_written_below_its_prefixes_alone" {
 
   assert {
     condition     = length(module.source_bucket) == 0 && length(module.final_bucket) == 0
-    error_message = "No bucket may be made, nor anything of the estate's bucket be a resource here."
+    error_message = "No bucket may be made, nor anything of the account's bucket be a resource here."
   }
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => s.Resource if strcontains(jsonencode(s.Action), "s3:") } == {
-      TakeImages                       = "arn:aws:s3:::photos/logos/incoming/*"
+      ReadAndDeleteImages              = "arn:aws:s3:::photos/logos/incoming/*"
       TellMissingFromForbidden         = "arn:aws:s3:::photos"
       TellMissingVersionsFromForbidden = "arn:aws:s3:::photos"
-      KeepResults                      = ["arn:aws:s3:::photos/logos/processed/*", "arn:aws:s3:::photos/logos/failed/*"]
+      WriteResultObjects               = ["arn:aws:s3:::photos/logos/processed/*", "arn:aws:s3:::photos/logos/failed/*"]
       WithdrawClaims                   = ["arn:aws:s3:::photos/logos/processed/*.json", "arn:aws:s3:::photos/logos/failed/*.json"]
     }
     error_message = "analyze_image must take and delete images below the source prefix and write below the final prefix, nothing else."
@@ -193,10 +193,10 @@ run "one_bucket_of_the_estate_is_read_and_written_below_its_prefixes_alone" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => s.Resource if strcontains(jsonencode(s.Action), "s3:") } == {
-      LookIntoSourceBucket = "arn:aws:s3:::photos"
-      SeeVersions          = "arn:aws:s3:::photos/logos/incoming/*"
-      WriteReports         = "arn:aws:s3:::photos/logos/reconcile/*"
-      ReadImagesSetAside   = "arn:aws:s3:::photos/logos/reconcile/*/set_aside.json"
+      ListSourceBucket       = "arn:aws:s3:::photos"
+      ReadObjectVersions     = "arn:aws:s3:::photos/logos/incoming/*"
+      WriteReports           = "arn:aws:s3:::photos/logos/reconcile/*"
+      ReadDeadLetteredImages = "arn:aws:s3:::photos/logos/reconcile/*/set_aside.json"
     }
     error_message = "reconcile must look below the source prefix and write below the final prefix, nothing else."
   }
@@ -284,7 +284,7 @@ run "each_role_uses_the_key_for_what_it_does_and_through_the_service_alone" {
   }
 }
 
-run "buckets_of_the_estate_have_keys_of_their_own" {
+run "buckets_of_the_account_have_keys_of_their_own" {
   command = plan
 
   variables {
@@ -315,7 +315,7 @@ run "buckets_of_the_estate_have_keys_of_their_own" {
   }
 }
 
-run "a_bucket_of_the_estate_may_notify_by_itself_and_arns_follow_the_partition_of_the_model" {
+run "a_bucket_of_the_account_may_notify_by_itself_and_arns_follow_the_partition_of_the_model" {
   command = plan
 
   override_data {
@@ -333,7 +333,7 @@ run "a_bucket_of_the_estate_may_notify_by_itself_and_arns_follow_the_partition_o
 
   assert {
     condition     = jsondecode(output.queue_policy_json).Statement[0].Condition.ArnEquals["aws:SourceArn"] == "arn:aws-cn:s3:::photos" && output.source_notification == null
-    error_message = "The estate's bucket alone must notify, and there is nothing to add."
+    error_message = "The account's bucket alone must notify, and there is nothing to add."
   }
 
   assert {

@@ -34,7 +34,7 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 
   assert {
-    condition = local.package_files == {
+    condition = { for package, code in local.code : package => code.file } == {
       for package in ["record_run", "check_queue", "start_model", "stop_model", "toggle_trigger", "analyze_image", "watchdog", "reconcile"] :
       package => "./tests/packages/${package}.zip"
     }
@@ -67,7 +67,7 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 }
 
-run "accepts_odd_values_and_the_code_in_the_estates_bucket" {
+run "accepts_odd_values_and_the_code_in_the_accounts_bucket" {
   command = plan
 
   variables {
@@ -93,7 +93,7 @@ run "accepts_odd_values_and_the_code_in_the_estates_bucket" {
   }
 
   assert {
-    condition     = local.package_s3_keys["analyze_image"] == "labels/v1/analyze_image.zip" && local.package_files["analyze_image"] == null
+    condition     = local.code["analyze_image"].s3_key == "labels/v1/analyze_image.zip" && local.code["analyze_image"].file == null
     error_message = "Each zip must be looked for under the prefix, and nowhere else."
   }
 }
@@ -128,7 +128,7 @@ run "accepts_an_instant_and_the_longest_name_in_the_longest_region" {
   }
 }
 
-run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_estate" {
+run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
   command = plan
 
   variables {
@@ -167,7 +167,7 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_estate" {
         Filter   = { Key = { FilterRules = [{ Name = "suffix", Value = suffix }] } }
       }
     ]
-    error_message = "The estate must be told exactly what to add to its bucket's notifications."
+    error_message = "The account must be told exactly what to add to its bucket's notifications."
   }
 
   assert {
@@ -231,12 +231,12 @@ run "a_whole_apply_wires_the_parts_together" {
     condition = {
       for s in data.aws_iam_policy_document.watchdog.statement : s.sid => [s.actions, s.resources]
       } == {
-      SeeModelStatus = [toset(["rekognition:DescribeProjectVersions"]), toset([var.project_arn])]
-      StopModel      = [toset(["rekognition:StopProjectVersion"]), toset([var.project_version_arn])]
-      CloseTrigger   = [toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]), toset([aws_lambda_event_source_mapping.analyze_image.arn])]
-      SeeAndEndRuns  = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
-      KeepRuns       = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
-      WriteReceipts  = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/out/runs/*"])]
+      DescribeModel       = [toset(["rekognition:DescribeProjectVersions"]), toset([var.project_arn])]
+      StopModel           = [toset(["rekognition:StopProjectVersion"]), toset([var.project_version_arn])]
+      CloseTrigger        = [toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]), toset([aws_lambda_event_source_mapping.analyze_image.arn])]
+      DescribeAndStopRuns = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
+      ReadWriteRunItems   = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
+      WriteReceipts       = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/out/runs/*"])]
     }
     error_message = "The watchdog must stop this model, close this trigger, end this workflow's runs and keep their records."
   }
@@ -244,7 +244,7 @@ run "a_whole_apply_wires_the_parts_together" {
   assert {
     condition = [
       for s in data.aws_iam_policy_document.watchdog.statement : [for c in s.condition : [c.test, c.variable, c.values]]
-      if s.sid == "KeepRuns"
+      if s.sid == "ReadWriteRunItems"
     ] == [[["ForAllValues:StringEquals", "dynamodb:LeadingKeys", tolist([var.project_version_arn])]]]
     error_message = "The watchdog's DynamoDB statement must hold the leading key to the model's ARN."
   }

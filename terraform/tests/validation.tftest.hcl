@@ -498,7 +498,7 @@ run "refuses_more_groups_than_lambda_takes_and_suffixes_that_fill_its_environmen
   ]
 }
 
-run "refuses_a_bucket_of_the_estate_without_a_choice" {
+run "refuses_a_bucket_of_the_account_without_a_choice" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-"""Every example beside an estate, applied to one local stack: it labels a batch, stays as planned, and goes.
+"""Every example for an existing account, applied to one local stack: it labels a batch, stays as planned, and goes.
 
 They all live at once, each in a thread of its own.
 """
@@ -45,14 +45,14 @@ EXAMPLES = {
     "existing-bucket-eventbridge": [Deployment("bridge", source_prefix="incoming/")],
     "existing-bucket-notification": [Deployment("notice")],
     "existing-bucket-external": [Deployment("external", final_prefix="labels/")],
-    "house-rules": [Deployment("house")],
+    "enterprise-controls": [Deployment("house")],
     "packages-from-s3": [Deployment("packages")],
     "one-bucket": [Deployment("onebucket", source_prefix="incoming/", final_prefix="labels/")],
     "many-models": [Deployment(model, f"{model}/incoming/", f"{model}/", key=model) for model in ("logos", "parts")],
 }
 # A plan takes the processor as long as an apply. One has a rule and a prefix, one a notification of the caller's, one
 # keys, a boundary and a VPC, one code from a bucket; what the others have is in these or in the module's own stack.
-PLANNED_AGAIN = ["existing-bucket-eventbridge", "existing-bucket-external", "house-rules", "packages-from-s3"]
+PLANNED_AGAIN = ["existing-bucket-eventbridge", "existing-bucket-external", "enterprise-controls", "packages-from-s3"]
 # They are for people who begin; tests/e2e/test_pipeline.py and `make aws-plan` use them.
 OTHER_EXAMPLES = {"aws", "local"}
 DEPLOYMENTS = [deployment for deployments in EXAMPLES.values() for deployment in deployments]
@@ -71,11 +71,11 @@ class Life:
     waiting: int = 0
     planned: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
-    rules_broken: list[str] = field(default_factory=list)
+    ignoring_controls: list[str] = field(default_factory=list)
 
 
 def variables(example: str, deployments: list[Deployment]) -> dict[str, str]:
-    """Return what the example wants to know besides endpoint and name."""
+    """Return what the example wants to know besides the name."""
     if example != "many-models":
         return {
             "project_arn": deployments[0].arns.project_arn,
@@ -95,13 +95,12 @@ def variables(example: str, deployments: list[Deployment]) -> dict[str, str]:
 def live(servers: LocalStack, example: str, deployments: list[Deployment]) -> Life:
     """Apply, label a batch, plan again, destroy."""
     stack = servers.with_example(example, f"e2e-{deployments[0].model}", deployments[0].arns)
-    stack.terraform.variables = {"endpoint": stack.endpoint, "name": stack.name, **variables(example, deployments)}
-    stack.apply()
+    stack.apply(**variables(example, deployments))
     life = Life(stack)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda deployment: label(life, deployment), deployments))
-    if example == "house-rules":
-        life.rules_broken = rules_broken(stack)
+    if example == "enterprise-controls":
+        life.ignoring_controls = ignoring_controls(stack)
     for deployment in deployments:
         if deployment.key:
             record.keep(stack, f"{stack.name}-{deployment.key}", f'module.pipeline["{deployment.key}"].')
@@ -143,7 +142,7 @@ def touched(stack: LocalStack, others: list[Uploaded]) -> list[str]:
 
 
 def buckets_of(stack: LocalStack) -> list[str]:
-    """Return the buckets of the example, the estate's and the module's."""
+    """Return the buckets of the example, the account's and the module's."""
     return [bucket["Name"] for bucket in stack.client("s3").list_buckets()["Buckets"] if is_of(stack, bucket["Name"])]
 
 
@@ -167,8 +166,8 @@ def names(stack: LocalStack, service: str, operation: str, member: str, name: st
     return [entry[name] for page in pages for entry in page[member] if is_of(stack, entry[name])]
 
 
-def rules_broken(stack: LocalStack) -> list[str]:
-    """Return what follows the house's rules in examples/house-rules not at all or in part, and what was looked at."""
+def ignoring_controls(stack: LocalStack) -> list[str]:
+    """Return what ignores a control of examples/enterprise-controls, and whether some of it was not looked at."""
     iam, functions, s3, sqs = (stack.client(service) for service in ("iam", "lambda", "s3", "sqs"))
     pipeline = stack.outputs["pipeline"]
     [key] = [key["KeyArn"] for key in stack.client("kms").list_keys()["Keys"]]
@@ -176,7 +175,7 @@ def rules_broken(stack: LocalStack) -> list[str]:
     for role in names(stack, "iam", "list_roles", "Roles", "RoleName"):
         found = iam.get_role(RoleName=role)["Role"]
         boundary = found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
-        follows[role] = found["Path"] == "/vision/labels/" and boundary.endswith("policy/house/e2e-house-boundary")
+        follows[role] = found["Path"] == "/vision/labels/" and boundary.endswith("policy/platform/e2e-house-boundary")
     for name in names(stack, "lambda", "list_functions", "Functions", "FunctionName"):
         network = functions.get_function_configuration(FunctionName=name).get("VpcConfig", {})
         follows[name] = bool(network.get("SubnetIds") and network.get("SecurityGroupIds"))
@@ -273,9 +272,9 @@ def test_a_destroy_leaves_nothing(life: Life) -> None:
     assert life.left_over == []
 
 
-@pytest.mark.parametrize("life", ["house-rules"], indirect=True)
-def test_everything_follows_the_houses_rules(life: Life) -> None:
-    assert life.rules_broken == []
+@pytest.mark.parametrize("life", ["enterprise-controls"], indirect=True)
+def test_everything_follows_the_controls(life: Life) -> None:
+    assert life.ignoring_controls == []
 
 
 @pytest.mark.parametrize("life", ["existing-bucket-eventbridge", "one-bucket"], indirect=True)

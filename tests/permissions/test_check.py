@@ -118,7 +118,7 @@ def test_the_code_may_not_touch_the_networks_that_lambda_attaches_it_to() -> Non
     need = next(need for need in curious.needs[house] if need.action == "ec2:CreateNetworkInterface")
     curious.needs[house].append(replace(need, subject="analyze-image", context=(("lambda:sourcefunctionarn", (arn,)),)))
     [found] = findings(curious, SAMPLED, check.match)
-    assert found.endswith("statement KeepNetworkInterfacesFromTheCode denies it")
+    assert found.endswith("statement DenyEniCallsFromFunctionCode denies it")
 
 
 def test_the_map_lists_what_the_function_lets_through_and_no_more() -> None:
@@ -160,11 +160,11 @@ def test_two_statements_that_allow_the_same_are_one_too_many(judged: Any) -> Non
 @pytest.mark.parametrize(
     ("excuse", "reason"),
     [
-        (Excuse("analyze-image", "KeepResults", ("s3:RestoreObject",), "", ""), "no policy has it"),
-        (Excuse("analyze-image", "KeepResults", ("s3:PutObject",), "", ""), "it was asked for"),
+        (Excuse("analyze-image", "WriteResultObjects", ("s3:RestoreObject",), "", ""), "no policy has it"),
+        (Excuse("analyze-image", "WriteResultObjects", ("s3:PutObject",), "", ""), "it was asked for"),
     ],
 )
 def test_an_excuse_that_is_stale_is_named(excuse: Excuse, reason: str, judged: Any) -> None:  # noqa: ANN401
     [found] = findings(evidence(), (*SAMPLED, excuse), judged)
-    assert found.startswith(f"the excuse for {excuse.actions[0]} in KeepResults of analyze-image is stale")
+    assert found.startswith(f"the excuse for {excuse.actions[0]} in WriteResultObjects of analyze-image is stale")
     assert found.endswith(reason)

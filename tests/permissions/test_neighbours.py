@@ -46,10 +46,10 @@ def edit(subject: str, sid: str, **changes: Json) -> Callable[[str, Json], Json]
 @pytest.mark.parametrize(
     ("subject", "sid", "actions"),
     [
-        ("watchdog", "KeepRuns", ["dynamodb:*Item"]),
+        ("watchdog", "ReadWriteRunItems", ["dynamodb:*Item"]),
         ("analyze-image", "PollQueue", ["sqs:Get*", "sqs:Rec*"]),
-        ("analyze-image", "TakeImages", ["s3:GetObject", "s3:DeleteObject*"]),
-        ("check-queue", "LookIntoQueue", ["sqs:?eceiveMessage"]),
+        ("analyze-image", "ReadAndDeleteImages", ["s3:GetObject", "s3:DeleteObject*"]),
+        ("check-queue", "PeekQueue", ["sqs:?eceiveMessage"]),
         ("stop-model", "StopModel", ["rekognition:*"]),
         ("start-model", "StartModel", ["*"]),
         # What may stand in one statement may not in another.
@@ -89,7 +89,7 @@ def test_the_wildcards_that_may_stand_are_in_use() -> None:
         ),
         (
             "analyze-image",
-            "TakeImages",
+            "ReadAndDeleteImages",
             {"Resource": "arn:aws:s3:::e2e-source-*"},
             f"s3:GetObjectVersion on the neighbour {SOURCE}-n",
         ),
@@ -114,13 +114,13 @@ def test_the_wildcards_that_may_stand_are_in_use() -> None:
         ),
         (
             "label-batch-schedule",
-            "StartExecution",
+            "CallTarget",
             {"Resource": f"arn:aws:states:{ACCOUNT}:stateMachine:*"},
             f"states:StartExecution on the neighbour arn:aws:states:{ACCOUNT}:stateMachine:e2e-label-batch-n",
         ),
         (
             "watchdog",
-            "SeeAndEndRuns",
+            "DescribeAndStopRuns",
             {"Resource": f"arn:aws:states:{ACCOUNT}:execution:*"},
             f"states:StopExecution on the neighbour arn:aws:states:{ACCOUNT}:execution:e2e-label-batch-n",
         ),
@@ -142,17 +142,17 @@ def test_the_wildcards_that_may_stand_are_in_use() -> None:
             {"Resource": f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/*"},
             f"logs:PutLogEvents on the neighbour arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/e2e-record-run-n",
         ),
-        ("watchdog", "KeepRuns", {"Resource": f"{TABLE}*"}, f"dynamodb:UpdateItem on the neighbour {TABLE}-n"),
+        ("watchdog", "ReadWriteRunItems", {"Resource": f"{TABLE}*"}, f"dynamodb:UpdateItem on the neighbour {TABLE}-n"),
         (
             "watchdog",
-            "KeepRuns",
+            "ReadWriteRunItems",
             {"Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": f"{MODEL.rpartition('/')[0]}/*"}}},
             f"dynamodb:GetItem on the neighbour {TABLE}, dynamodb:leadingkeys {MODEL}-n",
         ),
         (
             # A scan has no leading key, so that all of the keys that it has are the model's.
             "watchdog",
-            "KeepRuns",
+            "ReadWriteRunItems",
             {"Action": ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Scan"]},
             f"dynamodb:Scan on the neighbour {TABLE}, dynamodb:leadingkeys absent",
         ),
@@ -170,7 +170,7 @@ def test_the_wildcards_that_may_stand_are_in_use() -> None:
         ),
         (
             "topic alarms",
-            "TakeTheseAlarms",
+            "PublishAlarms",
             {"Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{ACCOUNT}:alarm:*"}}},
             f"sns:Publish on the neighbour arn:aws:sns:{ACCOUNT}:e2e-alarms, aws:sourceaccount ",
         ),
@@ -266,7 +266,7 @@ def test_what_nobody_names_in_advance_has_no_neighbour() -> None:
     [
         ("reconcile-states", "ListSourceBucket", {}, True),
         ("reconcile-states", "ListSourceBucket", {"StringLike": {"s3:prefix": "in/*"}}, False),
-        ("reconcile", "LookIntoSourceBucket", {}, False),
+        ("reconcile", "ListSourceBucket", {}, False),
         ("reconcile", "Others", {}, True),
     ],
 )

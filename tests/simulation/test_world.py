@@ -202,7 +202,7 @@ def test_every_variable_that_terraform_sets_is_known() -> None:
 
 
 NUMBERS = {
-    ("locals.tf", r"analyze_image_timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["analyze_image"],
+    ("function_analyze_image.tf", r"image_timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["analyze_image"],
     ("modules/function/variables.tf", r'"timeout_seconds"[^}]*?default\s+= (\d+)'): deployment.CONTROL_TIMEOUT_SECONDS,
     ("modules/intake/main.tf", r"visibility_timeout_seconds = (\d+) \*"): deployment.VISIBILITY_TIMEOUT_SECONDS // 120,
     ("modules/intake/main.tf", r"maxReceiveCount\s+= (\d+)"): deployment.RECEIVES_AT_MOST,

@@ -128,6 +128,13 @@ def test_a_module_has_no_provider_and_no_backend(folder: str) -> None:
     assert 'backend "' not in sources
 
 
+@pytest.mark.parametrize("folder", [name for name in FOLDERS if "/examples/" in name and not name.endswith("/local")])
+def test_an_example_for_users_has_no_hook_for_tests(folder: str) -> None:
+    sources = "\n".join(path.read_text() for path in (REPOSITORY / folder).glob("*.tf"))
+    assert sources.count('provider "aws" {\n  region = var.region\n}') == 1
+    assert not re.search(r"\bendpoints? [{=]|var\.endpoint|emulator|access_key|skip_", sources)
+
+
 def test_every_resource_outlives_the_call_that_retires_the_pipeline(initialised: Callable[[str], Terraform]) -> None:
     """Terraform destroys what depends on a resource before the resource itself."""
     graph = initialised("terraform").run("graph")

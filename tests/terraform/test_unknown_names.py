@@ -66,6 +66,29 @@ run "applies" {{
 """
 
 
+# A boundary and a VPC endpoint's policy may name what the functions use. It must not depend on either.
+BOUNDED = """
+terraform {{
+  required_providers {{
+    aws = {{ source = "hashicorp/aws" }}
+  }}
+}}
+
+resource "terraform_data" "policy" {{
+  input = [module.labels.source_bucket_name, module.labels.final_bucket_name, module.labels.queue_url]
+}}
+
+module "labels" {{
+  source                   = "{source}"
+  project_arn              = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+  project_version_arn      = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
+  permissions_boundary_arn = "arn:aws:iam::123456789012:policy/${{terraform_data.policy.id}}"
+  vpc_subnet_ids           = ["subnet-${{terraform_data.policy.id}}"]
+  vpc_security_group_ids   = ["sg-0a1b2c3d"]
+}}
+"""
+
+
 def root(folder: Path, written: dict[str, str], ways: list[str], initialise: Initialise) -> Terraform:
     """A root that makes what `written` names, and hands it on as written there; `ways`: each a way of the events."""
     inputs = "\n  ".join(f"{name} = {expression}" for name, expression in written.items())
@@ -92,3 +115,9 @@ def test_what_must_be_known_at_plan_says_how_to_write_it(tmp_path: Path, initial
         terraform.run("test")
     told = re.findall(r'Give (\w+) = format\("%s", aws_s\w+\.NAME\.\w+\), which is known', str(refused.value))
     assert sorted(told) == sorted(COUNTED)
+
+
+def test_a_boundary_and_a_network_may_name_the_buckets_and_the_queue(tmp_path: Path, initialise: Initialise) -> None:
+    (tmp_path / "main.tf").write_text(BOUNDED.format(source=REPOSITORY / "terraform"))
+    # Terraform refuses a cycle.
+    assert "The configuration is valid" in initialise(tmp_path).run("validate")

@@ -301,7 +301,7 @@ def test_what_one_image_may_take_fits_the_clients_and_the_functions_timeout(clie
     assert worst(clients["s3"]) == budget.S3_CALL_SECONDS
     assert worst(clients["sqs"]) == budget.SEND_SECONDS
     assert worst(clients["dynamodb"]) == budget.COUNT_SECONDS
-    locals_tf = (Path(__file__).parents[2] / "terraform" / "locals.tf").read_text()
-    timeout = int(re.search(r"analyze_image_timeout_seconds\s*=\s*(\d+)", locals_tf)[1])
+    function_tf = (Path(__file__).parents[2] / "terraform" / "function_analyze_image.tf").read_text()
+    timeout = int(re.search(r"analyze_image_timeout_seconds\s*=\s*(\d+)", function_tf)[1])
     read_whose_run_seconds = budget.COUNT_SECONDS
     assert budget.ONE_IMAGE_SECONDS + read_whose_run_seconds < timeout

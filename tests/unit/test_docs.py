@@ -64,6 +64,17 @@ def test_a_variable_without_a_description_and_a_readme_without_a_place_are_refus
         tables(module)
 
 
+def test_an_internal_module_has_no_table_and_needs_descriptions_all_the_same(tmp_path: Path) -> None:
+    module = tmp_path / "modules" / "queue"
+    module.mkdir(parents=True)
+    (module / "README.md").write_text("# queue\n")
+    (module / "variables.tf").write_text(VARIABLE)
+    assert current(module / "README.md") == "# queue\n"
+    (module / "variables.tf").write_text('variable "a" {\n  type = string\n}\n')
+    with pytest.raises(DocsError, match="has no description"):
+        current(module / "README.md")
+
+
 def test_a_stale_table_fails_the_check_and_is_named(
     module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,9 +88,13 @@ def test_a_stale_table_fails_the_check_and_is_named(
     assert docs.main() == 0
 
 
-def test_every_folder_with_inputs_has_its_tables() -> None:
-    names = {str(folder.relative_to(REPOSITORY)) for folder in folders(REPOSITORY / "terraform")}
-    assert {"terraform", "terraform/modules/intake", "terraform/examples/aws"} <= names
+def test_what_users_call_has_tables_and_the_internal_modules_have_none() -> None:
+    has_table = {
+        str(folder.relative_to(REPOSITORY)): BEGIN in (folder / "README.md").read_text()
+        for folder in folders(REPOSITORY / "terraform")
+    }
+    assert {"terraform", "terraform/modules/intake", "terraform/examples/aws"} <= has_table.keys()
+    assert all(has_table[folder] != folder.startswith("terraform/modules/") for folder in has_table)
 
 
 def test_the_ten_inputs_that_the_readme_shows_are_there_with_those_defaults() -> None:

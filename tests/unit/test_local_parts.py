@@ -1,6 +1,7 @@
 """The local parts start, fail and stop cleanly: one clear message, and nothing left running."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import pytest
 from tests.rig.stack import local_stack, terraform
 from tests.rig.stack.local_stack import REPOSITORY, LocalStack
 from tests.rig.stack.process import Server, StartError, free_port
-from tests.rig.stack.terraform import Terraform, TerraformError, plugin_dir
+from tests.rig.stack.terraform import SERVICES, Terraform, TerraformError, emulator_override, plugin_dir
 from tools.demo import __main__ as demo
 
 
@@ -25,6 +26,16 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_an_override_sends_each_service_of_an_example_to_the_emulator() -> None:
+    override = emulator_override("http://127.0.0.1:4566")
+    sent = re.findall(r'^    (\w+) = "http://127\.0\.0\.1:4566"$', override, re.MULTILINE)
+    local = (REPOSITORY / "terraform" / "examples" / "local" / "main.tf").read_text()
+    used = re.findall(r"^    (\w+)\s+= var\.endpoint$", local, re.MULTILINE)
+    assert sent == list(SERVICES)
+    assert len(used) > 10
+    assert set(used) < set(sent)
 
 
 def test_a_part_that_ends_instead_of_starting_is_reported_with_what_it_printed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ terraform {
   }
 }
 
-# Credentials come from the environment, as the AWS CLI takes them.
+# Credentials come from the environment, as for the AWS CLI.
 provider "aws" {
   region = var.region
 }

@@ -1,5 +1,5 @@
 variable "region" {
-  description = "Region to apply to, which must be the model's; null: the one that the environment names."
+  description = "Region of the model. null: the region of the environment."
   type        = string
   default     = null
 }
@@ -24,14 +24,14 @@ variable "project_version_arn" {
 }
 
 variable "schedule_expression" {
-  description = "When EventBridge Scheduler looks for work: rate(...), cron(...) or at(...)."
+  description = "When EventBridge Scheduler starts a run: rate(...), cron(...) or at(...)."
   type        = string
   default     = "rate(1 hour)"
   nullable    = false
 }
 
 variable "schedule_enabled" {
-  description = "false: the schedule is there but does not fire."
+  description = "false: the schedule exists but does not fire."
   type        = bool
   default     = true
   nullable    = false

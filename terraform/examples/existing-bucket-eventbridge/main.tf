@@ -1,5 +1,9 @@
+provider "aws" {
+  region = var.region
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
-# What the estate has
+# What the account already has
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_caller_identity" "current" {}
@@ -16,14 +20,14 @@ resource "aws_s3_bucket_versioning" "photos" {
   }
 }
 
-# One switch for the whole bucket: any number of rules may listen, and none replaces another.
+# One switch for the whole bucket. Any number of rules may listen, and none replaces another.
 resource "aws_s3_bucket_notification" "photos" {
   bucket      = aws_s3_bucket.photos.id
   eventbridge = true
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is added
+# What this adds
 # ---------------------------------------------------------------------------------------------------------------------
 
 module "pipeline" {
@@ -33,7 +37,7 @@ module "pipeline" {
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
 
-  source_bucket_name = aws_s3_bucket.photos.bucket # known at plan, as id is not
+  source_bucket_name = aws_s3_bucket.photos.bucket # not id, which is unknown at plan time
   source_events      = "eventbridge"
   source_prefix      = "incoming/"
 }

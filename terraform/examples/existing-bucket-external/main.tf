@@ -1,5 +1,9 @@
+provider "aws" {
+  region = var.region
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
-# What the estate has
+# What the account already has
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_caller_identity" "current" {}
@@ -42,7 +46,7 @@ resource "aws_sqs_queue" "documents" {
   policy = data.aws_iam_policy_document.documents.json
 }
 
-# The bucket's one notification configuration: what was there before, and what the module asks for.
+# A bucket has one notification configuration: what was there before, and what the module asks for.
 resource "aws_s3_bucket_notification" "photos" {
   bucket = aws_s3_bucket.photos.id
 
@@ -66,7 +70,7 @@ resource "aws_s3_bucket_notification" "photos" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is added
+# What this adds
 # ---------------------------------------------------------------------------------------------------------------------
 
 module "pipeline" {
@@ -76,7 +80,7 @@ module "pipeline" {
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
 
-  source_bucket_name = aws_s3_bucket.photos.bucket # known at plan, as id is not
+  source_bucket_name = aws_s3_bucket.photos.bucket # not id, which is unknown at plan time
   source_events      = "external"
   final_bucket_name  = aws_s3_bucket.results.bucket
   final_prefix       = "labels/"

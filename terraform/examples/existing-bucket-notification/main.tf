@@ -1,16 +1,20 @@
+provider "aws" {
+  region = var.region
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
-# What the estate has
+# What the account already has
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_caller_identity" "current" {}
 
-# Nobody else is notified by this bucket, or would not be any more: the module owns its notification configuration.
+# This bucket must notify nobody else: the module replaces its notification configuration.
 resource "aws_s3_bucket" "photos" {
   bucket = "${var.name}-photos-${data.aws_caller_identity.current.account_id}"
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is added
+# What this adds
 # ---------------------------------------------------------------------------------------------------------------------
 
 module "pipeline" {
@@ -20,6 +24,6 @@ module "pipeline" {
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
 
-  source_bucket_name = aws_s3_bucket.photos.bucket # known at plan, as id is not
+  source_bucket_name = aws_s3_bucket.photos.bucket # not id, which is unknown at plan time
   source_events      = "notification"              # REPLACES the bucket's notification configuration
 }

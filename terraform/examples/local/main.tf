@@ -9,7 +9,7 @@ terraform {
   }
 }
 
-# Keys that no account knows, and every service that the module uses at the emulator: nothing can reach AWS.
+# Invalid keys, and an emulator for every service that the module uses: nothing can reach AWS.
 provider "aws" {
   region     = "us-east-1"
   access_key = "test"

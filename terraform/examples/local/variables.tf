@@ -16,7 +16,7 @@ variable "name" {
   nullable    = false
 }
 
-# The account of both ARNs is the one that the emulator gives to the key "test", for the module refuses any other.
+# Both ARNs have the account that the emulator gives to the key "test", because the module warns of any other.
 variable "project_arn" {
   description = "ARN of the Custom Labels project, which need not exist, in us-east-1 and the emulator's account."
   type        = string
@@ -32,7 +32,7 @@ variable "project_version_arn" {
 }
 
 variable "schedule_expression" {
-  description = "When EventBridge Scheduler looks for work."
+  description = "When EventBridge Scheduler starts a run."
   type        = string
   default     = "rate(1 hour)"
   nullable    = false
@@ -79,9 +79,9 @@ variable "max_inference_units" {
   nullable    = false
 }
 
-# The functions' clock is this machine's, whatever the emulator's: per wall second.
+# Per second of wall time: the functions use this machine's clock, whatever clock the emulator has.
 variable "images_per_second_per_unit" {
-  description = "Images that one inference unit labels in a second of this machine."
+  description = "Images that one inference unit labels per second of this machine's clock."
   type        = number
   default     = 3
   nullable    = false
@@ -115,7 +115,7 @@ variable "max_model_hours_per_day" {
 }
 
 variable "package_dir" {
-  description = "Folder with the functions' zips; null: the repository's build folder."
+  description = "Folder with the functions' zips. null: the repository's build folder."
   type        = string
   default     = null
 }

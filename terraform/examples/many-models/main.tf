@@ -1,5 +1,9 @@
+provider "aws" {
+  region = var.region
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
-# What the estate has
+# What the account already has
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_caller_identity" "current" {}
@@ -8,14 +12,14 @@ resource "aws_s3_bucket" "photos" {
   bucket = "${var.name}-photos-${data.aws_caller_identity.current.account_id}"
 }
 
-# With notifications of S3's own each copy of the module would replace those of the others.
+# Not S3 notifications: each copy of the module would replace those of the others.
 resource "aws_s3_bucket_notification" "photos" {
   bucket      = aws_s3_bucket.photos.id
   eventbridge = true
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is added
+# What this adds
 # ---------------------------------------------------------------------------------------------------------------------
 
 module "pipeline" {
@@ -27,7 +31,7 @@ module "pipeline" {
   project_version_arn = each.value.project_version_arn
   schedule_expression = each.value.schedule_expression
 
-  source_bucket_name = aws_s3_bucket.photos.bucket # known at plan, as id is not
+  source_bucket_name = aws_s3_bucket.photos.bucket # not id, which is unknown at plan time
   source_events      = "eventbridge"
   source_prefix      = "${each.key}/incoming/"
 

@@ -1,5 +1,9 @@
+provider "aws" {
+  region = var.region
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
-# What the estate has
+# What the account already has
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_caller_identity" "current" {}
@@ -22,7 +26,7 @@ resource "aws_s3_bucket_notification" "photos" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is added
+# What this adds
 # ---------------------------------------------------------------------------------------------------------------------
 
 module "pipeline" {
@@ -32,7 +36,7 @@ module "pipeline" {
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
 
-  source_bucket_name = aws_s3_bucket.photos.bucket # known at plan, as id is not
+  source_bucket_name = aws_s3_bucket.photos.bucket # not id, which is unknown at plan time
   source_events      = "eventbridge"
   source_prefix      = "incoming/"
 

@@ -1,5 +1,9 @@
+provider "aws" {
+  region = var.region
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
-# What the estate has
+# What the account already has
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_caller_identity" "current" {}
@@ -27,7 +31,7 @@ resource "aws_s3_object" "package" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is added
+# What this adds
 # ---------------------------------------------------------------------------------------------------------------------
 
 module "pipeline" {
@@ -37,7 +41,7 @@ module "pipeline" {
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
 
-  package_s3_bucket          = aws_s3_bucket.releases.bucket # known at plan, as id is not
+  package_s3_bucket          = aws_s3_bucket.releases.bucket # not id, which is unknown at plan time
   package_s3_key_prefix      = "labels/v0.1.0/"
   package_s3_object_versions = { for package, object in aws_s3_object.package : package => object.version_id }
 }

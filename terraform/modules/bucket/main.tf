@@ -1,5 +1,5 @@
 locals {
-  # Put together from inputs and so known at plan: policies that name this bucket can be read in the plan.
+  # Built from inputs and so known at plan: the plan shows the policies that name this bucket.
   arn = "arn:${var.partition}:s3:::${var.name}"
 }
 
@@ -35,13 +35,13 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
       kms_master_key_id = var.kms_key_arn
     }
 
-    # One call to KMS for many objects instead of one for each.
+    # One KMS call for many objects instead of one per object.
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
     bucket_key_enabled = var.kms_key_arn == null ? null : true
   }
 }
 
-# A bucket that never had versioning is left alone: S3 knows no way back from it, only "Suspended".
+# No resource without versioning: once enabled, S3 can only suspend it.
 resource "aws_s3_bucket_versioning" "this" {
   count = var.versioning_enabled ? 1 : 0
 
@@ -76,6 +76,6 @@ resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
   policy = data.aws_iam_policy_document.bucket.json
 
-  # S3 refuses two changes of a bucket's access settings at one time.
+  # S3 refuses two simultaneous changes of a bucket's access settings.
   depends_on = [aws_s3_bucket_public_access_block.this]
 }

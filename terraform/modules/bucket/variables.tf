@@ -21,13 +21,7 @@ variable "name" {
 variable "partition" {
   description = "AWS partition of the bucket's ARN, such as aws, aws-cn or aws-us-gov."
   type        = string
-  default     = "aws"
   nullable    = false
-
-  validation {
-    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
-    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
-  }
 }
 
 variable "versioning_enabled" {
@@ -38,21 +32,16 @@ variable "versioning_enabled" {
 }
 
 variable "force_destroy" {
-  description = "true: terraform destroy deletes the bucket with everything in it; false: it refuses while there are objects."
+  description = "true: terraform destroy deletes the bucket with everything in it. false: the destroy fails while the bucket holds objects."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that encrypts the objects; null: S3's own keys."
+  description = "KMS key that encrypts the objects. null: the keys of S3."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
-    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
-  }
 }
 
 variable "tags" {

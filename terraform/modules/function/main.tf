@@ -1,23 +1,23 @@
 locals {
-  # Put together from inputs and so known at plan: policies that name this function can be read in the plan.
-  arn           = "arn:${var.partition}:lambda:${var.region}:${var.account_id}:function:${var.name}"
-  log_group_arn = "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:/aws/lambda/${var.name}"
+  # Built from inputs and so known at plan: the plan shows the policies that name this function.
+  arn           = "arn:${var.place.partition}:lambda:${var.place.region}:${var.place.account_id}:function:${var.name}"
+  log_group_arn = "arn:${var.place.partition}:logs:${var.place.region}:${var.place.account_id}:log-group:/aws/lambda/${var.name}"
 
-  # IAM is global: with the region in it the same function can live in two regions.
-  role_name = "${var.name}-${var.region}"
+  # IAM is global: with the region in the name, the same function can exist in two regions.
+  role_name = "${var.name}-${var.place.region}"
 
-  is_file_there  = var.package_file == null ? false : fileexists(var.package_file)
-  package_sha256 = local.is_file_there ? filebase64sha256(var.package_file) : ""
+  is_file_there  = var.code.file == null ? false : fileexists(var.code.file)
+  package_sha256 = local.is_file_there ? filebase64sha256(var.code.file) : ""
 
-  # As seen from where Terraform runs, so that another checkout of the same root names it alike; on another drive of
-  # Windows there is no such name.
+  # Relative to where Terraform runs, so that every checkout of the same root has the same path. On another Windows drive
+  # no relative path exists.
   here          = split("/", abspath("."))
-  there         = var.package_file == null ? [] : split("/", abspath(var.package_file))
+  there         = var.code.file == null ? [] : split("/", abspath(var.code.file))
   shared_parts  = length([for i, part in local.here : part if try(slice(local.here, 0, i + 1) == slice(local.there, 0, i + 1), false)])
   relative_file = join("/", concat([for part in slice(local.here, local.shared_parts, length(local.here)) : ".."], slice(local.there, local.shared_parts, length(local.there))))
-  package_file  = var.package_file == null ? null : local.shared_parts == 0 ? var.package_file : local.relative_file
+  package_file  = var.code.file == null ? null : local.shared_parts == 0 ? var.code.file : local.relative_file
 
-  is_in_vpc = length(var.vpc_subnet_ids) > 0
+  is_in_vpc = length(var.controls.vpc_subnet_ids) > 0
   network_interface_actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -30,12 +30,12 @@ locals {
 
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${var.name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
-  tags              = var.tags
+  retention_in_days = var.controls.log_retention_days
+  kms_key_id        = var.controls.kms_key_arn
+  tags              = var.controls.tags
 }
 
-# Lambda assumes an execution role without aws:SourceArn or aws:SourceAccount, so no condition can be put here.
+# No condition: Lambda assumes an execution role without aws:SourceArn or aws:SourceAccount.
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
 data "aws_iam_policy_document" "trust" {
   statement {
@@ -51,18 +51,18 @@ data "aws_iam_policy_document" "trust" {
 
 resource "aws_iam_role" "this" {
   name               = local.role_name
-  path               = var.iam_path
+  path               = var.controls.iam_path
   description        = "What the function ${var.name} may do."
   assume_role_policy = data.aws_iam_policy_document.trust.json
-  tags               = var.tags
+  tags               = var.controls.tags
 
-  permissions_boundary = var.permissions_boundary_arn
+  permissions_boundary = var.controls.permissions_boundary_arn
 }
 
 data "aws_iam_policy_document" "this" {
   source_policy_documents = [var.policy_json]
 
-  # No logs:CreateLogGroup: the group is Terraform's, and a late invocation must not bring it back after a destroy.
+  # No logs:CreateLogGroup: Terraform makes the group, and a late invocation must not recreate it after a destroy.
   statement {
     sid       = "WriteLogs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -77,24 +77,24 @@ data "aws_iam_policy_document" "this" {
     resources = ["*"]
   }
 
-  # Lambda makes and removes the network interfaces with the function's role, and for that asks for all resources.
+  # Lambda creates and deletes network interfaces with the function's role, and requires all resources.
   # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
   dynamic "statement" {
     for_each = local.is_in_vpc ? [1] : []
 
     content {
-      sid       = "LetLambdaAttachTheFunction"
+      sid       = "AttachFunctionToVpc"
       actions   = local.network_interface_actions
       resources = ["*"]
     }
   }
 
-  # The same page: the function's own code gets none of it.
+  # From the same page: the function's own code must not make these calls.
   dynamic "statement" {
     for_each = local.is_in_vpc ? [1] : []
 
     content {
-      sid       = "KeepNetworkInterfacesFromTheCode"
+      sid       = "DenyEniCallsFromFunctionCode"
       effect    = "Deny"
       actions   = local.network_interface_actions
       resources = ["*"]
@@ -114,10 +114,10 @@ resource "aws_iam_role_policy" "this" {
   policy = data.aws_iam_policy_document.this.json
 }
 
-# The zip's path as it was when its bytes last changed: the provider updates a function whose zip has another path,
-# although the bytes are the same. Without ignore_changes it would be the path of today; replaced, it is.
+# The zip's path when its bytes last changed. The provider updates a function whose zip moves, although its bytes are the
+# same. ignore_changes keeps the old path until other bytes replace this resource.
 resource "terraform_data" "package_file" {
-  # Texts and never null: terraform_data fails when a value turns out to be null in the apply.
+  # Never null: terraform_data fails if a value turns out to be null during the apply.
   input            = coalesce(local.package_file, "in package_s3_bucket")
   triggers_replace = local.package_sha256
 
@@ -130,20 +130,20 @@ resource "aws_lambda_function" "this" {
   function_name = var.name
   description   = var.description
   role          = aws_iam_role.this.arn
-  handler       = var.handler
-  runtime       = var.runtime
-  architectures = [var.architecture]
+  handler       = var.code.handler
+  runtime       = var.code.runtime
+  architectures = [var.code.architecture]
   timeout       = var.timeout_seconds
   memory_size   = var.memory_mb
-  tags          = var.tags
+  tags          = var.controls.tags
 
-  # Only if the zip is still there, in case the function has to be made anew.
-  filename         = var.package_file == null ? null : try(filebase64sha256(terraform_data.package_file.output), "none") == local.package_sha256 ? terraform_data.package_file.output : local.package_file
+  # The kept path only if the zip is still there, because Terraform may have to recreate the function.
+  filename         = var.code.file == null ? null : try(filebase64sha256(terraform_data.package_file.output), "none") == local.package_sha256 ? terraform_data.package_file.output : local.package_file
   source_code_hash = local.is_file_there ? local.package_sha256 : null
 
-  s3_bucket         = var.package_s3_bucket
-  s3_key            = var.package_s3_key
-  s3_object_version = var.package_s3_object_version
+  s3_bucket         = var.code.s3_bucket
+  s3_key            = var.code.s3_key
+  s3_object_version = var.code.s3_object_version
 
   environment {
     variables = var.environment
@@ -157,19 +157,19 @@ resource "aws_lambda_function" "this" {
     for_each = local.is_in_vpc ? [1] : []
 
     content {
-      subnet_ids         = var.vpc_subnet_ids
-      security_group_ids = var.vpc_security_group_ids
+      subnet_ids         = var.controls.vpc_subnet_ids
+      security_group_ids = var.controls.vpc_security_group_ids
     }
   }
 
   lifecycle {
     precondition {
-      condition     = var.package_file == null || local.is_file_there
-      error_message = "${coalesce(var.package_file, "The zip")} not found: run `make package` first, or say where the zips are with package_dir."
+      condition     = var.code.file == null || local.is_file_there
+      error_message = "${coalesce(var.code.file, "The zip")} not found: run `make package` first, or say where the zips are with package_dir."
     }
   }
 
-  # Lambda makes the log group itself at the first invocation, without retention, if it is not there yet; and an event
-  # source mapping is refused for a role that may not read the queue yet.
+  # If the log group is missing at the first invocation, Lambda makes one without retention. And Lambda refuses an event
+  # source mapping while the role may not read the queue.
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
 }

@@ -2,26 +2,25 @@ locals {
   queue_name             = "${var.name}-images"
   dead_letter_queue_name = "${var.name}-images-dead-letter"
 
-  # Put together from inputs and so known at plan: each queue's policy can name the queue itself and sit inside the
-  # queue. As resources of their own (aws_sqs_queue_policy, aws_sqs_queue_redrive_policy) they would add 25 seconds of
-  # the provider's waiting each.
-  arn_prefix            = "arn:${var.partition}:sqs:${var.region}:${var.account_id}"
+  # Built from inputs and so known at plan: each queue's policy can name the queue and be an argument of it. As separate
+  # resources (aws_sqs_queue_policy, aws_sqs_queue_redrive_policy) each policy makes the provider wait 25 seconds more.
+  arn_prefix            = "arn:${var.place.partition}:sqs:${var.place.region}:${var.place.account_id}"
   queue_arn             = "${local.arn_prefix}:${local.queue_name}"
   dead_letter_queue_arn = "${local.arn_prefix}:${local.dead_letter_queue_name}"
-  bucket_arn            = "arn:${var.partition}:s3:::${var.bucket_name}"
+  bucket_arn            = "arn:${var.place.partition}:s3:::${var.bucket_name}"
 
   rule_names = [for index, patterns in local.key_patterns : index == 0 ? local.queue_name : "${local.queue_name}-${index + 1}"]
-  rule_arns  = [for name in local.rule_names : "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${name}"]
+  rule_arns  = [for name in local.rule_names : "arn:${var.place.partition}:events:${var.place.region}:${var.place.account_id}:rule/${name}"]
 
-  # S3's own notifications and EventBridge both filter before anything is sent, but in ways of their own.
+  # S3 notifications and EventBridge both filter before they send, in different ways.
   notifications = [
     for index, suffix in var.image_suffixes : { id = "image-${index}", suffix = suffix }
   ]
 
-  # One pattern matches a beginning or an end, and only a wildcard both. What may be in a prefix and a suffix needs no
-  # escaping. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
-  # EventBridge refuses a rule as too complex when too many wildcards are under way at one point of a key: after the
-  # prefix each suffix is, twice. It does not say how many are too many; eight have been seen to pass and twelve to fail.
+  # A pattern matches a prefix or a suffix; only a wildcard matches both. The characters that prefixes and suffixes may
+  # have need no escaping. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+  # EventBridge refuses a rule as too complex if too many wildcards can match at one point of a key. After the prefix each
+  # suffix counts twice. The limit is not documented: eight have passed, and twelve have failed.
   # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html#eb-filtering-wildcard-matching-complexity
   wildcards_in_a_rule = 3
   key_patterns = var.source_events != "eventbridge" ? [] : var.source_prefix == "" ? [
@@ -92,12 +91,12 @@ data "aws_iam_policy_document" "image" {
       condition {
         test     = "StringEquals"
         variable = "aws:SourceAccount"
-        values   = [var.account_id]
+        values   = [var.place.account_id]
       }
     }
   }
 
-  # No aws:SourceAccount: AWS documents the rule's ARN alone for this, and it names the account.
+  # No aws:SourceAccount: AWS documents only the rule's ARN, which names the account.
   # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
   dynamic "statement" {
     for_each = var.source_events == "eventbridge" ? [1] : []
@@ -147,16 +146,16 @@ resource "aws_sqs_queue" "image" {
   policy                    = data.aws_iam_policy_document.image.json
   tags                      = var.tags
 
-  # Lambda needs six times the function's timeout: a throttled invocation is retried while the message stays hidden.
+  # Lambda needs six times the function's timeout, because it retries a throttled invocation while the message is hidden.
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   visibility_timeout_seconds = 6 * var.consumer_timeout_seconds
 
-  # A short poll asks some of SQS's servers and may find an almost empty queue empty; a long poll asks all of them.
+  # A short poll asks only some SQS servers and may see an almost empty queue as empty. A long poll asks all of them.
   receive_wait_time_seconds = 5
 
-  # What the function cannot do now it sends again as a copy, whose receives begin anew: what counts here are the deaths
-  # of the function, invocations that Lambda throttles (AWS advises 5 receives or more for them), and one look that the
-  # workflow may take before it starts the model.
+  # The function requeues a deferred message as a copy, whose receive count starts at zero. Only three things count here:
+  # crashes of the function, invocations that Lambda throttles (AWS advises at least 5 receives for them), and one peek of
+  # the workflow before it starts the model.
   redrive_policy = jsonencode({
     deadLetterTargetArn = local.dead_letter_queue_arn
     maxReceiveCount     = 6
@@ -166,19 +165,19 @@ resource "aws_sqs_queue" "image" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# How the bucket's events come to the queue
+# How the bucket's events reach the queue
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Stands in the plan beside the notification: what it replaces cannot be seen there, for the provider does not read what
-# the bucket had. No check, which would warn for ever and fail the tests of everything that this module is part of.
+# A warning beside the notification in the plan. The plan itself cannot show what is replaced, because the provider does
+# not read it. Not a check block: it would warn at every apply, and fail the tests of every root that uses this module.
 resource "terraform_data" "notification_configuration_is_replaced" {
   count = var.source_events == "notification" && !var.bucket_is_own ? 1 : 0
 
-  input = "REPLACES the whole notification configuration of bucket ${var.bucket_name}: whoever else it notifies today hears no more. Take source_events \"eventbridge\" or \"external\" if anything else listens to this bucket."
+  input = "REPLACES the whole notification configuration of bucket ${var.bucket_name}: its other listeners get no more events. Use source_events \"eventbridge\" or \"external\" if anything else listens to this bucket."
 }
 
-# A bucket has one notification configuration: this one takes over whatever the bucket had. One resource for both ways
-# in which it is ours, so that a change between them is one put and no moment without any.
+# A bucket has one notification configuration, and this resource replaces all of it. One resource serves both kinds of
+# events, so that a change between them is a single put without a gap.
 resource "aws_s3_bucket_notification" "this" {
   count = var.source_events == "notification" || (var.source_events == "eventbridge" && var.bucket_is_own) ? 1 : 0
 
@@ -205,7 +204,7 @@ moved {
   to   = aws_s3_bucket_notification.this[0]
 }
 
-# Beside whatever else listens to the bucket: a rule takes nothing from another.
+# Other listeners of the bucket keep working, because rules do not affect each other.
 resource "aws_cloudwatch_event_rule" "image" {
   count = length(local.key_patterns)
 
@@ -226,7 +225,7 @@ resource "aws_cloudwatch_event_rule" "image" {
     precondition {
       # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
       condition     = length(jsonencode(local.key_patterns[count.index])) <= 1900
-      error_message = "image_suffixes are too many or too long: EventBridge allows 2048 characters for the pattern that holds them."
+      error_message = "image_suffixes are too many or too long: EventBridge allows 2048 characters for a rule's pattern."
     }
   }
 }

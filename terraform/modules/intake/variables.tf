@@ -1,3 +1,7 @@
+module "rules" {
+  source = "../rules"
+}
+
 variable "name" {
   description = "Prefix of the queues' names."
   type        = string
@@ -5,48 +9,29 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{1,57}$", var.name))
-    error_message = "name must be 1 to 57 letters, digits, hyphens and underscores, as \"-images\" is put behind it and EventBridge allows 64 for a rule."
+    error_message = "name must be 1 to 57 letters, digits, hyphens and underscores, because \"-images\" follows it and EventBridge allows 64 for a rule."
   }
 }
 
-variable "partition" {
-  description = "AWS partition, such as aws, aws-cn or aws-us-gov."
-  type        = string
-  default     = "aws"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
-    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
-  }
-}
-
-variable "region" {
-  description = "Region that the queues are in, which is the provider's and the bucket's."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "region must be the code of an AWS region, such as us-east-1."
-  }
-}
-
-variable "account_id" {
-  description = "Account that the queues are in, which is the provider's and the bucket's."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits."
-  }
+variable "place" {
+  description = "Partition, region and account that everything is in."
+  type = object({
+    partition  = string
+    region     = string
+    account_id = string
+  })
+  nullable = false
 }
 
 variable "bucket_name" {
   description = "Bucket whose new images go to the queue."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex(module.rules.bucket_name_pattern, var.bucket_name)) && !can(regex(module.rules.reserved_bucket_name_pattern, var.bucket_name))
+    error_message = "bucket_name must be the name of a bucket: ${module.rules.bucket_name_allowed}."
+  }
 }
 
 variable "bucket_is_own" {
@@ -75,7 +60,7 @@ variable "source_prefix" {
 
   validation {
     condition     = can(regex("^([A-Za-z0-9_.-]+/)*$", var.source_prefix)) && length(var.source_prefix) <= 200
-    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, 200 characters at most."
+    error_message = "source_prefix must be empty, or folders that end with a slash, such as logos/incoming/: letters, digits, dots, hyphens and underscores, and at most 200 characters."
   }
 }
 
@@ -86,7 +71,7 @@ variable "image_suffixes" {
 
   validation {
     condition     = length(var.image_suffixes) > 0
-    error_message = "image_suffixes must hold one suffix or more."
+    error_message = "image_suffixes must have at least one suffix."
   }
 
   validation {
@@ -96,12 +81,12 @@ variable "image_suffixes" {
         for j, other in var.image_suffixes : i == j || !endswith(other, suffix)
       ]
     ]))
-    error_message = "image_suffixes must hold each suffix once and none that is the end of another."
+    error_message = "image_suffixes must have no suffix twice, and no suffix that another one ends with."
   }
 }
 
 variable "consumer_timeout_seconds" {
-  description = "Timeout of the function that reads the queue; the visibility timeout is six times this."
+  description = "Timeout of the function that reads the queue. The visibility timeout is six times this."
   type        = number
   nullable    = false
 
@@ -112,14 +97,9 @@ variable "consumer_timeout_seconds" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that encrypts the queues' messages, and lets S3 or EventBridge use it; null: SQS's own keys."
+  description = "KMS key that encrypts the queues' messages, and that S3 or EventBridge may use. null: the keys of SQS."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
-    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
-  }
 }
 
 variable "tags" {

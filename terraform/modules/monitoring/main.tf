@@ -1,10 +1,10 @@
 locals {
-  # Put together from inputs and so known at plan: the topic's policy can name the topic and the alarms.
-  arn_middle = "${var.region}:${var.account_id}"
+  # Built from inputs and so known at plan: the topic's policy can name the topic and the alarms.
+  arn_middle = "${var.place.region}:${var.place.account_id}"
   topic_name = "${var.name}-alarms"
-  topic_arn  = "arn:${var.partition}:sns:${local.arn_middle}:${local.topic_name}"
+  topic_arn  = "arn:${var.place.partition}:sns:${local.arn_middle}:${local.topic_name}"
 
-  # CloudWatch knows queues by name, the last part of the ARN.
+  # CloudWatch knows a queue by its name, which is the last part of the ARN.
   queue_name             = split(":", var.queue_arn)[5]
   dead_letter_queue_name = split(":", var.dead_letter_queue_arn)[5]
 
@@ -21,7 +21,7 @@ locals {
 
   actions = [var.alarm_topic_arn == null ? one(aws_sns_topic.this[*].arn) : var.alarm_topic_arn]
 
-  # What an alarm's text repeats. CloudWatch allows 1024 characters, of which a model's ARN may take 640.
+  # Parts of the alarms' texts. CloudWatch allows 1024 characters per text, and a model's ARN may have 640.
   status       = "`make status NAME=${var.name}`"
   cost         = format("about US$%s an hour", var.model_hour_usd)
   stop_by_hand = "aws rekognition stop-project-version --project-version-arn ${var.project_version_arn}"
@@ -33,7 +33,7 @@ locals {
 
 data "aws_iam_policy_document" "topic" {
   statement {
-    sid       = "TakeTheseAlarms"
+    sid       = "PublishAlarms"
     actions   = ["sns:Publish"]
     resources = [local.topic_arn]
 
@@ -45,13 +45,13 @@ data "aws_iam_policy_document" "topic" {
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = [for name in values(local.alarm_names) : "arn:${var.partition}:cloudwatch:${local.arn_middle}:alarm:${name}"]
+      values   = [for name in values(local.alarm_names) : "arn:${var.place.partition}:cloudwatch:${local.arn_middle}:alarm:${name}"]
     }
 
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [var.account_id]
+      values   = [var.place.account_id]
     }
   }
 
@@ -76,20 +76,20 @@ data "aws_iam_policy_document" "topic" {
   }
 }
 
-# Without a KMS key, unless one is given: CloudWatch may not use the one that AWS manages for SNS (alias/aws/sns), and the alarm would reach
-# nobody. What goes through here is names and ARNs, no image and no label.
+# Without kms_key_arn the topic has no key: CloudWatch may not use the key that AWS manages for SNS (alias/aws/sns), and
+# alarms would reach nobody. Alarms contain names and ARNs, but no images and no labels.
 # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
 resource "aws_sns_topic" "this" {
-  count = var.alarm_topic_arn == null ? 1 : 0 # Not known before the apply? Give alarm_topic_arn = format("%s", aws_sns_topic.NAME.arn), which is known to be no null.
+  count = var.alarm_topic_arn == null ? 1 : 0 # Not known before the apply? Give alarm_topic_arn = format("%s", aws_sns_topic.NAME.arn), which is known not to be null.
 
   name              = local.topic_name
   policy            = data.aws_iam_policy_document.topic.json
-  kms_master_key_id = var.kms_key_arn
-  tags              = var.tags
+  kms_master_key_id = var.controls.kms_key_arn
+  tags              = var.controls.tags
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Alarms: name and description are all that somebody sees at night
+# Alarms. Their name and description are all that the person on call sees
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -106,11 +106,11 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  treat_missing_data  = "notBreaching" # SQS reports nothing on a queue that nobody used for hours
+  treat_missing_data  = "notBreaching" # SQS reports nothing about a queue that was unused for hours
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
@@ -118,7 +118,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
   alarm_name        = local.alarm_names["run-failed"]
   alarm_description = "A run failed, timed out or was aborted. No image is lost: the images wait for the next run. An abandoned model costs ${local.cost} until the watchdog stops it, within minutes. 1) ${local.status} shows the error, and whether the model is STOPPED. 2) Fix the cause. 3) Start the workflow by hand, or wait for its schedule. This alarm returning to OK does not mean that the cause is fixed."
 
-  # A sum counts a metric without a value as 0, so that one of the three is enough.
+  # The sum counts a metric without a value as 0, so that one of the three is enough.
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax-arithmetic
   metric_query {
     id          = "ended_badly"
@@ -154,7 +154,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
@@ -163,25 +163,25 @@ resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
 
   namespace           = var.metrics_namespace
   metric_name         = "ModelRunningWithoutRun"
-  dimensions          = { deployment = var.name, service = var.watchdog_service }
+  dimensions          = { deployment = var.name, service = "watchdog" }
   statistic           = "Maximum"
   period              = 60
   evaluation_periods  = 10
   datapoints_to_alarm = 10
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  treat_missing_data  = "notBreaching" # that the watchdog looks at all is another alarm's business
+  treat_missing_data  = "notBreaching" # another alarm tells when the watchdog does not run
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
   alarm_name        = local.alarm_names["stop-not-confirmed"]
   alarm_description = "A stop was requested, but Rekognition did not report STOPPED: the model may still cost ${local.cost}. The watchdog retries every minute. 1) ${local.status} shows the model. 2) If it is STOPPED, do nothing. 3) If not, stop it now: ${local.stop_by_hand}"
 
-  # Each function is a metric of its own.
+  # CloudWatch keeps a metric per function.
   metric_query {
     id          = "not_confirmed"
     label       = "Stops that were not confirmed"
@@ -191,8 +191,8 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
 
   dynamic "metric_query" {
     for_each = {
-      by_runs     = var.record_run_service
-      by_watchdog = var.watchdog_service
+      by_runs     = "record_run"
+      by_watchdog = "watchdog"
     }
 
     content {
@@ -215,7 +215,7 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
@@ -231,11 +231,11 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.image_age_alarm_hours * 3600
-  treat_missing_data  = "notBreaching" # SQS reports nothing on a queue that nobody used for hours
+  treat_missing_data  = "notBreaching" # SQS reports nothing about a queue that was unused for hours
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -290,7 +290,7 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
@@ -301,7 +301,7 @@ resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
 
   namespace           = var.metrics_namespace
   metric_name         = "DailyCapReached"
-  dimensions          = { deployment = var.name, service = var.check_queue_service }
+  dimensions          = { deployment = var.name, service = "check_queue" }
   statistic           = "Sum"
   period              = 300
   evaluation_periods  = 1
@@ -311,5 +311,5 @@ resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
 
   alarm_actions = local.actions
   ok_actions    = local.actions
-  tags          = var.tags
+  tags          = var.controls.tags
 }

@@ -9,38 +9,28 @@ variable "name" {
   }
 }
 
-variable "partition" {
-  description = "AWS partition, such as aws, aws-cn or aws-us-gov."
-  type        = string
-  default     = "aws"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
-    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
-  }
+variable "place" {
+  description = "Partition, region and account that everything is in."
+  type = object({
+    partition  = string
+    region     = string
+    account_id = string
+  })
+  nullable = false
 }
 
-variable "region" {
-  description = "Region that the alarms are in, which is the provider's."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "region must be the code of an AWS region, such as us-east-1."
-  }
-}
-
-variable "account_id" {
-  description = "Account that the alarms are in, which is the provider's."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits."
-  }
+variable "controls" {
+  description = "What the account's owner asks of every function, role and log group. A null key: the keys of the AWS services. A null boundary and empty lists: none."
+  type = object({
+    kms_key_arn              = string
+    permissions_boundary_arn = string
+    iam_path                 = string
+    vpc_subnet_ids           = list(string)
+    vpc_security_group_ids   = list(string)
+    log_retention_days       = number
+    tags                     = map(string)
+  })
+  nullable = false
 }
 
 variable "alarm_topic_arn" {
@@ -49,8 +39,8 @@ variable "alarm_topic_arn" {
   default     = null
 
   validation {
-    condition     = var.alarm_topic_arn == null ? true : can(regex("^arn:aws[a-z-]*:sns:${var.region}:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.alarm_topic_arn))
-    error_message = "alarm_topic_arn must be null or the ARN of a standard SNS topic in ${var.region}: an alarm reaches no topic in another region."
+    condition     = var.alarm_topic_arn == null ? true : can(regex("^arn:aws[a-z-]*:sns:${var.place.region}:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.alarm_topic_arn))
+    error_message = "alarm_topic_arn must be null or the ARN of a standard SNS topic in ${var.place.region}: an alarm cannot notify a topic in another region."
   }
 }
 
@@ -86,16 +76,26 @@ variable "project_version_arn" {
   description = "ARN of the model, for the command in the alarms that stops it."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws(-[a-z]+)*:rekognition:[a-z0-9-]+:[0-9]{12}:project/[a-zA-Z0-9_.-]{1,255}/version/[a-zA-Z0-9_.-]{1,255}/[0-9]+$", var.project_version_arn))
+    error_message = "project_version_arn must be the ARN of a model version, like arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.2024-01-31/1700000000001."
+  }
 }
 
 variable "model_hour_usd" {
   description = "Cost of the running model in US dollars per hour, for the texts of the alarms."
   type        = number
   nullable    = false
+
+  validation {
+    condition     = var.model_hour_usd >= 0
+    error_message = "model_hour_usd must be 0 or more."
+  }
 }
 
 variable "max_model_hours_per_day" {
-  description = "Daily cap on model hours. null: no cap and no alarm on it."
+  description = "Daily cap on model hours. null: no cap and no alarm for it."
   type        = number
   default     = null
 
@@ -113,7 +113,7 @@ variable "image_age_alarm_hours" {
   validation {
     # SQS deletes a message after 14 days; the alarm must leave a day to act.
     condition     = var.image_age_alarm_hours >= 1 && var.image_age_alarm_hours <= 312
-    error_message = "image_age_alarm_hours must be a number from 1 to 312, which is a day before SQS deletes a message."
+    error_message = "image_age_alarm_hours must be a number from 1 to 312 (13 days), because SQS deletes a message after 14 days."
   }
 }
 
@@ -132,41 +132,5 @@ variable "watchdog_schedule_group_name" {
 variable "metrics_namespace" {
   description = "Namespace of the functions' own metrics, which have the dimensions `deployment` and `service`."
   type        = string
-  nullable    = false
-}
-
-variable "check_queue_service" {
-  description = "Value of the dimension `service` in the metrics of the function that counts the queue."
-  type        = string
-  nullable    = false
-}
-
-variable "record_run_service" {
-  description = "Value of the dimension `service` in the metrics of the function that closes runs."
-  type        = string
-  nullable    = false
-}
-
-variable "watchdog_service" {
-  description = "Value of the dimension `service` in the watchdog's metrics."
-  type        = string
-  nullable    = false
-}
-
-variable "kms_key_arn" {
-  description = "KMS key that encrypts the module's topic, and that CloudWatch may use. null: none."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
-    error_message = "kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab, and of no alias."
-  }
-}
-
-variable "tags" {
-  description = "Tags of the alarms and the topic."
-  type        = map(string)
-  default     = {}
   nullable    = false
 }

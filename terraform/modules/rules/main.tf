@@ -1,5 +1,5 @@
-# What AWS takes and what it refuses, for the validations of variables. No inputs: a validation may look at an output of
-# a module only while that module does not look at the variable.
+# What AWS accepts, for the validations of variables. The module has no inputs: a validation may use a module's output
+# only if that module does not depend on the variable.
 
 locals {
   # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#cron-based
@@ -23,7 +23,7 @@ locals {
     year   = "[1-9][0-9]{0,2}"
   }
 
-  # All, or values and ranges; each may have a step.
+  # All, or values and ranges. Each may have a step.
   cron_fields = {
     for field, value in local.cron_values : field => format(
       "(?:\\*(?:/%[2]s)?|%[1]s(?:-%[1]s)?(?:/%[2]s)?(?:,%[1]s(?:-%[1]s)?(?:/%[2]s)?)*)", value, local.cron_steps[field]

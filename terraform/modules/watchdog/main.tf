@@ -1,15 +1,10 @@
 locals {
-  # Put together from inputs and so known at plan: a role's trust and a function's permission can name what does not
-  # exist yet.
-  schedule_group_arn = "arn:${var.partition}:scheduler:${var.region}:${var.account_id}:schedule-group/${var.name}"
-  rule_arn           = "arn:${var.partition}:events:${var.region}:${var.account_id}:rule/${var.name}"
-
-  # IAM is global: with the region in it the same schedule can live in two regions.
-  schedule_role_name = "${var.name}-schedule-${var.region}"
+  # Built from inputs and so known at plan: the function's permission can name a rule that does not exist yet.
+  rule_arn = "arn:${var.place.partition}:events:${var.place.region}:${var.place.account_id}:rule/${var.name}"
 }
 
-# The schedule and the rule both invoke asynchronously, and for that Lambda itself would try a failed event twice more
-# and keep a throttled one for six hours. The next minute comes anyway, and finds the newer state.
+# The schedule and the rule invoke asynchronously. By default Lambda would retry a failed event twice and keep a throttled
+# one for six hours. Neither is needed: the next call follows within a minute and sees the newer state.
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 resource "aws_lambda_function_event_invoke_config" "this" {
   function_name                = var.function_name
@@ -21,98 +16,54 @@ resource "aws_lambda_function_event_invoke_config" "this" {
 # Every minute
 # ---------------------------------------------------------------------------------------------------------------------
 
-# A group of its own, because EventBridge Scheduler names the group, never the schedule, in aws:SourceArn.
-# https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-resource "aws_scheduler_schedule_group" "this" {
-  name = var.name
-  tags = var.tags
-}
+module "schedule" {
+  source = "../schedule"
 
-data "aws_iam_policy_document" "schedule_trust" {
-  statement {
-    sid     = "SchedulerCallsTheWatchdog"
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["scheduler.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [local.schedule_group_arn]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [var.account_id]
-    }
-  }
-}
-
-resource "aws_iam_role" "schedule" {
-  name               = local.schedule_role_name
-  path               = var.iam_path
-  description        = "Lets EventBridge Scheduler call the function that the schedule ${var.name} is for."
-  assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
-  tags               = var.tags
-
-  permissions_boundary = var.permissions_boundary_arn
-}
-
-data "aws_iam_policy_document" "schedule" {
-  statement {
-    sid       = "InvokeWatchdog"
-    actions   = ["lambda:InvokeFunction"]
-    resources = [var.function_arn]
-  }
-}
-
-resource "aws_iam_role_policy" "schedule" {
-  name   = "${var.name}-schedule"
-  role   = aws_iam_role.schedule.id
-  policy = data.aws_iam_policy_document.schedule.json
-}
-
-resource "aws_scheduler_schedule" "this" {
   name        = var.name
-  group_name  = aws_scheduler_schedule_group.this.name
   description = "Calls the function ${var.function_name}, which stops a model that a run left behind."
-  state       = "ENABLED" # there is no input for it: a model that a run started by hand leaves behind costs as much
+  place       = var.place
+  controls    = var.controls
 
-  schedule_expression = "rate(1 minute)"
+  expression = "rate(1 minute)" # always on, because a run that is started by hand can die too
 
-  flexible_time_window {
-    mode = "OFF"
-  }
+  target_arn = var.function_arn
+  action     = "lambda:InvokeFunction"
+  input      = { source = "schedule" }
 
-  target {
-    arn      = var.function_arn
-    role_arn = aws_iam_role.schedule.arn
-    input    = jsonencode({ source = "schedule" })
+  max_retries           = 0 # the next call follows within a minute
+  max_event_age_seconds = 60
+}
 
-    retry_policy {
-      maximum_retry_attempts       = 0 # the next minute comes anyway
-      maximum_event_age_in_seconds = 60
-    }
-  }
+moved {
+  from = aws_scheduler_schedule_group.this
+  to   = module.schedule.aws_scheduler_schedule_group.this
+}
 
-  # rate() fires as soon as the schedule is there.
-  depends_on = [aws_iam_role_policy.schedule]
+moved {
+  from = aws_iam_role.schedule
+  to   = module.schedule.aws_iam_role.this
+}
+
+moved {
+  from = aws_iam_role_policy.schedule
+  to   = module.schedule.aws_iam_role_policy.this
+}
+
+moved {
+  from = aws_scheduler_schedule.this
+  to   = module.schedule.aws_scheduler_schedule.this
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
 # When a run has ended
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Step Functions reports on the default bus, at best effort: the schedule finds what is not reported.
+# Step Functions reports to the default bus with best effort. The schedule finds what is not reported.
 # https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 resource "aws_cloudwatch_event_rule" "this" {
   name        = var.name
-  description = "A run has ended: the function ${var.function_name} looks whether it left something behind."
-  tags        = var.tags
+  description = "Calls the function ${var.function_name} when a run has ended."
+  tags        = var.controls.tags
 
   event_pattern = jsonencode({
     source      = ["aws.states"]
@@ -148,25 +99,25 @@ resource "aws_cloudwatch_event_target" "this" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Before Terraform takes something away
+# Before Terraform destroys something
 # ---------------------------------------------------------------------------------------------------------------------
 
-# Calls the function and waits for it: with {"tf": {"action": "delete"}} before Terraform destroys or changes anything
-# that this depends on, and with "create" when all of it is there. What changes in retire_on_change replaces this, and
-# Terraform destroys the dependent before it changes the rest. A function that fails, fails the apply or the destroy with
-# its own message, and everything behind it stays as it was.
+# Calls the function and waits for its answer: with {"tf": {"action": "delete"}} before Terraform destroys or changes
+# anything that this resource depends on, and with "create" once everything exists. A change in drain_on_change replaces
+# this resource, and Terraform destroys a dependent resource before it changes the rest. If the function fails, the apply
+# or destroy fails with the function's message, and everything else stays as it was.
 # https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_invocation
 resource "aws_lambda_invocation" "this" {
   function_name   = var.function_name
   lifecycle_scope = "CRUD"
   input           = jsonencode({ source = "terraform" })
-  triggers        = var.retire_on_change
+  triggers        = var.drain_on_change
 
-  # Until it has seen everything at rest, what the function works on has to be there, and what else calls it.
+  # What the function works on, and what else calls it, must exist until the function has stopped everything.
   depends_on = [
-    var.retire_before,
+    var.destroy_after_drain,
     aws_cloudwatch_event_target.this,
     aws_lambda_function_event_invoke_config.this,
-    aws_scheduler_schedule.this,
+    module.schedule,
   ]
 }

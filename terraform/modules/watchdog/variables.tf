@@ -4,47 +4,37 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_-]+$", var.name)) && length("${var.name}-schedule-${var.region}") <= 64
-    error_message = "name must be letters, digits, hyphens and underscores, and no longer than 54 characters less the region's name, as IAM allows 64 for the schedule's role."
+    condition     = can(regex("^[A-Za-z0-9_-]+$", var.name)) && length("${var.name}-schedule-${var.place.region}") <= 64
+    error_message = "name must be letters, digits, hyphens and underscores, at most 54 characters minus the length of the region's name, because IAM allows 64 for the schedule's role."
   }
 }
 
-variable "partition" {
-  description = "AWS partition, such as aws, aws-cn or aws-us-gov."
-  type        = string
-  default     = "aws"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^aws(-[a-z]+)*$", var.partition))
-    error_message = "partition must be aws or start with \"aws-\", such as aws-cn or aws-us-gov."
-  }
+variable "place" {
+  description = "Partition, region and account that everything is in."
+  type = object({
+    partition  = string
+    region     = string
+    account_id = string
+  })
+  nullable = false
 }
 
-variable "region" {
-  description = "Region that the function is in, which is the provider's."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z]+(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "region must be the code of an AWS region, such as us-east-1."
-  }
-}
-
-variable "account_id" {
-  description = "Account that the function is in, which is the provider's."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits."
-  }
+variable "controls" {
+  description = "What the account's owner asks of every function, role and log group. A null key: the keys of the AWS services. A null boundary and empty lists: none."
+  type = object({
+    kms_key_arn              = string
+    permissions_boundary_arn = string
+    iam_path                 = string
+    vpc_subnet_ids           = list(string)
+    vpc_security_group_ids   = list(string)
+    log_retention_days       = number
+    tags                     = map(string)
+  })
+  nullable = false
 }
 
 variable "function_arn" {
-  description = "ARN of the function to wake."
+  description = "ARN of the watchdog function."
   type        = string
   nullable    = false
 
@@ -55,7 +45,7 @@ variable "function_arn" {
 }
 
 variable "function_name" {
-  description = "Name of the function to wake."
+  description = "Name of the watchdog function."
   type        = string
   nullable    = false
 
@@ -66,7 +56,7 @@ variable "function_name" {
 }
 
 variable "state_machine_arn" {
-  description = "State machine whose ended executions wake the function."
+  description = "State machine that starts the function whenever one of its executions ends."
   type        = string
   nullable    = false
 
@@ -76,44 +66,14 @@ variable "state_machine_arn" {
   }
 }
 
-variable "retire_on_change" {
+variable "drain_on_change" {
   description = "Values that the function works with. Before Terraform changes one, the function stops the run and the model that use the old value."
   type        = map(string)
   nullable    = false
 }
 
-variable "retire_before" {
+variable "destroy_after_drain" {
   description = "Attributes of resources. Terraform changes or removes these resources only after the function has stopped the run and the model."
   type        = list(string)
-  nullable    = false
-}
-
-variable "permissions_boundary_arn" {
-  description = "Permissions boundary of the schedule's role. null: none."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.permissions_boundary_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be null or the ARN of an IAM policy, like arn:aws:iam::123456789012:policy/boundary."
-  }
-}
-
-variable "iam_path" {
-  description = "Path of the schedule's role in IAM."
-  type        = string
-  default     = "/"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^/([A-Za-z0-9.,+@=_-]+/)*$", var.iam_path)) && length(var.iam_path) <= 512
-    error_message = "iam_path must be / or begin and end with a slash, such as /vision/labels/, with 512 characters at the most."
-  }
-}
-
-variable "tags" {
-  description = "Tags of everything that takes tags."
-  type        = map(string)
-  default     = {}
   nullable    = false
 }

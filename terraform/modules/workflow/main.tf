@@ -1,29 +1,27 @@
 locals {
-  # Put together from inputs and so known at plan: a role's trust can name the machine that does not exist yet.
-  state_machine_arn  = "arn:${var.partition}:states:${var.region}:${var.account_id}:stateMachine:${var.name}"
-  schedule_group_arn = "arn:${var.partition}:scheduler:${var.region}:${var.account_id}:schedule-group/${var.name}"
+  # Built from inputs and so known at plan: the role's trust can name a machine that does not exist yet.
+  state_machine_arn = "arn:${var.place.partition}:states:${var.place.region}:${var.place.account_id}:stateMachine:${var.name}"
 
-  # The executions that a Distributed Map starts: stateMachine:NAME/LABEL, one for each batch or item.
+  # The executions that a Distributed Map starts, one per batch: NAME/LABEL.
   # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-  map_run_executions_arn = "arn:${var.partition}:states:${var.region}:${var.account_id}:execution:${var.name}/*"
+  map_run_executions_arn = "arn:${var.place.partition}:states:${var.place.region}:${var.place.account_id}:execution:${var.name}/*"
 
-  # IAM is global: with the region in it the same workflow can live in two regions. A function may have the same name as
-  # the machine, and its role is NAME-REGION.
-  state_machine_role_name = "${var.name}-states-${var.region}"
-  schedule_role_name      = "${var.name}-schedule-${var.region}"
+  # IAM is global: with the region in the name, the same workflow can exist in two regions. A function with the machine's
+  # name has the role NAME-REGION, hence -states.
+  state_machine_role_name = "${var.name}-states-${var.place.region}"
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
 # State machine
 # ---------------------------------------------------------------------------------------------------------------------
 
-# With this prefix the log deliveries of all machines share one line of CloudWatch's resource policy, which has a limit.
+# With this prefix all machines share one statement of CloudWatch's resource policy, whose length is limited.
 # https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/vendedlogs/states/${var.name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
-  tags              = var.tags
+  retention_in_days = var.controls.log_retention_days
+  kms_key_id        = var.controls.kms_key_arn
+  tags              = var.controls.tags
 }
 
 data "aws_iam_policy_document" "state_machine_trust" {
@@ -45,19 +43,19 @@ data "aws_iam_policy_document" "state_machine_trust" {
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [var.account_id]
+      values   = [var.place.account_id]
     }
   }
 }
 
 resource "aws_iam_role" "state_machine" {
   name               = local.state_machine_role_name
-  path               = var.iam_path
+  path               = var.controls.iam_path
   description        = "What the state machine ${var.name} may do."
   assume_role_policy = data.aws_iam_policy_document.state_machine_trust.json
-  tags               = var.tags
+  tags               = var.controls.tags
 
-  permissions_boundary = var.permissions_boundary_arn
+  permissions_boundary = var.controls.permissions_boundary_arn
 }
 
 data "aws_iam_policy_document" "state_machine" {
@@ -131,11 +129,11 @@ resource "aws_sfn_state_machine" "this" {
   name       = var.name
   type       = "STANDARD"
   role_arn   = aws_iam_role.state_machine.arn
-  definition = replace(var.definition, "\r\n", "\n") # a checkout with other line ends is no other machine
-  tags       = var.tags
+  definition = replace(var.definition, "\r\n", "\n") # a checkout with other line endings must not change the machine
+  tags       = var.controls.tags
 
-  # Step Functions itself keeps each execution's history for 90 days; the log group only needs what went wrong.
-  # A run of days polls often, and level ALL would pay for each poll.
+  # Step Functions keeps each execution's history for 90 days, so the log group only needs errors. A long run polls often,
+  # and with level ALL each poll would cost money.
   logging_configuration {
     level                  = "ERROR"
     include_execution_data = false
@@ -146,94 +144,48 @@ resource "aws_sfn_state_machine" "this" {
     enabled = true
   }
 
-  # Step Functions tries the log delivery with the role's permissions when it makes the machine.
+  # Step Functions tests the log delivery with the role's permissions when it creates the machine.
   depends_on = [aws_iam_role_policy.state_machine]
 }
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Schedule
-# ---------------------------------------------------------------------------------------------------------------------
+module "schedule" {
+  source = "../schedule"
 
-# A group of its own, because EventBridge Scheduler names the group, never the schedule, in aws:SourceArn.
-# https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-resource "aws_scheduler_schedule_group" "this" {
-  name = var.name
-  tags = var.tags
-}
-
-data "aws_iam_policy_document" "schedule_trust" {
-  statement {
-    sid     = "SchedulerStartsTheStateMachine"
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["scheduler.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [local.schedule_group_arn]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [var.account_id]
-    }
-  }
-}
-
-resource "aws_iam_role" "schedule" {
-  name               = local.schedule_role_name
-  path               = var.iam_path
-  description        = "Lets EventBridge Scheduler start the state machine ${var.name}."
-  assume_role_policy = data.aws_iam_policy_document.schedule_trust.json
-  tags               = var.tags
-
-  permissions_boundary = var.permissions_boundary_arn
-}
-
-data "aws_iam_policy_document" "schedule" {
-  statement {
-    sid       = "StartExecution"
-    actions   = ["states:StartExecution"]
-    resources = [local.state_machine_arn]
-  }
-}
-
-resource "aws_iam_role_policy" "schedule" {
-  name   = "${var.name}-schedule"
-  role   = aws_iam_role.schedule.id
-  policy = data.aws_iam_policy_document.schedule.json
-}
-
-resource "aws_scheduler_schedule" "this" {
   name        = var.name
-  group_name  = aws_scheduler_schedule_group.this.name
   description = "Starts the state machine ${var.name}."
-  state       = var.schedule_enabled ? "ENABLED" : "DISABLED"
+  place       = var.place
+  controls    = var.controls
 
-  schedule_expression          = var.schedule_expression
-  schedule_expression_timezone = var.schedule_timezone
+  expression = var.schedule_expression
+  timezone   = var.schedule_timezone
+  enabled    = var.schedule_enabled
 
-  flexible_time_window {
-    mode = "OFF"
-  }
+  target_arn   = local.state_machine_arn
+  action       = "states:StartExecution"
+  input        = {} # the same as for an execution that is started by hand
+  create_after = [aws_sfn_state_machine.this.arn]
 
-  target {
-    arn      = aws_sfn_state_machine.this.arn
-    role_arn = aws_iam_role.schedule.arn
-    input    = jsonencode({}) # what an execution gets that somebody starts by hand
+  # The default, 185 retries in 24 hours, would pile up late runs after an outage. The next tick follows anyway.
+  max_retries           = 2
+  max_event_age_seconds = 300
+}
 
-    # Scheduler's own setting, 185 tries in 24 hours, would pile late runs up after an outage. The next tick comes anyway.
-    retry_policy {
-      maximum_retry_attempts       = 2
-      maximum_event_age_in_seconds = 300
-    }
-  }
+moved {
+  from = aws_scheduler_schedule_group.this
+  to   = module.schedule.aws_scheduler_schedule_group.this
+}
 
-  # rate() fires as soon as the schedule is there.
-  depends_on = [aws_iam_role_policy.schedule]
+moved {
+  from = aws_iam_role.schedule
+  to   = module.schedule.aws_iam_role.this
+}
+
+moved {
+  from = aws_iam_role_policy.schedule
+  to   = module.schedule.aws_iam_role_policy.this
+}
+
+moved {
+  from = aws_scheduler_schedule.this
+  to   = module.schedule.aws_scheduler_schedule.this
 }

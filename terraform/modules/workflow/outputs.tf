@@ -5,5 +5,5 @@ output "state_machine_arn" {
 
 output "schedule_arn" {
   description = "ARN of the schedule that starts the state machine."
-  value       = aws_scheduler_schedule.this.arn
+  value       = module.schedule.arn
 }

@@ -49,7 +49,7 @@ EXCUSES = (
     ),
     Excuse(
         "analyze-image",
-        "KeepResults",
+        "WriteResultObjects",
         ("s3:AbortMultipartUpload",),
         "ends a copy in parts that failed; store.py copies so what is above SINGLE_COPY_BYTES_AT_MOST (64 MiB)",
         "https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html",
@@ -79,7 +79,7 @@ class Breadth:
 BREADTHS = (
     Breadth(
         "reconcile",
-        "LookIntoSourceBucket",
+        "ListSourceBucket",
         "s3:prefix",
         "a look at an object that is gone has no prefix, and S3 answers 404 only to who may list the bucket",
     ),

@@ -24,7 +24,7 @@ from botocore.config import Config
 
 from tests.rig.emulator.meter import Meter
 from tests.rig.stack.process import STOP_SECONDS, Server, StartError, answers, free_port
-from tests.rig.stack.terraform import Terraform
+from tests.rig.stack.terraform import EMULATOR_OVERRIDE, Terraform, emulator_override
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -223,6 +223,11 @@ class LocalStack:
                 ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*"),
             )
             (folder / "build").symlink_to(REPOSITORY / "build")
+        example = folder / "terraform" / "examples" / self._example
+        if self._example != "local":
+            # Examples for users know nothing of emulators.
+            (example / EMULATOR_OVERRIDE).write_text(emulator_override(self.endpoint))
+            return Terraform(example, {"name": self.name}, self._trust)
         variables = {
             "endpoint": self.endpoint,
             "name": self.name,
@@ -231,7 +236,7 @@ class LocalStack:
             # The module's default, in the functions' wall seconds: the model labels in virtual ones.
             "images_per_second_per_unit": str(DEFAULT_IMAGES_PER_SECOND / self.time.scale),
         }
-        return Terraform(folder / "terraform" / "examples" / self._example, variables, self._trust)
+        return Terraform(example, variables, self._trust)
 
     def apply(self, **variables: object) -> None:
         """Apply the local example, from now on with these variables too, and keep its outputs."""

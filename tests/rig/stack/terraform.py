@@ -21,6 +21,27 @@ LOCK_FILE = ".terraform.lock.hcl"
 HASHES = re.compile(r"^  hashes = \[.*?^  \]\n", re.MULTILINE | re.DOTALL)
 
 
+# The services that the module and the examples use, by the provider's names for them.
+SERVICES = (
+    "cloudwatch",
+    "dynamodb",
+    "ec2",
+    "events",
+    "iam",
+    "kms",
+    "lambda",
+    "logs",
+    "s3",
+    "scheduler",
+    "sfn",
+    "sns",
+    "sqs",
+    "sts",
+)
+# Terraform lays such a file over the provider block of main.tf.
+EMULATOR_OVERRIDE = "emulator_override.tf"
+
+
 class TerraformError(Exception):
     """Terraform is missing or a command of it failed; the message says what it said."""
 
@@ -72,6 +93,23 @@ def environment() -> dict[str, str]:
     return {"GOGC": "200"} | kept | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
 
+def emulator_override(endpoint: str) -> str:
+    """Return what sends every call of a root's AWS provider to an emulator, with keys that no account knows."""
+    settings = [
+        'access_key = "test"',
+        'secret_key = "test"',
+        "s3_use_path_style = true",
+        "skip_credentials_validation = true",
+        "skip_metadata_api_check = true",
+        "skip_region_validation = true",
+        "skip_requesting_account_id = true",
+        "endpoints {",
+        *(f'  {service} = "{endpoint}"' for service in SERVICES),
+        "}",
+    ]
+    return "\n".join(['provider "aws" {', *(f"  {line}" for line in settings), "}", ""])
+
+
 class Terraform:
     """Commands in one root module's folder."""
 
@@ -120,8 +158,8 @@ class Terraform:
         """Plan and return the plan."""
         plan = self.folder / "again.tfplan"
         self.run("plan", f"-out={plan}", *self._arguments())
-        planned: dict[str, Any] = json.loads(self.run("show", "-json", str(plan)))
-        return planned
+        shown: dict[str, Any] = json.loads(self.run("show", "-json", str(plan)))
+        return shown
 
     def planned_changes(self) -> list[str]:
         """Return the addresses that a plan would change, with what it would do to them."""

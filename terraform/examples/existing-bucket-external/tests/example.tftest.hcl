@@ -18,6 +18,6 @@ run "adds_its_notifications_to_those_that_are_there" {
 
   assert {
     condition     = output.pipeline.source_bucket_name == "logos-photos-123456789012" && output.pipeline.final_bucket_name == "logos-results-123456789012"
-    error_message = "The estate's buckets must reach the module."
+    error_message = "The account's buckets must reach the module."
   }
 }

@@ -13,6 +13,6 @@ run "hands_its_inputs_on" {
 
   assert {
     condition     = output.pipeline.source_bucket_name == "logos-photos-123456789012" && output.pipeline.analyze_function_name == "logos-analyze-image"
-    error_message = "The estate's bucket and the name must reach the module, and the module's outputs the caller."
+    error_message = "The account's bucket and the name must reach the module, and the module's outputs the caller."
   }
 }

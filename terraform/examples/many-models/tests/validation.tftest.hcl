@@ -10,13 +10,3 @@ run "refuses_a_name_that_is_no_folder" {
 
   expect_failures = [var.models]
 }
-
-run "refuses_an_endpoint_that_is_no_url" {
-  command = plan
-
-  variables {
-    endpoint = "localhost"
-  }
-
-  expect_failures = [var.endpoint]
-}

@@ -13,6 +13,6 @@ run "reads_and_writes_one_bucket" {
 
   assert {
     condition     = output.pipeline.source_bucket_name == "logos-photos-123456789012" && output.pipeline.final_bucket_name == "logos-photos-123456789012"
-    error_message = "Both must be the estate's bucket."
+    error_message = "Both must be the account's bucket."
   }
 }

@@ -50,8 +50,8 @@ run "the_bucket_is_private_encrypted_and_kept" {
   }
 
   assert {
-    condition     = output.arn == "arn:aws:s3:::labels-source-123456789012-us-east-1"
-    error_message = "The ARN must be known at plan."
+    condition     = output.name == "labels-source-123456789012-us-east-1"
+    error_message = "The name must be known at plan."
   }
 }
 

@@ -52,30 +52,40 @@ run "the_function_runs_the_package_with_the_given_policy_its_own_logs_and_traces
   }
 }
 
-run "role_logs_network_and_code_follow_house_rules" {
+run "role_logs_network_and_code_follow_the_controls" {
   command = plan
 
   variables {
-    kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
-    iam_path                 = "/vision/labels/"
+    controls = {
+      kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+      permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+      iam_path                 = "/vision/labels/"
+      vpc_subnet_ids           = ["subnet-0a1b2c3d", "subnet-4e5f6a7b"]
+      vpc_security_group_ids   = ["sg-0a1b2c3d"]
+      log_retention_days       = 365
+      tags                     = { owner = "labels" }
+    }
 
-    vpc_subnet_ids         = ["subnet-0a1b2c3d", "subnet-4e5f6a7b"]
-    vpc_security_group_ids = ["sg-0a1b2c3d"]
-
-    package_file              = null
-    package_s3_bucket         = "releases"
-    package_s3_key            = "v1/check_queue.zip"
-    package_s3_object_version = "abc"
+    code = {
+      handler           = "check_queue.handler.handler"
+      file              = null
+      s3_bucket         = "releases"
+      s3_key            = "v1/check_queue.zip"
+      s3_object_version = "abc"
+      runtime           = "python3.13"
+      architecture      = "arm64"
+    }
   }
 
   assert {
     condition = (
       aws_iam_role.this.path == "/vision/labels/" &&
       aws_iam_role.this.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary" &&
-      aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+      aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa" &&
+      aws_cloudwatch_log_group.this.retention_in_days == 365 &&
+      alltrue([for one in [aws_iam_role.this, aws_cloudwatch_log_group.this, aws_lambda_function.this] : one.tags == tomap({ owner = "labels" })])
     )
-    error_message = "Path and boundary must reach the role, and the key the logs."
+    error_message = "Path and boundary must reach the role, the key and the retention the logs, and the tags all three."
   }
 
   assert {
@@ -87,8 +97,8 @@ run "role_logs_network_and_code_follow_house_rules" {
     condition = {
       for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid => [s.Effect, s.Resource, join(",", sort(s.Action)), lookup(s, "Condition", {})] if strcontains(jsonencode(s.Action), "ec2:")
       } == {
-      LetLambdaAttachTheFunction       = ["Allow", "*", join(",", local.network_interface_actions), {}]
-      KeepNetworkInterfacesFromTheCode = ["Deny", "*", join(",", local.network_interface_actions), { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue" } }]
+      AttachFunctionToVpc          = ["Allow", "*", join(",", local.network_interface_actions), {}]
+      DenyEniCallsFromFunctionCode = ["Deny", "*", join(",", local.network_interface_actions), { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:us-east-1:123456789012:function:labels-check-queue" } }]
     }
     error_message = "Lambda must be able to attach the function, and the function's code must get nothing of it."
   }
@@ -120,7 +130,15 @@ run "a_missing_zip_is_said_in_words" {
   command = plan
 
   variables {
-    package_file = "./build/check_queue.zip"
+    code = {
+      handler           = "check_queue.handler.handler"
+      file              = "./build/check_queue.zip"
+      s3_bucket         = null
+      s3_key            = null
+      s3_object_version = null
+      runtime           = "python3.13"
+      architecture      = "arm64"
+    }
   }
 
   expect_failures = [aws_lambda_function.this]

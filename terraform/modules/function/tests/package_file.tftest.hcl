@@ -3,7 +3,15 @@
 mock_provider "aws" { source = "../../tests/mocks" }
 
 variables {
-  package_file = "./tests/packages/here/function.zip"
+  code = {
+    handler           = "check_queue.handler.handler"
+    file              = "./tests/packages/here/function.zip"
+    s3_bucket         = null
+    s3_key            = null
+    s3_object_version = null
+    runtime           = "python3.13"
+    architecture      = "arm64"
+  }
 }
 
 run "is_taken_from_where_it_is" {
@@ -17,7 +25,15 @@ run "is_the_same_in_another_folder" {
   command = plan
 
   variables {
-    package_file = abspath("./tests/packages/there/function.zip")
+    code = {
+      handler           = "check_queue.handler.handler"
+      file              = abspath("./tests/packages/there/function.zip")
+      s3_bucket         = null
+      s3_key            = null
+      s3_object_version = null
+      runtime           = "python3.13"
+      architecture      = "arm64"
+    }
   }
 
   assert {
@@ -28,7 +44,15 @@ run "is_the_same_in_another_folder" {
 
 run "is_another_when_its_bytes_are_and_may_be_above_and_beside_where_terraform_runs" {
   variables {
-    package_file = abspath("../workflow/main.tf")
+    code = {
+      handler           = "check_queue.handler.handler"
+      file              = abspath("../workflow/main.tf")
+      s3_bucket         = null
+      s3_key            = null
+      s3_object_version = null
+      runtime           = "python3.13"
+      architecture      = "arm64"
+    }
   }
 
   assert {
@@ -39,7 +63,15 @@ run "is_another_when_its_bytes_are_and_may_be_above_and_beside_where_terraform_r
 
 run "is_taken_by_its_absolute_path_as_it_is_seen_from_where_terraform_runs" {
   variables {
-    package_file = abspath("./tests/packages/there/function.zip")
+    code = {
+      handler           = "check_queue.handler.handler"
+      file              = abspath("./tests/packages/there/function.zip")
+      s3_bucket         = null
+      s3_key            = null
+      s3_object_version = null
+      runtime           = "python3.13"
+      architecture      = "arm64"
+    }
   }
 
   assert {

@@ -1,8 +1,12 @@
 # What every file of this folder begins with; a run says what differs.
 name                     = "labels"
-region                   = "us-east-1"
-account_id               = "123456789012"
 bucket_name              = "labels-source"
 source_events            = "notification"
 image_suffixes           = [".jpg", ".PNG"]
 consumer_timeout_seconds = 120
+
+place = {
+  partition  = "aws"
+  region     = "us-east-1"
+  account_id = "123456789012"
+}

@@ -6,24 +6,18 @@ run "refuses_what_sqs_and_s3_refuse" {
 
   variables {
     name                     = "labels.images"
+    bucket_name              = "Labels/incoming"
     source_events            = "sns"
-    kms_key_arn              = "alias/house"
     source_prefix            = "incoming"
-    partition                = "azure"
-    region                   = "Virginia"
-    account_id               = "12345"
     image_suffixes           = [".jpg", ".raw.jpg"]
     consumer_timeout_seconds = 901
   }
 
   expect_failures = [
     var.name,
+    var.bucket_name,
     var.source_events,
-    var.kms_key_arn,
     var.source_prefix,
-    var.partition,
-    var.region,
-    var.account_id,
     var.image_suffixes,
     var.consumer_timeout_seconds,
   ]
@@ -37,4 +31,14 @@ run "refuses_no_suffixes" {
   }
 
   expect_failures = [var.image_suffixes]
+}
+
+run "refuses_a_bucket_name_that_s3_reserves" {
+  command = plan
+
+  variables {
+    bucket_name = "sthree-photos"
+  }
+
+  expect_failures = [var.bucket_name]
 }

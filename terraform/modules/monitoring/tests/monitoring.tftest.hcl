@@ -27,7 +27,7 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
       } == {
       logos-dead-letter-queue-not-empty = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", tomap({ QueueName = "logos-images-dead-letter" }), "Maximum", 0, 300, 1]
       logos-image-waiting-too-long      = ["AWS/SQS", "ApproximateAgeOfOldestMessage", tomap({ QueueName = "logos-images" }), "Maximum", 36 * 3600, 300, 1]
-      logos-model-running-without-run   = ["Labels", "ModelRunningWithoutRun", tomap({ deployment = "logos", service = "guard" }), "Maximum", 0, 60, 10]
+      logos-model-running-without-run   = ["Labels", "ModelRunningWithoutRun", tomap({ deployment = "logos", service = "watchdog" }), "Maximum", 0, 60, 10]
     }
     error_message = "Each alarm on one metric must look at the right one, in the right unit."
   }
@@ -69,8 +69,8 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
       for query in aws_cloudwatch_metric_alarm.stop_not_confirmed.metric_query :
       query.id => one([for m in query.metric : [m.namespace, m.metric_name, m.dimensions, m.stat, m.period]]) if query.return_data != true
       } == {
-      by_runs     = ["Labels", "ModelStopNotConfirmed", tomap({ deployment = "logos", service = "recorder" }), "Sum", 300]
-      by_watchdog = ["Labels", "ModelStopNotConfirmed", tomap({ deployment = "logos", service = "guard" }), "Sum", 300]
+      by_runs     = ["Labels", "ModelStopNotConfirmed", tomap({ deployment = "logos", service = "record_run" }), "Sum", 300]
+      by_watchdog = ["Labels", "ModelStopNotConfirmed", tomap({ deployment = "logos", service = "watchdog" }), "Sum", 300]
     }
     error_message = "Both functions that report it must count."
   }
@@ -157,14 +157,23 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_the_given_key" {
   variables {
     max_model_hours_per_day = 2.5
     alarm_topic_arn         = null
-    kms_key_arn             = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+
+    controls = {
+      kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+      permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+      iam_path                 = "/vision/labels/"
+      vpc_subnet_ids           = ["subnet-0a1b2c3d", "subnet-4e5f6a7b"]
+      vpc_security_group_ids   = ["sg-0a1b2c3d"]
+      log_retention_days       = 365
+      tags                     = { owner = "labels" }
+    }
   }
 
   assert {
     condition = [
       for alarm in aws_cloudwatch_metric_alarm.daily_cap_reached :
       [alarm.alarm_name, alarm.namespace, alarm.metric_name, alarm.dimensions, alarm.statistic, alarm.threshold, alarm.treat_missing_data]
-    ] == [["logos-daily-cap-reached", "Labels", "DailyCapReached", tomap({ deployment = "logos", service = "counter" }), "Sum", 0, "notBreaching"]]
+    ] == [["logos-daily-cap-reached", "Labels", "DailyCapReached", tomap({ deployment = "logos", service = "check_queue" }), "Sum", 0, "notBreaching"]]
     error_message = "The alarm must look at what the function reports that counts the queue."
   }
 
@@ -199,7 +208,7 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
   assert {
     condition = [for s in jsondecode(one(aws_sns_topic.this[*].policy)).Statement : [s.Sid, s.Effect, s.Principal, s.Action, s.Resource, s.Condition]] == [
       [
-        "TakeTheseAlarms", "Allow", { Service = "cloudwatch.amazonaws.com" }, "sns:Publish", "arn:aws:sns:us-east-1:123456789012:logos-alarms",
+        "PublishAlarms", "Allow", { Service = "cloudwatch.amazonaws.com" }, "sns:Publish", "arn:aws:sns:us-east-1:123456789012:logos-alarms",
         {
           ArnEquals = {
             "aws:SourceArn" = [

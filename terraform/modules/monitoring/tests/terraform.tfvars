@@ -1,7 +1,5 @@
 # What every file of this folder begins with; a run says what differs.
 name                         = "logos"
-region                       = "us-east-1"
-account_id                   = "123456789012"
 alarm_topic_arn              = "arn:aws:sns:us-east-1:210987654321:night-watch"
 queue_arn                    = "arn:aws:sqs:us-east-1:123456789012:logos-images"
 dead_letter_queue_arn        = "arn:aws:sqs:us-east-1:123456789012:logos-images-dead-letter"
@@ -12,6 +10,19 @@ image_age_alarm_hours        = 36
 watchdog_function_name       = "logos-guard"
 watchdog_schedule_group_name = "logos-guard-group"
 metrics_namespace            = "Labels"
-check_queue_service          = "counter"
-record_run_service           = "recorder"
-watchdog_service             = "guard"
+
+place = {
+  partition  = "aws"
+  region     = "us-east-1"
+  account_id = "123456789012"
+}
+
+controls = {
+  kms_key_arn              = null
+  permissions_boundary_arn = null
+  iam_path                 = "/"
+  vpc_subnet_ids           = []
+  vpc_security_group_ids   = []
+  log_retention_days       = 30
+  tags                     = {}
+}

@@ -1,37 +1,27 @@
 # What the variables refuse, and nothing else: `make check` runs this file without the provider, beside variables.tf alone.
 mock_provider "aws" { source = "../../tests/mocks" }
 
-run "refuses_an_alias_of_a_key" {
-  command = plan
-
-  variables {
-    kms_key_arn = "alias/house"
-  }
-
-  expect_failures = [var.kms_key_arn]
-}
-
 run "refuses_what_cannot_be" {
   command = plan
 
   variables {
     name                  = "logos.alarms"
-    partition             = "azure"
-    account_id            = "12345"
     alarm_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:alarms"
     queue_arn             = "logos-images"
     dead_letter_queue_arn = "arn:aws:sqs:us-east-1:123456789012:logos.fifo"
     image_age_alarm_hours = 313
+    project_version_arn   = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+    model_hour_usd        = -1
   }
 
   expect_failures = [
     var.name,
-    var.partition,
-    var.account_id,
     var.alarm_topic_arn,
     var.queue_arn,
     var.dead_letter_queue_arn,
     var.image_age_alarm_hours,
+    var.project_version_arn,
+    var.model_hour_usd,
   ]
 }
 
@@ -45,15 +35,4 @@ run "refuses_a_fifo_topic_and_no_time_at_all" {
   }
 
   expect_failures = [var.alarm_topic_arn, var.image_age_alarm_hours, var.max_model_hours_per_day]
-}
-
-run "refuses_a_region_that_cannot_be" {
-  command = plan
-
-  variables {
-    region          = "Virginia"
-    alarm_topic_arn = null
-  }
-
-  expect_failures = [var.region]
 }

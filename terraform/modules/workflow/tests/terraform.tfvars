@@ -1,7 +1,5 @@
 # What every file of this folder begins with; a run says what differs.
 name       = "labels"
-region     = "us-east-1"
-account_id = "123456789012"
 definition = "{\"StartAt\":\"Done\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
 
 function_arns = [
@@ -10,3 +8,19 @@ function_arns = [
 ]
 
 schedule_expression = "rate(1 hour)"
+
+place = {
+  partition  = "aws"
+  region     = "us-east-1"
+  account_id = "123456789012"
+}
+
+controls = {
+  kms_key_arn              = null
+  permissions_boundary_arn = null
+  iam_path                 = "/"
+  vpc_subnet_ids           = []
+  vpc_security_group_ids   = []
+  log_retention_days       = 30
+  tags                     = {}
+}

@@ -18,22 +18,17 @@ run "the_schedule_starts_the_machine_and_each_role_serves_these_only" {
   command = plan
 
   assert {
-    condition = (
-      aws_scheduler_schedule.this.state == "ENABLED" &&
-      aws_scheduler_schedule.this.group_name == "labels" &&
-      aws_scheduler_schedule.this.schedule_expression == "rate(1 hour)" &&
-      aws_scheduler_schedule.this.schedule_expression_timezone == "UTC" &&
-      aws_scheduler_schedule.this.flexible_time_window[0].mode == "OFF"
-    )
-    error_message = "The schedule must fire on time, in its own group."
-  }
-
-  assert {
-    condition = (
-      aws_scheduler_schedule.this.target[0].retry_policy[0].maximum_retry_attempts == 2 &&
-      aws_scheduler_schedule.this.target[0].retry_policy[0].maximum_event_age_in_seconds == 300
-    )
-    error_message = "A late tick must not pile up behind the next."
+    condition = module.schedule.call == {
+      expression            = "rate(1 hour)"
+      timezone              = "UTC"
+      state                 = "ENABLED"
+      target_arn            = "arn:aws:states:us-east-1:123456789012:stateMachine:labels"
+      action                = "states:StartExecution"
+      input                 = jsonencode({})
+      max_retries           = 2
+      max_event_age_seconds = 300
+    }
+    error_message = "The schedule must start the machine, and a late tick must not pile up behind the next."
   }
 
   assert {
@@ -62,13 +57,6 @@ run "the_schedule_starts_the_machine_and_each_role_serves_these_only" {
   }
 
   assert {
-    condition = { for s in jsondecode(aws_iam_role_policy.schedule.policy).Statement : s.Sid => [s.Action, s.Resource] } == {
-      StartExecution = ["states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:labels"]
-    }
-    error_message = "The schedule must start this machine and nothing else."
-  }
-
-  assert {
     condition = [for s in jsondecode(aws_iam_role.state_machine.assume_role_policy).Statement : [s.Principal, s.Condition]] == [[
       { Service = "states.amazonaws.com" },
       {
@@ -80,18 +68,7 @@ run "the_schedule_starts_the_machine_and_each_role_serves_these_only" {
   }
 
   assert {
-    condition = [for s in jsondecode(aws_iam_role.schedule.assume_role_policy).Statement : [s.Principal, s.Condition]] == [[
-      { Service = "scheduler.amazonaws.com" },
-      {
-        ArnEquals    = { "aws:SourceArn" = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/labels" }
-        StringEquals = { "aws:SourceAccount" = "123456789012" }
-      },
-    ]]
-    error_message = "Scheduler must assume the role for this group only."
-  }
-
-  assert {
-    condition     = aws_iam_role.state_machine.name == "labels-states-us-east-1" && aws_iam_role.schedule.name == "labels-schedule-us-east-1"
+    condition     = aws_iam_role.state_machine.name == "labels-states-us-east-1"
     error_message = "A function called labels has the role labels-us-east-1."
   }
 }
@@ -120,7 +97,7 @@ run "a_machine_with_a_distributed_map_may_start_itself_and_line_ends_are_the_rep
   }
 }
 
-run "a_disabled_schedule_does_not_fire_and_roles_and_logs_follow_house_rules" {
+run "a_disabled_schedule_does_not_fire_and_role_and_logs_follow_the_controls" {
   command = plan
 
   variables {
@@ -128,26 +105,29 @@ run "a_disabled_schedule_does_not_fire_and_roles_and_logs_follow_house_rules" {
     schedule_expression = "cron(0 8 ? * MON-FRI *)"
     schedule_timezone   = "Europe/Berlin"
 
-    kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
-    iam_path                 = "/vision/labels/"
+    controls = {
+      kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+      permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+      iam_path                 = "/vision/labels/"
+      vpc_subnet_ids           = ["subnet-0a1b2c3d", "subnet-4e5f6a7b"]
+      vpc_security_group_ids   = ["sg-0a1b2c3d"]
+      log_retention_days       = 365
+      tags                     = { owner = "labels" }
+    }
   }
 
   assert {
-    condition     = aws_scheduler_schedule.this.state == "DISABLED" && aws_scheduler_schedule.this.schedule_expression_timezone == "Europe/Berlin"
-    error_message = "schedule_enabled and schedule_timezone must reach the schedule."
+    condition     = [module.schedule.call.state, module.schedule.call.expression, module.schedule.call.timezone] == ["DISABLED", "cron(0 8 ? * MON-FRI *)", "Europe/Berlin"]
+    error_message = "Whether, when and in which time zone must reach the schedule."
   }
 
   assert {
-    condition = alltrue([
-      for role in [aws_iam_role.state_machine, aws_iam_role.schedule] :
-      role.path == "/vision/labels/" && role.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
-    ])
-    error_message = "Path and boundary must reach both roles."
+    condition     = aws_iam_role.state_machine.path == "/vision/labels/" && aws_iam_role.state_machine.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+    error_message = "Path and boundary must reach the role."
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-    error_message = "The key must reach the logs."
+    condition     = aws_cloudwatch_log_group.this.kms_key_id == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa" && aws_cloudwatch_log_group.this.retention_in_days == 365
+    error_message = "The key and the retention must reach the logs."
   }
 }

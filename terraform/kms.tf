@@ -1,29 +1,29 @@
-# Encryption with keys of the estate's: what each role may do with them, and what the services need in the key's policy.
+# Encryption with your KMS keys: what each role may do with them, and what the services need in the key's policy.
 
 locals {
-  # The region's endpoint of a service, by which a key tells through whom it is used.
+  # The region's endpoint of a service. A key's policy knows the calling service by it.
   # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
   via_suffix = "${local.region}.${local.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"}"
 
-  # A bucket that the module makes is encrypted with the key of everything else that it makes.
+  # kms_key_arn also encrypts the buckets that the module makes.
   source_key_arn = var.source_bucket_name == null ? var.kms_key_arn : var.source_bucket_kms_key_arn
   final_key_arn  = var.final_bucket_name == null ? var.kms_key_arn : var.final_bucket_kms_key_arn
 
-  # What AWS asks for of who reads and writes an encrypted table, sends and receives messages, reads and writes objects.
+  # What a caller needs to use an encrypted table, queue or bucket.
   # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
-  key_uses = {
-    # One statement for both buckets: with one key for both, two would say the same.
+  kms_grants = {
+    # One statement for both buckets, because both may have the same key.
     ReadObjects = { keys = [local.source_key_arn, local.final_key_arn], service = "s3", actions = ["kms:Decrypt"] }
-    # S3 reads again what is written in parts, as a Distributed Map's results are.
+    # S3 reads back what it stores in parts, such as the results of a Distributed Map.
     ReadResults  = { keys = [local.final_key_arn], service = "s3", actions = ["kms:Decrypt"] }
     UseQueues    = { keys = [var.kms_key_arn], service = "sqs", actions = ["kms:Decrypt", "kms:GenerateDataKey"] }
     UseTable     = { keys = [var.kms_key_arn], service = "dynamodb", actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"] }
     WriteResults = { keys = [local.final_key_arn], service = "s3", actions = ["kms:GenerateDataKey"] }
   }
 
-  key_uses_of = {
+  kms_grants_by_role = {
     record_run         = ["UseTable", "WriteResults"]
     check_queue        = ["UseQueues", "UseTable"]
     start_model        = ["UseTable"]
@@ -37,10 +37,10 @@ locals {
 }
 
 data "aws_iam_policy_document" "key_use" {
-  for_each = local.key_uses_of
+  for_each = local.kms_grants_by_role
 
   dynamic "statement" {
-    for_each = { for name in each.value : name => local.key_uses[name] if anytrue([for key in local.key_uses[name].keys : key != null]) }
+    for_each = { for name in each.value : name => local.kms_grants[name] if anytrue([for key in local.kms_grants[name].keys : key != null]) }
 
     content {
       sid       = statement.key
@@ -56,7 +56,7 @@ data "aws_iam_policy_document" "key_use" {
   }
 }
 
-# Nothing in here depends on a key, so that the key itself can be made with it in the same apply.
+# Nothing here depends on the key, so that the same apply can create the key with this policy.
 data "aws_iam_policy_document" "key" {
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
   dynamic "statement" {
@@ -129,7 +129,7 @@ data "aws_iam_policy_document" "key" {
 
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
   statement {
-    sid       = "KeepLogs"
+    sid       = "EncryptLogs"
     actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
     resources = ["*"]
 
@@ -147,9 +147,4 @@ data "aws_iam_policy_document" "key" {
       ]
     }
   }
-}
-
-output "kms_key_policy_json" {
-  description = "Statements that S3 or EventBridge, CloudWatch and CloudWatch Logs need in the policy of kms_key_arn: a policy document to add to your own statements."
-  value       = data.aws_iam_policy_document.key.json
 }

@@ -1,5 +1,9 @@
+provider "aws" {
+  region = var.region
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
-# What the estate has
+# What the account already has
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_caller_identity" "current" {}
@@ -8,7 +12,7 @@ data "aws_iam_policy_document" "key" {
   source_policy_documents = [module.pipeline.kms_key_policy_json]
 
   statement {
-    sid       = "TheAccountDecidesInItsPolicies"
+    sid       = "EnableIamPolicies"
     actions   = ["kms:*"]
     resources = ["*"]
 
@@ -19,16 +23,16 @@ data "aws_iam_policy_document" "key" {
   }
 }
 
-resource "aws_kms_key" "house" {
+resource "aws_kms_key" "data" {
   description         = "Encrypts what ${var.name} stores."
   enable_key_rotation = true
   policy              = data.aws_iam_policy_document.key.json
 }
 
-# As wide as a house has it: what bounds the roles here are their own policies.
+# As wide as boundaries usually are. The policies of the roles allow far less.
 data "aws_iam_policy_document" "boundary" {
   statement {
-    sid = "NothingButTheseServices"
+    sid = "AllowTheseServices"
     actions = [
       "dynamodb:*",
       "ec2:*NetworkInterface*",
@@ -49,24 +53,24 @@ data "aws_iam_policy_document" "boundary" {
 
 resource "aws_iam_policy" "boundary" {
   name   = "${var.name}-boundary"
-  path   = "/house/"
+  path   = "/platform/"
   policy = data.aws_iam_policy_document.boundary.json
 }
 
-resource "aws_vpc" "house" {
+resource "aws_vpc" "private" {
   cidr_block = "10.0.0.0/24"
 }
 
-# Its way to the services, interface endpoints or a NAT gateway, is left out here.
-resource "aws_subnet" "house" {
-  vpc_id     = aws_vpc.house.id
+# Add interface endpoints or a NAT gateway here: the functions need a route to the AWS services.
+resource "aws_subnet" "private" {
+  vpc_id     = aws_vpc.private.id
   cidr_block = "10.0.0.0/28"
 }
 
 resource "aws_security_group" "functions" {
   name        = "${var.name}-functions"
   description = "Lets the functions out over HTTPS."
-  vpc_id      = aws_vpc.house.id
+  vpc_id      = aws_vpc.private.id
 }
 
 resource "aws_vpc_security_group_egress_rule" "functions" {
@@ -79,7 +83,7 @@ resource "aws_vpc_security_group_egress_rule" "functions" {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is added
+# What this adds
 # ---------------------------------------------------------------------------------------------------------------------
 
 module "pipeline" {
@@ -90,12 +94,12 @@ module "pipeline" {
   project_version_arn = var.project_version_arn
   source_events       = "eventbridge"
 
-  kms_key_arn              = format("%s", aws_kms_key.house.arn) # not known yet, and so known to be no null
+  kms_key_arn              = format("%s", aws_kms_key.data.arn) # Terraform must know at plan time that it is not null
   permissions_boundary_arn = aws_iam_policy.boundary.arn
   iam_path                 = "/vision/labels/"
-  vpc_subnet_ids           = [aws_subnet.house.id]
-  # By way of the rule: a destroy then takes it away after the pipeline, whose watchdog needs the network to stop the
-  # model. For the same reason give subnets by way of their routes, such as aws_route_table_association.NAME.subnet_id.
+  vpc_subnet_ids           = [aws_subnet.private.id]
+  # Through the rule, so that a destroy removes the rule after the pipeline: its watchdog needs the network to stop the
+  # model. For the same reason pass subnets through their routes, such as aws_route_table_association.NAME.subnet_id.
   vpc_security_group_ids = [aws_vpc_security_group_egress_rule.functions.security_group_id]
   log_retention_days     = 365
 
