@@ -1,22 +1,28 @@
 """Shows a deployment's model, trigger, queues, lease and last receipts: python -m tools.status --name NAME."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import lease, project_version
 from shared.clients import client
-from tools import dead_letters
+from shared.dead_letter_queue import DeadLetterQueue
+from tools.dead_letters import DeadLetter, put_back
 from tools.deployment import Deployment, NotFoundError, find
 from tools.terminal import complain, say
 
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
 RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
-# A look is short, and the messages are there again for who comes next.
+# Short, so that the next reader sees the messages again soon.
 HIDDEN_SECONDS = 5
 
 
@@ -59,11 +65,12 @@ def _counts(sqs: Any, queue_url: str) -> dict[str, int]:  # noqa: ANN401
     return {shown: int(counts[name]) for shown, name in names.items()}
 
 
-def _dead_letters(sqs: Any, deployment: Deployment) -> list[str]:  # noqa: ANN401
-    url, shown = deployment.dead_letter_queue_url, []
-    for batch in dead_letters.read(sqs, url, deployment.source, visibility_seconds=HIDDEN_SECONDS):
-        dead_letters.put_back(sqs, url, batch)
-        shown += [str(letter) for letter in batch]
+def _dead_letters(sqs: SQSClient, deployment: Deployment) -> list[str]:
+    queue, shown = DeadLetterQueue(sqs, deployment.dead_letter_queue_url), []
+    for messages in queue.read(hidden_seconds=HIDDEN_SECONDS):
+        letters = [DeadLetter.of(message, deployment.source) for message in messages]
+        put_back(queue, letters)
+        shown += [str(letter) for letter in letters]
         if len(shown) >= DEAD_LETTERS_SHOWN:
             break
     return shown[:DEAD_LETTERS_SHOWN]

@@ -14,15 +14,16 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analyze_image.comeback import History, ImageQueue, mark_of
 from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, may_be_of_one_object, reason_of
 from analyze_image.labelling import Attempt, Ending, Labelling
 from analyze_image.pacing import LONGEST_WAIT_SECONDS, Pacing
+from analyze_image.requeue import delay_after_deferral, delay_after_failure
 from analyze_image.suspects import Suspects
-from analyze_image.upload import uploads_in
-from shared.dead_letters import DeadLetters
+from shared.dead_letter_queue import DeadLetterQueue
+from shared.image_queue import ImageQueue
+from shared.retry_state import RetryState, mark_of
 from shared.run_record import BatchCounts
-from shared.s3_events import Source
+from shared.s3_events import Source, uploads_in
 from shared.telemetry import logger
 
 # What the calls may take at the worst, each with a connection that takes 3 s and an answer that never comes (the
@@ -48,7 +49,7 @@ class Batch:
         labelling: Labelling,
         pacing: Pacing,
         queue: ImageQueue,
-        dead_letters: DeadLetters,
+        dead_letters: DeadLetterQueue,
         suspects: Suspects,
         source: Source,
         run_id: str | None,
@@ -73,7 +74,7 @@ class Batch:
 
     def handle(self, record: SQSRecord) -> None:
         """Label the images that one message tells of, or see to it that the message is kept."""
-        history = History.of(record)
+        history = RetryState.read(record.raw_event)
         details: dict[str, Any] = {
             "image": None,
             "message_id": record.message_id,
@@ -125,7 +126,7 @@ class Batch:
         if self._seconds_left() < ONE_IMAGE_SECONDS:
             raise NotEnoughTimeError("too little time is left in this invocation")
 
-    def _keep(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
+    def _keep(self, body: str, history: RetryState, error: Exception, details: dict[str, Any]) -> None:
         fault = fault_of(error)
         details.update(fault=fault.name, reason=reason_of(error))
         if self._seconds_left() < GIVING_BACK_SECONDS:
@@ -141,7 +142,7 @@ class Batch:
             logger.exception("this message could not be sent: it comes back after the visibility timeout", **details)
             raise
 
-    def _follow(self, fault: Fault, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
+    def _follow(self, fault: Fault, body: str, history: RetryState, error: Exception, details: dict[str, Any]) -> None:
         is_first = error is not self._stopped_by
         match fault:
             case Fault.FOREIGN:
@@ -175,42 +176,42 @@ class Batch:
             self._refused += 1
             self._refusal = refusal
 
-    def _put_off(self, body: str, history: History, details: dict[str, Any]) -> None:
-        delay = history.delay_after_deferral()
-        self._send_again(body, history.put_off(), delay)
+    def _put_off(self, body: str, history: RetryState, details: dict[str, Any]) -> None:
+        delay = delay_after_deferral(history.deferrals)
+        self._send_again(body, history.deferred(), delay)
         logger.warning("image put off: its message comes back", comes_back_in_seconds=delay, **details)
 
-    def _suspect(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
+    def _suspect(self, body: str, history: RetryState, error: Exception, details: dict[str, Any]) -> None:
         image = str(details["image"])
         with self._lock:
             after = self._suspects.failed(image, history)
-        details.update(attempts=after.attempts, held_against=after.held_against)
+        details.update(attempts=after.attempts, counted_failures=after.counted_failures)
         if not self._suspects.is_given_up(after):
-            delay = history.delay_after_failure()
+            delay = delay_after_failure(history.attempts)
             self._send_again(body, after, delay)
             logger.error("image failed: its message comes back", comes_back_in_seconds=delay, exc_info=error, **details)
             return
         self._give_up(body, after, error, details)
 
-    def _judge_refusal(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
+    def _judge_refusal(self, body: str, history: RetryState, error: Exception, details: dict[str, Any]) -> None:
         with self._lock:
             judgement = self._suspects.refused(
                 str(details["image"]), history, may_be_its_own=may_be_of_one_object(error)
             )
         after = judgement.history
-        details.update(attempts=after.attempts, held_against=after.held_against)
+        details.update(attempts=after.attempts, counted_failures=after.counted_failures)
         if judgement.is_of_all:
             self._note_refusal(reason_of(error), details)
         if judgement.is_given_up:
             self._give_up(body, after, error, details)
             return
         is_put_off = after.deferrals > history.deferrals
-        delay = history.delay_after_deferral() if is_put_off else history.delay_after_failure()
+        delay = delay_after_deferral(history.deferrals) if is_put_off else delay_after_failure(history.attempts)
         self._send_again(body, after, delay)
         logger.error("image refused: its message comes back", comes_back_in_seconds=delay, exc_info=error, **details)
 
-    def _give_up(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
-        self._dead_letters.set_aside(
+    def _give_up(self, body: str, history: RetryState, error: Exception, details: dict[str, Any]) -> None:
+        self._dead_letters.send(
             body,
             code=code_of(error),
             reason=f"{reason_of(error)} (failed {history.attempts} times)",
@@ -228,7 +229,7 @@ class Batch:
         )
 
     def _set_foreign_aside(self, body: str, error: Exception, details: dict[str, Any]) -> None:
-        self._dead_letters.set_aside(body, code=code_of(error), reason=str(error), run_id=self._run_id)
+        self._dead_letters.send(body, code=code_of(error), reason=str(error), run_id=self._run_id)
         logger.error(
             "this message is no image upload: the dead-letter queue keeps it",
             what_to_do="find out who sends to this queue",
@@ -236,7 +237,7 @@ class Batch:
             **details,
         )
 
-    def _send_again(self, body: str, history: History, delay_seconds: int) -> None:
-        self._queue.send_again(body, history, delay_seconds)
+    def _send_again(self, body: str, history: RetryState, delay_seconds: int) -> None:
+        self._queue.requeue(body, history, delay_seconds)
         with self._lock:
             self.deferred += 1

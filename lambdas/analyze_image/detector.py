@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, HTTPClientError
 
 from analyze_image.documents import ImageFault, ModelUse, Verdict
 from analyze_image.faults import DETECT, Fault, fault_of, is_request_refused
-from analyze_image.upload import Upload
 from shared.clients import calling, error_code, error_message
+from shared.s3_events import Upload
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 IMAGE_BYTES_AT_MOST = 15 * 1024 * 1024

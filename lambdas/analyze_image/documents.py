@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from analyze_image.upload import Upload
 from shared.instants import now, to_text
+from shared.s3_events import Upload
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from botocore.exceptions import (
     NoCredentialsError,
 )
 
-from analyze_image.upload import ForeignMessageError
 from shared.clients import call_of, error_code, error_message
+from shared.s3_events import UnexpectedMessage
 
 
 class Fault(Enum):
@@ -125,7 +125,7 @@ _OF_ALL = frozenset(
 )
 
 _OF_EXCEPTION: dict[type[Exception], Fault] = {
-    ForeignMessageError: Fault.FOREIGN,
+    UnexpectedMessage: Fault.FOREIGN,
     NotEnoughTimeError: Fault.NO_TIME,
     AccessMissingError: Fault.REFUSED,
     NoCredentialsError: Fault.BLOCKED,
@@ -201,7 +201,7 @@ def code_of(error: Exception) -> str:
     """Return AWS's code of an error, or what we call it."""
     if isinstance(error, ClientError):
         return error_code(error)
-    return "ForeignMessage" if isinstance(error, ForeignMessageError) else type(error).__name__
+    return type(error).__name__
 
 
 def reason_of(error: Exception) -> str:

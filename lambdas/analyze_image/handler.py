@@ -14,7 +14,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.batch import Batch
-from analyze_image.comeback import ImageQueue
 from analyze_image.detector import Detector
 from analyze_image.documents import ModelUse
 from analyze_image.labelling import Labelling
@@ -23,7 +22,8 @@ from analyze_image.store import Store
 from analyze_image.suspects import Suspects
 from shared import environment, lease
 from shared.clients import client, error_code
-from shared.dead_letters import DeadLetters
+from shared.dead_letter_queue import DeadLetterQueue
+from shared.image_queue import ImageQueue
 from shared.lease import Held
 from shared.pace import MOST_IMAGES_AT_ONCE
 from shared.run_record import BatchCounts, RunRecords
@@ -40,7 +40,7 @@ class Analysis:
 
     labelling: Labelling
     queue: ImageQueue
-    dead_letters: DeadLetters
+    dead_letters: DeadLetterQueue
     suspects: Suspects
     pacing: Pacing
     source: Source
@@ -118,7 +118,7 @@ def _analysis() -> Analysis:
             Store(client("s3", connections=MOST_IMAGES_AT_ONCE), source.bucket, final, final_prefix),
         ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
-        dead_letters=DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
+        dead_letters=DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
         suspects=Suspects(lambda run_id: _has_labelled(records, run_id)),
         pacing=pacing,
         source=source,

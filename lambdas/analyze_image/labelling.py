@@ -23,7 +23,7 @@ from analyze_image.documents import Verdict, document
 from analyze_image.faults import AccessMissingError, Fault, fault_of, reason_of
 from analyze_image.names import FAILED, PROCESSED, candidates
 from analyze_image.store import NameTakenError, SourceGoneError, SourceReplacedError, Store
-from analyze_image.upload import Upload
+from shared.s3_events import Upload
 
 
 class Ending(Enum):

@@ -5,7 +5,7 @@ A key there is claimed by its JSON. An upload takes the first of its candidate n
 
 from pathlib import PurePosixPath
 
-from analyze_image.upload import Upload
+from shared.s3_events import Upload
 
 PROCESSED, FAILED = "processed", "failed"
 

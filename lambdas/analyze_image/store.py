@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 
 from analyze_image.faults import Fault, fault_of
 from analyze_image.names import json_key
-from analyze_image.upload import Upload
 from shared.clients import calling, error_code
+from shared.s3_events import Upload
 
 # S3 answers 409 when two conditional writes meet; the next attempt sees who won.
 CLAIM_ATTEMPTS = 4

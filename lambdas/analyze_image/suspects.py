@@ -13,7 +13,7 @@ that they do not start the model for ever.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analyze_image.comeback import History
+from shared.retry_state import RetryState
 
 # Different images that failed in this execution environment with no success between them.
 OUTAGE_IMAGES = 3
@@ -32,7 +32,7 @@ ATTEMPTS_AT_MOST = 100
 class Judgement:
     """What a refusal means: the image's history with it, whether it is one of all, and whether to give the image up."""
 
-    history: History
+    history: RetryState
     is_of_all: bool
     is_given_up: bool
 
@@ -64,29 +64,29 @@ class Suspects:
         self._finished_here = True
         self._refused_since.clear()
 
-    def failed(self, image: str, history: History) -> History:
+    def failed(self, image: str, history: RetryState) -> RetryState:
         """Note that an image failed; return its history with this failure."""
         if len(self._failed_since) < OUTAGE_IMAGES:
             self._failed_since.add(image)
-        return history.tried(held_against=len(self._failed_since) < OUTAGE_IMAGES)
+        return history.failed_once(counted=len(self._failed_since) < OUTAGE_IMAGES)
 
-    def refused(self, image: str, history: History, *, may_be_its_own: bool) -> Judgement:
+    def refused(self, image: str, history: RetryState, *, may_be_its_own: bool) -> Judgement:
         """Note that an image was refused for good. `may_be_its_own`: perhaps for its own sake although none passes."""
         if len(self._refused_since) < OUTAGE_IMAGES:
             self._refused_since.add(image)
         few = len(self._refused_since) < OUTAGE_IMAGES
         others_pass = few and (self._finished_here or self.model_labels())
         if not others_pass and not (few and may_be_its_own):
-            return Judgement(history.put_off(), is_of_all=True, is_given_up=False)
-        after = history.tried(held_against=True)
+            return Judgement(history.deferred(), is_of_all=True, is_given_up=False)
+        after = history.failed_once(counted=True)
         at_most = HELD_AGAINST_AT_MOST if others_pass else HELD_AGAINST_ALONE_AT_MOST
-        return Judgement(after, is_of_all=not others_pass, is_given_up=after.held_against >= at_most)
+        return Judgement(after, is_of_all=not others_pass, is_given_up=after.counted_failures >= at_most)
 
-    def is_given_up(self, history: History) -> bool:
+    def is_given_up(self, history: RetryState) -> bool:
         """Whether an image with this history has failed often enough."""
-        if history.attempts >= ATTEMPTS_AT_MOST or history.held_against >= HELD_AGAINST_ALONE_AT_MOST:
+        if history.attempts >= ATTEMPTS_AT_MOST or history.counted_failures >= HELD_AGAINST_ALONE_AT_MOST:
             return True
-        return history.held_against >= HELD_AGAINST_AT_MOST and self.model_labels()
+        return history.counted_failures >= HELD_AGAINST_AT_MOST and self.model_labels()
 
     def forget(self, image: str) -> None:
         """Note that an image was given up."""

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from reconcile.files import Files
-from reconcile.image_queue import ImageQueue
 from reconcile.listing import Counts, Listed, Refused, Sieve
 from reconcile.message import Origin, Version, event_body
 from reconcile.records import Records
 from reconcile.source_bucket import SourceBucket
+from shared.image_queue import ImageQueue
 from shared.telemetry import logger
 
 # As many as the client has connections. With the state machine's MaxConcurrency this stays below the 5,500 reads a
@@ -85,7 +85,7 @@ class Batches:
         orphans, counts = Sieve(self._image_suffixes, batch.uploaded_before, set_aside).sort(batch.objects)
         versions, refused, seen = self._versions(orphans, batch.uploaded_before)
         if not batch.dry_run:
-            not_taken = self._queue.send([event_body(version, self._origin) for version in versions])
+            not_taken = self._queue.send_all([event_body(version, self._origin) for version in versions])
             refused += [Refused(versions[place].key, reason) for place, reason in not_taken.items()]
             versions = [version for place, version in enumerate(versions) if place not in not_taken]
         counts += seen + Counts(

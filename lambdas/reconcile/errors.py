@@ -13,7 +13,3 @@ class TooManyDeadLetters(NotRetriedError):  # noqa: N818
 
 class DeadLetterQueueBusy(Exception):  # noqa: N818
     """The dead-letter queue could not be read in whole this time; a minute later it can."""
-
-
-class MessagesNotSent(Exception):  # noqa: N818
-    """SQS did not take all messages; the batch is repeated."""

@@ -15,9 +15,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reconcile.batches import Batch, Batches
-from reconcile.dead_letter_queue import DeadLetterQueue
+from reconcile.dead_letters import DeadLetterImages
 from reconcile.files import Files
-from reconcile.image_queue import ImageQueue
 from reconcile.look import Look
 from reconcile.message import Origin
 from reconcile.records import Records
@@ -25,7 +24,9 @@ from reconcile.report import Reporting
 from reconcile.source_bucket import SourceBucket
 from shared import environment, lease
 from shared.clients import client
+from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
+from shared.image_queue import ImageQueue
 from shared.instants import now
 from shared.telemetry import logger, metrics, tracer
 
@@ -48,7 +49,7 @@ def _steps() -> Steps:
     source = SourceBucket(s3, bucket, environment.optional_text("SOURCE_PREFIX"))
     records = Records(dynamodb, table, model_arn)
     files = Files(s3, environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX"))
-    dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"), bucket)
+    dead_letters = DeadLetterImages(DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")), bucket)
     queue = ImageQueue(sqs, environment.text("QUEUE_URL"))
     return Steps(
         Look(source, dead_letters, files, records, suffixes, lambda: lease.current(dynamodb, table, model_arn), now),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconcile.dead_letter_queue import DeadLetterQueue
+from reconcile.dead_letters import DeadLetterImages
 from reconcile.files import Files
 from reconcile.listing import ImageId, Sieve
 from reconcile.records import Records
@@ -21,7 +21,7 @@ class Look:
     def __init__(
         self,
         source: SourceBucket,
-        dead_letters: DeadLetterQueue,
+        dead_letters: DeadLetterImages,
         files: Files,
         records: Records,
         image_suffixes: tuple[str, ...],
@@ -80,7 +80,7 @@ class Look:
         orphans, counts = sieve.sort(page.objects)
         set_aside: frozenset[ImageId] = frozenset()
         if orphans or not page.is_all:
-            set_aside = self._dead_letters.images()
+            set_aside = self._dead_letters.read()
             orphans, counts = replace(sieve, set_aside=set_aside).sort(page.objects)
         if orphans or not page.is_all:
             return set_aside

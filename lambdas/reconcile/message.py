@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 from reconcile.listing import ImageId
 from shared.instants import to_text
-from shared.s3_events import NotAnS3EventError, created_objects
+from shared.s3_events import UnexpectedMessage, uploads_anywhere
 
 # S3's own are ObjectCreated:Put, Post, Copy and CompleteMultipartUpload. The analysis takes all that begin alike, and
 # this one says in the logs where the message came from.
@@ -73,7 +73,7 @@ def event_body(version: Version, origin: Origin) -> str:
 def images_in(body: str, bucket: str) -> Iterator[ImageId]:
     """Yield the images of `bucket` that a message is about; none for a message that is not S3's."""
     try:
-        objects = created_objects(body)
-    except NotAnS3EventError:
+        uploads = uploads_anywhere(body)
+    except UnexpectedMessage:
         return
-    yield from (ImageId(created.key, created.etag) for created in objects if created.bucket == bucket)
+    yield from (ImageId(upload.key, upload.etag) for upload in uploads if upload.bucket == bucket)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconcile import errors as reconcile_errors
-from reconcile.dead_letter_queue import HIDDEN_SECONDS
+from reconcile.dead_letters import HIDDEN_SECONDS
 from shared import errors
 from tests.rig.stack.local_stack import REPOSITORY
 

@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from analyze_image import handler as handler_module
-from analyze_image.comeback import ImageQueue
 from analyze_image.detector import Detector
 from analyze_image.documents import ModelUse
 from analyze_image.handler import Analysis
@@ -19,13 +18,13 @@ from analyze_image.labelling import Labelling
 from analyze_image.pacing import THROTTLES, Pacing
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
-from analyze_image.upload import Upload
 from shared.clients import error_code
-from shared.dead_letters import DeadLetters
+from shared.dead_letter_queue import DeadLetterQueue
+from shared.image_queue import ImageQueue
 from shared.lease import Held
 from shared.pace import Pace
 from shared.run_record import RunRecord, RunRecords
-from shared.s3_events import Source
+from shared.s3_events import Source, Upload
 from tests.rig.emulator import contract
 from tests.rig.emulator.errors import ServiceError
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
@@ -198,7 +197,7 @@ class Pipeline:
                 Detector(self.rekognition, ModelUse(MODEL_ARN, None)), Store(self.faulty_s3, SOURCE, FINAL)
             ),
             queue=ImageQueue(self.faulty_sqs, self.url),
-            dead_letters=DeadLetters(self.faulty_sqs, self.dead_letter_url),
+            dead_letters=DeadLetterQueue(self.faulty_sqs, self.dead_letter_url),
             suspects=Suspects(lambda run_id: handler_module._has_labelled(self.records, run_id)),
             pacing=self.rekognition.pacing,
             source=Source(SOURCE),

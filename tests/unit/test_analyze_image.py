@@ -12,7 +12,7 @@ from analyze_image.documents import ModelUse
 from analyze_image.labelling import AccessMissingError, Ending, Labelling, NamesTakenError
 from analyze_image.names import candidates, json_key
 from analyze_image.store import Store
-from analyze_image.upload import Upload
+from shared.s3_events import Upload
 from tests.unit.analyze_image_kit import (
     LABELS,
     Crash,

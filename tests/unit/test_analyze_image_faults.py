@@ -24,8 +24,8 @@ from analyze_image.faults import (
     reason_of,
 )
 from analyze_image.labelling import NamesTakenError
-from analyze_image.upload import ForeignMessageError
 from shared.clients import calling
+from shared.s3_events import UnexpectedMessage
 from tests.unit.conftest import aws_error
 
 DETECT = "DetectCustomLabels"
@@ -177,7 +177,7 @@ def test_a_request_refused_in_no_words_of_the_api_may_be_the_images_fault(code: 
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (ForeignMessageError("x"), Fault.FOREIGN),
+        (UnexpectedMessage("x"), Fault.FOREIGN),
         (NotEnoughTimeError("x"), Fault.NO_TIME),
         (EndpointConnectionError(endpoint_url=URL), Fault.CONGESTED),
         (ConnectTimeoutError(endpoint_url=URL), Fault.CONGESTED),
@@ -214,4 +214,4 @@ def test_a_reason_is_the_code_and_the_message_and_then_what_was_asked_of_what() 
         raise ConnectTimeoutError(endpoint_url=URL)
     assert reason_of(silent.value).endswith('"https://service" (CopyObject s3://bucket/a.jpg)')
     assert reason_of(NamesTakenError("all taken")) == "NamesTakenError: all taken"
-    assert reason_of(ForeignMessageError("no event")) == "ForeignMessage: no event"
+    assert reason_of(UnexpectedMessage("no event")) == "UnexpectedMessage: no event"

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from analyze_image.names import KEY_BYTES_AT_MOST, candidates, json_key
-from analyze_image.upload import ForeignMessageError, Upload, uploads_in
-from shared.s3_events import Source
+from shared.s3_events import Source, UnexpectedMessage, Upload, uploads_in
 from tests.unit.analyze_image_kit import body, event
 from tests.unit.conftest import SOURCE
 
@@ -125,7 +124,7 @@ def test_a_test_event_holds_no_upload() -> None:
     ],
 )
 def test_anything_else_is_refused(foreign: str) -> None:
-    with pytest.raises(ForeignMessageError):
+    with pytest.raises(UnexpectedMessage):
         uploads_in(foreign, Source(SOURCE))
 
 
@@ -160,7 +159,7 @@ def test_junk_in_any_field_is_an_upload_or_foreign_and_nothing_else(path: tuple[
             place[path[-1]] = junk
         try:
             [upload] = uploads_in(body(record), Source(SOURCE))
-        except ForeignMessageError:
+        except UnexpectedMessage:
             continue
         assert upload.bucket == SOURCE
         assert upload.key.encode()

@@ -13,7 +13,7 @@ from analyze_image.documents import ModelUse
 from analyze_image.labelling import Ending, Labelling, NamesTakenError
 from analyze_image.names import candidates, json_key
 from analyze_image.store import Store
-from analyze_image.upload import Upload
+from shared.s3_events import Upload
 from tests.rig.quick_moto import listening
 from tests.unit.analyze_image_kit import (
     Crash,
@@ -231,9 +231,9 @@ def test_an_upload_that_is_called_as_results_are_is_set_aside_and_no_result_is_t
     assert keys(pipeline.s3, FINAL) == [f"{folder}/a.jpg", f"{folder}/a.jpg.json"]
     assert keys(pipeline.s3, SOURCE) == [name]
     [dead] = pipeline.dead_letters()
-    assert dead["attributes"]["error_code"] == "ForeignMessage"
+    assert dead["attributes"]["error_code"] == "UnexpectedMessage"
     assert dead["attributes"]["error_message"] == (
-        f"the key ends with .json, as results do; an image needs another name: {name}"
+        f"the key ends with .json, the suffix of results; give the image another name: {name}"
     )
     assert pipeline.rekognition.calls_for(name) == 0
 

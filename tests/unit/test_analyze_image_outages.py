@@ -62,7 +62,7 @@ def test_a_burst_of_server_errors_sends_no_image_to_the_dead_letters(burst_secon
     pipeline.rekognition.error = SERVER_ERROR
     pipeline.run_for(burst_seconds)
     assert pipeline.dead_letters() == []
-    held = sorted(int(message["attributes"]["held_against"]) for message in pipeline.messages())
+    held = sorted(int(message["attributes"]["counted_failures"]) for message in pipeline.messages())
     assert held == [0] * 18 + [1] * 2, "the third image that failed in a row told of an outage"
     pipeline.rekognition.error = None
     pipeline.run_for(120)

@@ -47,7 +47,7 @@ def test_days_of_denied_copies_send_no_image_to_the_dead_letters(count: int, pip
     uploads = [put(pipeline.s3, name) for name in names(count)]
     behind = {
         "attempts": {"DataType": "Number", "StringValue": str(ATTEMPTS_AT_MOST - 1)},
-        "held_against": {"DataType": "Number", "StringValue": str(HELD_AGAINST_ALONE_AT_MOST - 1)},
+        "counted_failures": {"DataType": "Number", "StringValue": str(HELD_AGAINST_ALONE_AT_MOST - 1)},
     }
     for upload in uploads:
         pipeline.send(body(event_of(upload)), behind)

@@ -1,10 +1,10 @@
-"""What is set aside is kept, with its reason as far as SQS has room for it."""
+"""A dead-lettered message is kept, with its reason as far as SQS has room for it."""
 
 from typing import Any
 
 import pytest
 
-from shared.dead_letters import MESSAGE_BYTES_AT_MOST, DeadLetters
+from shared.dead_letter_queue import MAX_MESSAGE_BYTES, DeadLetterQueue
 
 
 class Sqs:
@@ -16,7 +16,7 @@ class Sqs:
     def send_message(self, **parameters: Any) -> None:  # noqa: ANN401
         attributes = {name: attribute["StringValue"] for name, attribute in parameters["MessageAttributes"].items()}
         texts = [parameters["MessageBody"], *attributes, *attributes.values(), *(["String"] * len(attributes))]
-        assert sum(len(text.encode()) for text in texts) <= MESSAGE_BYTES_AT_MOST
+        assert sum(len(text.encode()) for text in texts) <= MAX_MESSAGE_BYTES
         self.kept = attributes
 
 
@@ -33,8 +33,8 @@ class Sqs:
 )
 def test_a_message_that_fills_the_queues_limit_is_kept_with_what_fits(room: int, kept: list[str]) -> None:
     sqs = Sqs()
-    body = "é" * ((MESSAGE_BYTES_AT_MOST - room) // 2) + "x" * (room % 2)
-    DeadLetters(sqs, "url").set_aside(body, code="ForeignMessage", reason="no event: é" * 200, run_id="run-1")
+    body = "é" * ((MAX_MESSAGE_BYTES - room) // 2) + "x" * (room % 2)
+    DeadLetterQueue(sqs, "url").send(body, code="UnexpectedMessage", reason="no event: é" * 200, run_id="run-1")
     assert sorted(sqs.kept or {}) == kept
     if "error_message" in kept:
         assert len((sqs.kept or {})["error_message"]) == 1000

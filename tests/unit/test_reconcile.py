@@ -12,13 +12,11 @@ from botocore.parsers import ResponseParserError
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from analyze_image.upload import uploads_in
 from reconcile import handler
 from reconcile.batches import Batch, Batches
-from reconcile.dead_letter_queue import DeadLetterQueue
-from reconcile.errors import DeadLetterQueueBusy, InputInvalid, MessagesNotSent, TooManyDeadLetters
+from reconcile.dead_letters import DeadLetterImages
+from reconcile.errors import DeadLetterQueueBusy, InputInvalid, TooManyDeadLetters
 from reconcile.files import Files
-from reconcile.image_queue import ImageQueue
 from reconcile.listing import Counts, ImageId, Listed, Sieve
 from reconcile.look import Look
 from reconcile.message import Origin, images_in
@@ -27,8 +25,10 @@ from reconcile.report import OBJECTS_AT_MOST, Reporting, batch_error
 from reconcile.request import MARGIN, Request, parse
 from reconcile.source_bucket import SourceBucket
 from shared import lease
+from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
-from shared.s3_events import Source
+from shared.image_queue import ImageQueue, MessagesNotSent
+from shared.s3_events import Source, uploads_in
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
 
 SUFFIXES = (".jpg", ".png")
@@ -55,7 +55,7 @@ class World:
         self.records = Records(dynamodb, TABLE, MODEL_ARN, pause=lambda _: None)
         self.files = Files(s3, FINAL, final_prefix)
         self.source = SourceBucket(s3, SOURCE, source_prefix)
-        self.dead_letters = DeadLetterQueue(sqs, self.dead_letter_url, SOURCE)
+        self.dead_letters = DeadLetterImages(DeadLetterQueue(sqs, self.dead_letter_url), SOURCE)
         self.look = Look(
             self.source,
             self.dead_letters,
@@ -156,7 +156,7 @@ class World:
 @pytest.fixture
 def world(s3: Any, sqs: Any, dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> World:  # noqa: ANN401
     # A long poll of moto's waits in earnest.
-    monkeypatch.setattr("reconcile.dead_letter_queue.WAIT_SECONDS", 0)
+    monkeypatch.setattr("shared.dead_letter_queue.WAIT_SECONDS", 0)
     return World(s3, sqs, dynamodb)
 
 
@@ -542,7 +542,7 @@ def test_messages_behind_one_that_sqs_cannot_take_now_are_sent_before_the_batch_
 
     world.queue._sqs = Breaking(world.sqs, send_message_batch=busy)
     with pytest.raises(MessagesNotSent, match="1 of 12 messages in 4 attempts: InternalError"):
-        world.queue.send([str(number) for number in range(12)])
+        world.queue.send_all([str(number) for number in range(12)])
     assert sorted(world.messages(), key=int) == [str(number) for number in range(12) if number != 3]
 
 
@@ -716,7 +716,7 @@ def test_counters_that_cannot_be_written_are_an_error(world: World) -> None:
 
 def test_an_empty_bucket_is_nothing_to_do_and_nothing_is_asked_of_the_dead_letter_queue(world: World) -> None:
     world.queue_was_empty(ago=MINUTE)
-    world.dead_letters._sqs = None
+    world.dead_letters._queue._sqs = None
     answer = world.look.look("r", {})
     assert (answer["verdict"], answer["uploaded_before"]) == ("nothing_to_do", None)
 
@@ -802,8 +802,8 @@ def test_a_dead_letter_queue_that_is_too_long_to_read_ends_the_reconcile(
     for number in range(5):
         world.upload(f"{number}.jpg")
         world.set_aside(f"{number}.jpg")
-    monkeypatch.setattr("reconcile.dead_letter_queue.READ_AT_MOST", 4)
-    with pytest.raises(TooManyDeadLetters, match=r"holds 5 messages.*at the most.*make redrive"):
+    monkeypatch.setattr("reconcile.dead_letters.MAX_READ", 4)
+    with pytest.raises(TooManyDeadLetters, match=r"holds 5 messages.*reads at most.*make redrive"):
         world.look.look("r", {"uploaded_before": "now"})
     assert world.count_dead_letters() == (5, 0)
 
@@ -816,10 +816,10 @@ def test_a_dead_letter_queue_that_grows_while_it_is_read_ends_the_reconcile_and_
         world.set_aside(f"{number}.jpg")
     names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
     few = {"Attributes": dict.fromkeys(names, "0")}
-    world.dead_letters._sqs = Breaking(world.sqs, get_queue_attributes=lambda **_: few)
-    monkeypatch.setattr("reconcile.dead_letter_queue.READ_AT_MOST", 4)
+    world.dead_letters._queue._sqs = Breaking(world.sqs, get_queue_attributes=lambda **_: few)
+    monkeypatch.setattr("reconcile.dead_letters.MAX_READ", 4)
     with pytest.raises(TooManyDeadLetters):
-        world.dead_letters.images()
+        world.dead_letters.read()
     assert world.count_dead_letters() == (5, 0)
 
 
@@ -828,7 +828,7 @@ def test_a_long_dead_letter_queue_is_read_to_its_end_and_put_back(world: World) 
     for key in keys:
         world.upload(key)
     world.set_aside(*keys)
-    assert {image.key for image in world.dead_letters.images()} == set(keys)
+    assert {image.key for image in world.dead_letters.read()} == set(keys)
     assert world.count_dead_letters() == (37, 0)
 
 
@@ -837,7 +837,7 @@ def test_dead_letters_in_other_hands_make_the_reconcile_wait(world: World) -> No
         world.upload(key)
     world.set_aside("a.jpg", "b.jpg")
     world.sqs.receive_message(QueueUrl=world.dead_letter_url, MaxNumberOfMessages=1, VisibilityTimeout=300)
-    with pytest.raises(DeadLetterQueueBusy, match="somebody else's hands"):
+    with pytest.raises(DeadLetterQueueBusy, match="another reader holds 1 messages"):
         world.look.look("r", {"uploaded_before": "now"})
 
 
@@ -845,16 +845,16 @@ def test_fewer_dead_letters_than_were_counted_make_the_reconcile_wait(world: Wor
     world.upload("a.jpg")
     world.set_aside("a.jpg")
     received = world.sqs.receive_message
-    answers = iter([None])
+    answers = iter([None] * 3)
 
     def short(**parameters: Any) -> Any:  # noqa: ANN401
         for _ in answers:
             return {}
         return received(**parameters)
 
-    world.dead_letters._sqs = Breaking(world.sqs, receive_message=short)
+    world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=short)
     with pytest.raises(DeadLetterQueueBusy, match="read 0 of the 1"):
-        world.dead_letters.images()
+        world.dead_letters.read()
 
 
 def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> None:
@@ -868,9 +868,9 @@ def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> Non
             raise aws_error("ServiceUnavailable")
         return received(**parameters)
 
-    world.dead_letters._sqs = Breaking(world.sqs, receive_message=broken)
+    world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=broken)
     with pytest.raises(ClientError):
-        world.dead_letters.images()
+        world.dead_letters.read()
     assert world.count_dead_letters() == (1, 0)
 
 
@@ -921,7 +921,7 @@ def test_messages_go_out_ten_at_a_time(world: World) -> None:
         return real(**parameters)
 
     world.queue._sqs = Breaking(world.sqs, send_message_batch=counted)
-    world.queue.send([f"message {number}" for number in range(23)])
+    world.queue.send_all([f"message {number}" for number in range(23)])
     assert sizes == [10, 10, 3]
     assert len(world.messages()) == 23
 
@@ -938,7 +938,7 @@ def test_messages_that_sqs_did_not_take_are_sent_again_and_no_others(world: Worl
         return {"Failed": [failed]}
 
     world.queue._sqs = Breaking(world.sqs, send_message_batch=partly)
-    world.queue.send(["one", "two", "three"])
+    world.queue.send_all(["one", "two", "three"])
     assert sorted(world.messages()) == ["one", "three", "two"]
 
 

@@ -5,11 +5,11 @@ import re
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from analyze_image.batch import GIVING_BACK_SECONDS, ONE_IMAGE_SECONDS
-from analyze_image.comeback import History
+from analyze_image.requeue import delay_after_deferral, delay_after_failure
+from shared.retry_state import RetryState
 from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
 from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
@@ -17,7 +17,7 @@ from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
 URL = "https://service"
 
 
-def record(attributes: Any = None, receives: Any = "1", sent: Any = "1800000000999") -> SQSRecord:  # noqa: ANN401
+def record(attributes: Any = None, receives: Any = "1", sent: Any = "1800000000999") -> dict[str, Any]:  # noqa: ANN401
     message: dict[str, Any] = {
         "messageId": "m",
         "receiptHandle": "handle",
@@ -26,7 +26,7 @@ def record(attributes: Any = None, receives: Any = "1", sent: Any = "18000000009
     }
     if attributes is not None:
         message["messageAttributes"] = attributes
-    return SQSRecord(message)
+    return message
 
 
 def numbers(**values: str) -> dict[str, Any]:
@@ -37,17 +37,17 @@ def numbers(**values: str) -> dict[str, Any]:
 
 
 def test_a_message_of_s3_has_no_history() -> None:
-    assert History.of(record({})) == History(first_sent_at=1_800_000_000)
-    assert not History.of(record()).redelivered
+    assert RetryState.read(record({})) == RetryState(first_sent_at=1_800_000_000)
+    assert not RetryState.read(record()).redelivered
 
 
 def test_what_a_copy_carries_is_read_back() -> None:
-    history = History(deferrals=3, attempts=2, held_against=1, first_sent_at=1_700_000_000)
+    history = RetryState(deferrals=3, attempts=2, counted_failures=1, first_sent_at=1_700_000_000)
     sent = {name: {"stringValue": value["StringValue"]} for name, value in history.attributes().items()}
-    assert set(sent) == {"deferrals", "attempts", "held_against", "first_sent_at"}
+    assert set(sent) == {"deferrals", "attempts", "counted_failures", "first_sent_at"}
     assert all(value["DataType"] == "Number" for value in history.attributes().values())
-    again = History.of(record(sent))
-    assert (again.deferrals, again.attempts, again.held_against, again.first_sent_at) == (3, 2, 1, 1_700_000_000)
+    again = RetryState.read(record(sent))
+    assert (again.deferrals, again.attempts, again.counted_failures, again.first_sent_at) == (3, 2, 1, 1_700_000_000)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_a_copy_carries_is_read_back() -> None:
     ],
 )
 def test_an_earlier_attempt_may_have_claimed_a_name(attributes: dict[str, Any], receives: str) -> None:
-    assert History.of(record(attributes, receives)).redelivered
+    assert RetryState.read(record(attributes, receives)).redelivered
 
 
 @pytest.mark.parametrize(
@@ -78,38 +78,38 @@ def test_an_earlier_attempt_may_have_claimed_a_name(attributes: dict[str, Any], 
     ],
 )
 def test_junk_in_an_attribute_counts_as_nothing(junk: Any) -> None:  # noqa: ANN401
-    names = ("deferrals", "attempts", "held_against", "first_sent_at", "whatever")
-    history = History.of(record(dict.fromkeys(names, junk), receives=junk, sent=junk))
-    assert (history.deferrals, history.attempts, history.held_against, history.first_sent_at) == (0, 0, 0, None)
+    names = ("deferrals", "attempts", "counted_failures", "first_sent_at", "whatever")
+    history = RetryState.read(record(dict.fromkeys(names, junk), receives=junk, sent=junk))
+    assert (history.deferrals, history.attempts, history.counted_failures, history.first_sent_at) == (0, 0, 0, None)
     assert history.redelivered
     assert history.receives == 1
 
 
 def test_numbers_far_out_of_bounds_are_no_crash() -> None:
     enormous = "9" * 15
-    history = History.of(record(numbers(deferrals=enormous, attempts=enormous, first_sent_at=enormous)))
-    assert 30 <= history.put_off().delay_after_deferral() <= 60
-    assert history.delay_after_failure() == 60
+    history = RetryState.read(record(numbers(deferrals=enormous, attempts=enormous, first_sent_at=enormous)))
+    assert 30 <= delay_after_deferral(history.deferrals + 1) <= 60
+    assert delay_after_failure(history.attempts) == 60
     assert history.waited_seconds(0) == 0
     assert all(
-        len(value["StringValue"]) <= 16 for value in history.put_off().tried(held_against=True).attributes().values()
+        len(value["StringValue"]) <= 16 for value in history.deferred().failed_once(counted=True).attributes().values()
     )
 
 
 def test_the_delay_of_a_deferral_grows_with_jitter_to_a_minute() -> None:
     for deferrals, longest in enumerate([5, 10, 20, 40, 60, 60, 60]):
-        delays = {History(deferrals=deferrals).delay_after_deferral() for _ in range(300)}
+        delays = {delay_after_deferral(deferrals) for _ in range(300)}
         assert longest // 2 <= min(delays) < max(delays) <= longest
         assert max(delays) >= 0.8 * longest
 
 
 def test_the_delay_of_a_failure_grows_to_a_minute() -> None:
-    assert [History(attempts=attempts).delay_after_failure() for attempts in range(6)] == [5, 15, 45, 60, 60, 60]
+    assert [delay_after_failure(attempts) for attempts in range(6)] == [5, 15, 45, 60, 60, 60]
 
 
 def test_how_long_an_image_waited_is_known_from_its_first_message() -> None:
-    assert History(first_sent_at=100).waited_seconds(160.9) == 60
-    assert History().waited_seconds(160.9) is None
+    assert RetryState(first_sent_at=100).waited_seconds(160.9) == 60
+    assert RetryState().waited_seconds(160.9) is None
 
 
 def test_a_copy_says_the_same_and_remembers_when_the_first_was_sent(pipeline: Pipeline) -> None:
@@ -123,7 +123,7 @@ def test_a_copy_says_the_same_and_remembers_when_the_first_was_sent(pipeline: Pi
     assert message["attributes"] == {
         "deferrals": "3",
         "attempts": "0",
-        "held_against": "0",
+        "counted_failures": "0",
         "first_sent_at": "1800000000",
     }
 
@@ -321,7 +321,7 @@ def test_a_foreign_message_is_kept_with_its_reason_at_once(foreign: str, pipelin
     assert pipeline.messages() == []
     [dead] = pipeline.dead_letters()
     assert dead["body"] == foreign
-    assert dead["attributes"]["error_code"] == "ForeignMessage"
+    assert dead["attributes"]["error_code"] == "UnexpectedMessage"
     assert dead["attributes"]["error_message"]
     assert dead["attributes"]["run_id"] == RUN
     assert pipeline.record.set_aside == 0, "it is no image, and no progress"
