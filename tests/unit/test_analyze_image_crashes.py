@@ -9,7 +9,7 @@ from botocore.exceptions import ConnectTimeoutError
 
 from analyze_image import batch as budget
 from analyze_image import handler as handler_module
-from analyze_image.pacing import LONGEST_WAIT_SECONDS
+from analyze_image.rate_limiter import MAX_WAIT_SECONDS
 from shared.lease import Held
 from shared.run_record import BatchCounts, RunRecords
 from tests.unit.analyze_image_kit import (
@@ -253,7 +253,7 @@ def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline
         raise aws_error("ThrottlingException")
 
     nobody = Held(None, 0, None, images_waiting=True)
-    object.__setattr__(handler_module._analysis(), "look_at_lease", (lambda: nobody) if known else unknown)
+    object.__setattr__(handler_module._analysis(), "read_lease", (lambda: nobody) if known else unknown)
     uploads = pipeline.upload("good.jpg", "poison.jpg")
     pipeline.rekognition.errors["poison.jpg"] = detect_error("InternalServerError")
     pipeline.run_for(120)
@@ -297,7 +297,7 @@ def worst(config: Any, held_back_seconds: float = 0) -> float:  # noqa: ANN401
 
 
 def test_what_one_image_may_take_fits_the_clients_and_the_functions_timeout(clients: dict[str, Any]) -> None:
-    assert worst(clients["rekognition"], held_back_seconds=LONGEST_WAIT_SECONDS) == budget.DETECT_SECONDS
+    assert worst(clients["rekognition"], held_back_seconds=MAX_WAIT_SECONDS) == budget.DETECT_SECONDS
     assert worst(clients["s3"]) == budget.S3_CALL_SECONDS
     assert worst(clients["sqs"]) == budget.SEND_SECONDS
     assert worst(clients["dynamodb"]) == budget.COUNT_SECONDS

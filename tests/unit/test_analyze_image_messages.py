@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analyze_image.names import KEY_BYTES_AT_MOST, candidates, json_key
+from analyze_image.names import MAX_KEY_BYTES, candidates, json_key
 from shared.s3_events import Source, UnexpectedMessage, Upload, uploads_in
 from tests.unit.analyze_image_kit import body, event
 from tests.unit.conftest import SOURCE
@@ -40,12 +40,12 @@ def test_a_third_name_tells_versions_of_the_same_bytes_apart() -> None:
 
 @pytest.mark.parametrize("letter", ["a", "é", "写"])
 def test_a_key_at_s3s_limit_still_finds_a_name_within_it(letter: str) -> None:
-    stem = letter * ((KEY_BYTES_AT_MOST - 4) // len(letter.encode()))
+    stem = letter * ((MAX_KEY_BYTES - 4) // len(letter.encode()))
     upload = upload_of(stem + ".jpg", version_id="v" * 32)
     for prefix in ("processed", "failed"):
         names = candidates(prefix, upload)
         assert names
-        assert all(len(json_key(name).encode()) <= KEY_BYTES_AT_MOST for name in names)
+        assert all(len(json_key(name).encode()) <= MAX_KEY_BYTES for name in names)
         assert all(name.endswith(".jpg") for name in names)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-from analyze_image.batch import GIVING_BACK_SECONDS, ONE_IMAGE_SECONDS
+from analyze_image.batch import ONE_IMAGE_SECONDS, REQUEUE_SECONDS
 from analyze_image.requeue import delay_after_deferral, delay_after_failure
 from shared.retry_state import RetryState
 from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
@@ -359,7 +359,7 @@ def test_an_image_is_not_begun_without_time_to_end_it(pipeline: Pipeline) -> Non
 
 def test_a_message_is_left_where_it_is_without_time_to_send_it_again(pipeline: Pipeline) -> None:
     uploads = pipeline.upload("a.jpg")
-    pipeline.seconds_left = GIVING_BACK_SECONDS - 1
+    pipeline.seconds_left = REQUEUE_SECONDS - 1
     pipeline.invoke()
     assert len(pipeline.failures) == len(pipeline.messages()) == 1
     pipeline.assert_nothing_lost_or_doubled(uploads)
@@ -402,5 +402,5 @@ def test_the_metrics_count_what_became_of_a_batch(pipeline: Pipeline, capsys: py
     pipeline.invoke()
     [line] = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     measured = json.loads(line)
-    names = ("ImagesProcessed", "ImagesFailed", "ImagesSetAside", "MessagesDeferred", "DetectionsThrottled")
+    names = ("ImagesProcessed", "ImagesFailed", "ImagesDeadLettered", "MessagesDeferred", "DetectionsThrottled")
     assert [measured[name] for name in names] == [[1], [1], [0], [2], [1]]

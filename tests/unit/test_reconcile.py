@@ -814,7 +814,8 @@ def test_a_dead_letter_queue_that_grows_while_it_is_read_ends_the_reconcile_and_
     for number in range(5):
         world.upload(f"{number}.jpg")
         world.set_aside(f"{number}.jpg")
-    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    kinds = ("", "NotVisible", "Delayed")
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
     few = {"Attributes": dict.fromkeys(names, "0")}
     world.dead_letters._queue._sqs = Breaking(world.sqs, get_queue_attributes=lambda **_: few)
     monkeypatch.setattr("reconcile.dead_letters.MAX_READ", 4)

@@ -203,7 +203,7 @@ def test_a_key_that_ends_as_results_do_is_refused_and_starts_no_model(key: str, 
 def test_the_reason_stays_whole_however_long_the_key_is() -> None:
     with pytest.raises(UnexpectedMessage) as refused:
         uploads_in(json.dumps({"Records": [record("k" * MAX_KEY_BYTES)]}), PHOTOS)
-    assert shortened(str(refused.value), 1000).startswith("the key outside source_prefix logos/incoming/, as this")
+    assert shortened(str(refused.value), 1000).startswith("the key is outside source_prefix logos/incoming/: k")
 
 
 # --- whatever anybody may write

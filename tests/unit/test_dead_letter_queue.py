@@ -27,7 +27,7 @@ class Sqs:
         (0, []),
         (16, []),
         (29, ["run_id"]),
-        (30, ["error_code"]),
+        (33, ["error_code"]),
         (60, ["error_code", "run_id"]),
     ],
 )
