@@ -17,7 +17,7 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [module.intake.queue_arn]
   }
 
-  # A message that has to come back is sent again; one that only a person can help is set aside with its reason.
+  # Unfinished messages are requeued. A message that needs a person is dead-lettered with its reason.
   statement {
     sid       = "KeepMessages"
     actions   = ["sqs:SendMessage"]

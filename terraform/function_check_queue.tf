@@ -14,9 +14,9 @@ data "aws_iam_policy_document" "check_queue" {
     resources = [module.intake.queue_arn]
   }
 
-  # Messages that name no image of this system, so that they are not counted as work again and again.
+  # Unexpected messages, so that they are not counted as work again and again.
   statement {
-    sid       = "SetAsideForeignMessages"
+    sid       = "DeadLetterUnexpectedMessages"
     actions   = ["sqs:SendMessage"]
     resources = [module.intake.dead_letter_queue_arn]
   }

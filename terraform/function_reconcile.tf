@@ -36,11 +36,11 @@ data "aws_iam_policy_document" "reconcile" {
     resources = ["${local.final_folder_arns["reconcile"]}/*"]
   }
 
-  # What the first step wrote for the others.
+  # The first step writes these images for the other steps.
   statement {
-    sid       = "ReadImagesSetAside"
+    sid       = "ReadDeadLetteredImages"
     actions   = ["s3:GetObject"]
-    resources = ["${local.final_folder_arns["reconcile"]}/*/set_aside.json"]
+    resources = ["${local.final_folder_arns["reconcile"]}/*/dead_lettered.json"]
   }
 
   statement {

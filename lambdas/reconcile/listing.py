@@ -6,13 +6,13 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
-# Objects that nobody can read without a restore first; of Intelligent-Tiering's archives the listing says nothing.
+# Objects that must be restored before anybody can read them. The listing does not show Intelligent-Tiering's archives.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedObject:
     """One object of the listing; `last_modified` is in epoch seconds, the etag without quotes."""
 
     key: str
@@ -21,8 +21,8 @@ class Listed:
     storage_class: str
 
     @classmethod
-    def from_map(cls, item: dict[str, Any]) -> "Listed":
-        """Return an item of the Distributed Map, which writes Etag, and LastModified as epoch seconds.
+    def from_map(cls, item: dict[str, Any]) -> "ListedObject":
+        """Return an item of the Distributed Map, which writes Etag, and LastModified in epoch seconds.
 
         https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
         """
@@ -34,7 +34,7 @@ class Listed:
         )
 
     @classmethod
-    def from_s3(cls, content: dict[str, Any]) -> "Listed":
+    def from_s3(cls, content: dict[str, Any]) -> "ListedObject":
         """Return an object of ListObjectsV2's answer."""
         modified: datetime = content["LastModified"]
         return cls(
@@ -46,13 +46,13 @@ class Listed:
 
     @property
     def image(self) -> "ImageId":
-        """What tells this upload from others under its key."""
+        """What distinguishes this upload from others under its key."""
         return ImageId(self.key, self.etag)
 
 
 @dataclass(frozen=True)
 class ImageId:
-    """One image: the same bytes under the same key are one, in whatever version."""
+    """One image: the same bytes under the same key are one image, in whatever version."""
 
     key: str
     etag: str
@@ -69,31 +69,31 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Sieve:
-    """Tells the orphans in a listing: images from before `uploaded_before` (epoch seconds) that are not set aside.
+class OrphanFilter:
+    """Finds the orphans in a listing: images from before `uploaded_before` (epoch seconds) that are not dead-lettered.
 
-    S3 dates a multipart upload by its beginning, so that one which took long may look older than its event.
+    S3 dates a multipart upload by its start, so that a long upload may look older than its event.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
     """
 
     image_suffixes: tuple[str, ...]
     uploaded_before: int
-    set_aside: frozenset[ImageId] = frozenset()
+    dead_lettered: frozenset[ImageId] = frozenset()
 
-    def kind_of(self, listed: Listed) -> Kind:
-        """Return what the object is, as far as the listing tells."""
+    def kind_of(self, listed: ListedObject) -> Kind:
+        """Return what the object is, as far as the listing shows."""
         if not listed.key.endswith(self.image_suffixes):
             return Kind.OTHER_SUFFIX
         if listed.last_modified >= self.uploaded_before:
             return Kind.TOO_YOUNG
         if listed.storage_class in ARCHIVE_CLASSES:
             return Kind.ARCHIVED
-        if listed.image in self.set_aside:
+        if listed.image in self.dead_lettered:
             return Kind.IN_DEAD_LETTER_QUEUE
         return Kind.ORPHAN
 
-    def sort(self, objects: Iterable[Listed]) -> tuple[list[Listed], "Counts"]:
-        """Return the orphans, and the counts of everything that is none."""
+    def sort(self, objects: Iterable[ListedObject]) -> tuple[list[ListedObject], "Counts"]:
+        """Return the orphans, and the counts of all other objects."""
         kinds = [(listed, self.kind_of(listed)) for listed in objects]
         found = [kind for _, kind in kinds]
         counts = Counts(
@@ -108,7 +108,7 @@ class Sieve:
 
 @dataclass(frozen=True)
 class Refused:
-    """An image that S3 or SQS refuses, with what they said: it stays where it is, and a later reconcile asks again."""
+    """An image that S3 or SQS refuses, with their reason: it stays in the bucket, and a later reconcile tries again."""
 
     key: str
     reason: str
@@ -116,7 +116,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the objects of a listing; `queued` of the `orphans`, the others add up to `objects_seen`."""
+    """What became of the listed objects. `queued` are some of the `orphans`; the others sum up to `objects_seen`."""
 
     objects_seen: int = 0
     other_suffix: int = 0

@@ -37,11 +37,11 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.check_queue.json).Statement : s.Sid => [s.Action, s.Resource] } == {
-      LookIntoQueue           = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
-      SetAsideForeignMessages = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
-      ReadAndExtendLease      = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      LookIntoQueue                = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
+      DeadLetterUnexpectedMessages = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
+      ReadAndExtendLease           = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
-    error_message = "check_queue must look into the queue, set foreign messages aside and extend the lease."
+    error_message = "check_queue must look into the queue, dead-letter unexpected messages and extend the lease."
   }
 
   assert {
@@ -99,7 +99,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       QueueImages             = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
       LookIntoDeadLetterQueue = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
       WriteReports            = ["s3:PutObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*"]
-      ReadImagesSetAside      = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*/set_aside.json"]
+      ReadDeadLetteredImages  = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*/dead_lettered.json"]
       KeepRecords             = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
     error_message = "reconcile must look into the source bucket and the dead-letter queue, queue images and write its reports."
@@ -193,10 +193,10 @@ run "one_bucket_of_the_estate_is_read_and_written_below_its_prefixes_alone" {
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => s.Resource if strcontains(jsonencode(s.Action), "s3:") } == {
-      LookIntoSourceBucket = "arn:aws:s3:::photos"
-      SeeVersions          = "arn:aws:s3:::photos/logos/incoming/*"
-      WriteReports         = "arn:aws:s3:::photos/logos/reconcile/*"
-      ReadImagesSetAside   = "arn:aws:s3:::photos/logos/reconcile/*/set_aside.json"
+      LookIntoSourceBucket   = "arn:aws:s3:::photos"
+      SeeVersions            = "arn:aws:s3:::photos/logos/incoming/*"
+      WriteReports           = "arn:aws:s3:::photos/logos/reconcile/*"
+      ReadDeadLetteredImages = "arn:aws:s3:::photos/logos/reconcile/*/dead_lettered.json"
     }
     error_message = "reconcile must look below the source prefix and write below the final prefix, nothing else."
   }

@@ -9,6 +9,7 @@ from botocore.exceptions import ConnectTimeoutError
 
 from analyze_image import batch as budget
 from analyze_image import handler as handler_module
+from analyze_image.analysis import COUNT_ATTEMPTS
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS
 from shared.lease import Held
 from shared.run_record import BatchCounts, RunRecords
@@ -215,7 +216,7 @@ def test_an_error_that_nobody_foresaw_stops_neither_the_batch_nor_the_function(
 def test_a_batch_is_counted_although_another_is_counted_at_the_same_moment(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conflicts = [aws_error("TransactionCanceledException")] * (handler_module.COUNT_ATTEMPTS - 1)
+    conflicts = [aws_error("TransactionCanceledException")] * (COUNT_ATTEMPTS - 1)
     add = RunRecords.add_batch
 
     def conflicted(records: RunRecords, run_id: str, counts: BatchCounts) -> None:
@@ -243,7 +244,7 @@ def test_a_batch_that_cannot_be_counted_is_labelled_all_the_same(
     uploads = pipeline.upload("a.jpg")
     pipeline.drain()
     assert pipeline.failures == []
-    assert calls == [RUN] * (handler_module.COUNT_ATTEMPTS if code.startswith("Transaction") else 1)
+    assert calls == [RUN] * (COUNT_ATTEMPTS if code.startswith("Transaction") else 1)
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
