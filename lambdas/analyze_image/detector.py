@@ -17,7 +17,7 @@ from shared.s3_events import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
-    from mypy_boto3_rekognition.type_defs import S3ObjectTypeDef
+    from mypy_boto3_rekognition.type_defs import DetectCustomLabelsRequestTypeDef, S3ObjectTypeDef
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
 MAX_IMAGE_BYTES = 15 * 1024 * 1024
@@ -70,14 +70,15 @@ class Detector:
         s3_object: S3ObjectTypeDef = {"Bucket": upload.bucket, "Name": upload.key}
         if upload.version_id is not None:
             s3_object["Version"] = upload.version_id
-        confidence = {} if self.settings.min_confidence is None else {"MinConfidence": self.settings.min_confidence}
+        request: DetectCustomLabelsRequestTypeDef = {
+            "ProjectVersionArn": self.settings.project_version_arn,
+            "Image": {"S3Object": s3_object},
+        }
+        if self.settings.min_confidence is not None:
+            request["MinConfidence"] = self.settings.min_confidence
         try:
             with calling(DETECT, str(upload)):
-                answer = self._rekognition.detect_custom_labels(
-                    ProjectVersionArn=self.settings.project_version_arn,
-                    Image={"S3Object": s3_object},
-                    **confidence,
-                )
+                answer = self._rekognition.detect_custom_labels(**request)
         except ClientError as error:
             if error_code(error) == "InvalidS3ObjectException":
                 raise ImageUnreadableError(error_message(error)) from error

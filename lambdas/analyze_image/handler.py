@@ -67,7 +67,7 @@ class _Processor(BatchProcessor):
         super().__init__(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
         self._images_at_once = images_at_once
 
-    def process(self) -> list[tuple]:  # type: ignore[type-arg] - as in the base class
+    def process(self) -> list[tuple[Any, ...]]:
         """Process all messages; the base class reports those whose handler raised."""
         if self._images_at_once == 1:
             return super().process()

@@ -21,7 +21,7 @@ from shared.s3_events import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CopySourceTypeDef
+    from mypy_boto3_s3.type_defs import CopyObjectRequestTypeDef, CopySourceTypeDef, DeleteObjectRequestTypeDef
 
 # S3 answers 409 when two conditional writes meet; the next attempt sees who won.
 CLAIM_ATTEMPTS = 4
@@ -38,8 +38,7 @@ MAX_RESULT_BYTES = 5 * 1024**2
 # S3 refuses to overwrite an object if boto3 can send the condition. The runtime's boto3 may be too old, so this only
 # closes the gap of some milliseconds between the check of a name and the copy to it.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-_CAN_SEND_CONDITION = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
-IF_NAME_IS_FREE = {"IfNoneMatch": "*"} if _CAN_SEND_CONDITION else {}
+CAN_SEND_CONDITION = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
 
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 CONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
@@ -161,7 +160,14 @@ class Store:
         source: CopySourceTypeDef = {"Bucket": upload.bucket, "Key": upload.key}
         if upload.version_id is not None:
             source["VersionId"] = upload.version_id
-        condition = {"CopySourceIfMatch": upload.etag}
+        request: CopyObjectRequestTypeDef = {
+            "Bucket": self.final_bucket,
+            "Key": image_key,
+            "CopySource": source,
+            "CopySourceIfMatch": upload.etag,
+        }
+        if CAN_SEND_CONDITION:
+            request["IfNoneMatch"] = "*"
         try:
             with calling("CopyObject", f"{upload} to {self._final(image_key)}"):
                 if upload.size > MAX_SINGLE_COPY_BYTES:
@@ -169,9 +175,7 @@ class Store:
                     in_quotes = {"CopySourceIfMatch": f'"{upload.etag}"'}
                     self._s3.copy(source, self.final_bucket, image_key, ExtraArgs=in_quotes, Config=IN_PARTS)
                 else:
-                    self._s3.copy_object(
-                        Bucket=self.final_bucket, Key=image_key, CopySource=source, **condition, **IF_NAME_IS_FREE
-                    )
+                    self._s3.copy_object(**request)
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 raise SourceGoneError from error
@@ -229,19 +233,22 @@ class Store:
 
     def delete_source(self, upload: Upload) -> None:
         """Delete exactly this upload; a newer one under its key stays."""
-        exact = {"VersionId": upload.version_id} if upload.version_id is not None else {"IfMatch": f'"{upload.etag}"'}
+        request: DeleteObjectRequestTypeDef = {"Bucket": upload.bucket, "Key": upload.key}
+        if upload.version_id is not None:
+            request["VersionId"] = upload.version_id
+        else:
+            request["IfMatch"] = f'"{upload.etag}"'
         try:
             with calling("DeleteObject", str(upload)):
-                self._s3.delete_object(Bucket=upload.bucket, Key=upload.key, **exact)
+                self._s3.delete_object(**request)
         except ClientError as error:
             if error_code(error) not in NOT_FOUND | CONDITION_FAILED:
                 raise
 
     def _head(self, bucket: str, key: str, version_id: str | None) -> Stored | None:
-        version = {} if version_id is None else {"VersionId": version_id}
         try:
             with calling("HeadObject", f"s3://{bucket}/{key}"):
-                found = self._s3.head_object(Bucket=bucket, Key=key, **version)
+                found = self._s3.head_object(**_object(bucket, key, version_id))
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
@@ -254,12 +261,15 @@ class Store:
         return any(item["Key"] == key for item in found.get("Contents", []))
 
     def _digest(self, bucket: str, key: str, version_id: str | None) -> bytes:
-        version = {} if version_id is None else {"VersionId": version_id}
         digest = hashlib.sha256()
         with calling("GetObject", f"s3://{bucket}/{key}"):
-            for chunk in self._s3.get_object(Bucket=bucket, Key=key, **version)["Body"].iter_chunks(1024**2):
+            for chunk in self._s3.get_object(**_object(bucket, key, version_id))["Body"].iter_chunks(1024**2):
                 digest.update(chunk)
         return digest.digest()
 
     def _final(self, key: str) -> str:
         return f"s3://{self.final_bucket}/{key}"
+
+
+def _object(bucket: str, key: str, version_id: str | None) -> Any:  # noqa: ANN401 - parameters of two calls
+    return {"Bucket": bucket, "Key": key} | ({} if version_id is None else {"VersionId": version_id})

@@ -84,7 +84,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             return asdict(_steps().batches.queue(batch))
         case {"action": "report", "run_id": str(run_id), "error": _}:
             logger.append_keys(reconcile_id=run_id)
-            return _report(event, context)
+            report: dict[str, Any] = _report(event, context)
+            return report
         case _:
             raise ConfigurationError(
                 f"the input must be a plan, queue or report action with its parameters, not {event.get('action')!r}"

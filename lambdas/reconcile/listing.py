@@ -1,10 +1,14 @@
 """What an object in the listing of the source bucket means to a reconcile."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import datetime
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 # Objects that must be restored before anybody can read them. The listing does not show Intelligent-Tiering's archives.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
@@ -21,7 +25,7 @@ class ListedObject:
     storage_class: str
 
     @classmethod
-    def from_map(cls, item: dict[str, Any]) -> "ListedObject":
+    def from_map(cls, item: dict[str, Any]) -> ListedObject:
         """Return an item of the Distributed Map, which writes Etag, and LastModified in epoch seconds.
 
         https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
@@ -34,18 +38,17 @@ class ListedObject:
         )
 
     @classmethod
-    def from_s3(cls, content: dict[str, Any]) -> "ListedObject":
+    def from_s3(cls, content: ObjectTypeDef) -> ListedObject:
         """Return an object of ListObjectsV2's answer."""
-        modified: datetime = content["LastModified"]
         return cls(
             key=content["Key"],
             etag=content["ETag"].strip('"'),
-            last_modified=modified.timestamp(),
+            last_modified=content["LastModified"].timestamp(),
             storage_class=content.get("StorageClass", "STANDARD"),
         )
 
     @property
-    def image(self) -> "ImageId":
+    def image(self) -> ImageId:
         """What distinguishes this upload from others under its key."""
         return ImageId(self.key, self.etag)
 
@@ -92,7 +95,7 @@ class OrphanFilter:
             return Kind.IN_DEAD_LETTER_QUEUE
         return Kind.ORPHAN
 
-    def sort(self, objects: Iterable[ListedObject]) -> tuple[list[ListedObject], "Counts"]:
+    def sort(self, objects: Iterable[ListedObject]) -> tuple[list[ListedObject], Counts]:
         """Return the orphans, and the counts of all other objects."""
         kinds = [(listed, self.kind_of(listed)) for listed in objects]
         found = [kind for _, kind in kinds]
@@ -128,6 +131,6 @@ class Counts:
     orphans: int = 0
     queued: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
+    def __add__(self, other: Counts) -> Counts:
         """Return the sums."""
         return Counts(*(getattr(self, count.name) + getattr(other, count.name) for count in fields(self)))

@@ -216,9 +216,9 @@ def test_a_reconcile_keeps_to_its_prefixes_in_both_buckets(
     written = [content["Key"] for content in s3.list_objects_v2(Bucket=FINAL)["Contents"]]
     assert written == ["logos/reconcile/reconcile-1.json", "logos/reconcile/reconcile-1/dead_lettered.json"]
     assert ours.reconcile(uploaded_before="now", prefix="logos/incoming/2018/")["objects_seen"] == 0
-    with pytest.raises(InputInvalid, match="prefix must start with source_prefix .logos/incoming/"):
+    with pytest.raises(InputInvalid, match=r"prefix must start with source_prefix .logos/incoming/"):
         ours.plan("r", {"prefix": "plants/"})
-    with pytest.raises(InputInvalid, match="prefix must start with source_prefix .logos/incoming/"):
+    with pytest.raises(InputInvalid, match=r"prefix must start with source_prefix .logos/incoming/"):
         ours.plan("r", {"prefix": "logos/"})
 
 
