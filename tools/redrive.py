@@ -65,10 +65,10 @@ def _move(sqs: SQSClient, queue: DeadLetterQueue, image_queue_url: str, letter: 
 
 def main() -> int:
     """Move, and print what was moved and what was not."""
-    parser = argparse.ArgumentParser(description="Put the dead-letter queue's images back into the image queue.")
+    parser = argparse.ArgumentParser(description="Send the images in the dead-letter queue back to the image queue.")
     parser.add_argument("--name", required=True, help="the module's name")
     parser.add_argument(
-        "--dry-run", nargs="?", type=yes_or_no, const=True, default=False, help="only say what would be moved"
+        "--dry-run", nargs="?", type=yes_or_no, const=True, default=False, help="only print what would be moved"
     )
     arguments = parser.parse_args()
     try:
@@ -78,17 +78,17 @@ def main() -> int:
         complain(error)
         return 1
     except (ClientError, BotoCoreError) as error:
-        complain(f"{error}; each message is in one of the two queues, or for a while in both: run this again")
+        complain(f"{error}; every message is still in one of the two queues, or in both: run this again")
         return 1
-    say(*(f"{'would go' if arguments.dry_run else 'went'} back: {letter}" for letter in done.moved))
+    say(*(f"{'would be sent' if arguments.dry_run else 'sent'} back: {letter}" for letter in done.moved))
     say(*(f"kept: {letter}" for letter in done.kept))
-    say(f"{len(done.moved)} image messages {'to put' if arguments.dry_run else 'put'} back, {len(done.kept)} kept.")
+    say(f"{len(done.moved)} image messages {'to send' if arguments.dry_run else 'sent'} back, {len(done.kept)} kept.")
     if done.moved and not arguments.dry_run:
-        say("The next run takes them; `make status` shows them waiting.")
+        say("The next run labels them; `make status` shows them in the image queue.")
     if done.refused:
         say(*(f"not moved: {letter}" for letter in done.refused), file=sys.stderr)
         complain(
-            f"{len(done.refused)} messages are still in the dead-letter queue, for the reasons above; run this again"
+            f"{len(done.refused)} messages are still in the dead-letter queue for the reasons above; run this again"
         )
     return 1 if done.refused else 0
 

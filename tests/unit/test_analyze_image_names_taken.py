@@ -155,7 +155,7 @@ def test_two_attempts_at_once_make_one_result(enforces: bool, s3: Any) -> None: 
 
 
 def test_without_a_condition_that_boto3_knows_the_look_alone_guards(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
-    monkeypatch.setattr(store_module, "IF_NAME_IS_FREE", {})
+    monkeypatch.setattr(store_module, "CAN_SEND_CONDITION", False)
     own(s3, "processed/a/b.jpg")
     upload = put(s3)
     labelling(s3).label(upload, redelivered=False)

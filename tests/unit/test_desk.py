@@ -128,7 +128,7 @@ def test_a_redrive_that_left_some_says_so_and_fails(
     monkeypatch.setattr("sys.argv", ["redrive", "--name", "labels"])
     assert redrive.main() == 1
     printed = capsys.readouterr()
-    assert "1 image messages put back, 1 kept." in printed.out
+    assert "1 image messages sent back, 1 kept." in printed.out
     assert f"not moved: s3://{SOURCE}/odd.jpg" in printed.err
 
 
