@@ -18,14 +18,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.analysis import Analysis
-from analyze_image.errors import (
-    DeadlineError,
-    ErrorClass,
-    classify,
-    describe,
-    error_code_of,
-    may_concern_one_object,
-)
+from analyze_image.errors import DeadlineError, ErrorClass, classify, describe, error_code_of, may_concern_one_object
 from analyze_image.labelling import Attempt, ImageOutcome
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS
 from analyze_image.requeue import delay_after_deferral, delay_after_failure
@@ -199,10 +192,8 @@ class Batch:
                 self._defer(failure)
             case ErrorClass.S3_TRANSIENT:
                 self._defer(failure)
-            case ErrorClass.REFUSED:
-                self._judge_refusal(failure)
             case _:
-                self._judge_failure(failure)
+                self._judge(failure)
 
     def _note_blocked(self, failure: Failure, reason: str) -> None:
         """Let the run know that an image was refused for a reason that may concern every image."""
@@ -218,38 +209,29 @@ class Batch:
         self._requeue(failure.message, delay)
         logger.warning("image deferred; message requeued", retry_in_seconds=delay, **failure.log_keys())
 
-    def _judge_failure(self, failure: Failure) -> None:
-        before = failure.message.state
+    def _judge(self, failure: Failure) -> None:
+        before, poison = failure.message.state, self._analysis.poison
+        is_refusal = failure.error_class is ErrorClass.REFUSED
         with self._lock:
-            after = self._analysis.poison.failed(failure.message.image, before)
-        failure.message = replace(failure.message, state=after)
-        if self._analysis.poison.should_dead_letter(after):
-            self._dead_letter(failure)
-            return
-        delay = delay_after_failure(before.attempts)
-        self._requeue(failure.message, delay)
-        logger.error(
-            "image failed; message requeued", retry_in_seconds=delay, exc_info=failure.error, **failure.log_keys()
-        )
-
-    def _judge_refusal(self, failure: Failure) -> None:
-        before = failure.message.state
-        with self._lock:
-            judgement = self._analysis.poison.refused(
-                failure.message.image, before, may_concern_one=may_concern_one_object(failure.error)
+            judgement = (
+                poison.refused(failure.message.image, before, may_concern_one=may_concern_one_object(failure.error))
+                if is_refusal
+                else poison.failed(failure.message.image, before)
             )
-        after = judgement.state
-        failure.message = replace(failure.message, state=after)
+        failure.message = replace(failure.message, state=judgement.state)
         if judgement.concerns_all:
             self._note_blocked(failure, describe(failure.error))
         if judgement.should_dead_letter:
             self._dead_letter(failure)
             return
-        is_deferred = after.deferrals > before.deferrals
+        is_deferred = judgement.state.deferrals > before.deferrals
         delay = delay_after_deferral(before.deferrals) if is_deferred else delay_after_failure(before.attempts)
         self._requeue(failure.message, delay)
         logger.error(
-            "image refused; message requeued", retry_in_seconds=delay, exc_info=failure.error, **failure.log_keys()
+            f"image {'refused' if is_refusal else 'failed'}; message requeued",
+            retry_in_seconds=delay,
+            exc_info=failure.error,
+            **failure.log_keys(),
         )
 
     def _dead_letter(self, failure: Failure) -> None:

@@ -72,23 +72,13 @@ _REQUEST = frozenset(
 _DETECT = {
     **dict.fromkeys(_IMAGE, ErrorClass.IMAGE),
     **dict.fromkeys(_REQUEST, ErrorClass.REFUSED),
-    "resourcenotready": ErrorClass.BLOCKED,
-    "resourcenotfound": ErrorClass.BLOCKED,
+    **dict.fromkeys(("resourcenotready", "resourcenotfound", "unknownoperation"), ErrorClass.BLOCKED),
     **dict.fromkeys(("accessdenied", "notauthorized", "unauthorized", "forbidden", "401", "403"), ErrorClass.BLOCKED),
-    "unknownoperation": ErrorClass.BLOCKED,
-    "provisionedthroughputexceeded": ErrorClass.THROTTLED,
-    "throttling": ErrorClass.THROTTLED,
-    "throttled": ErrorClass.THROTTLED,
-    "toomanyrequests": ErrorClass.THROTTLED,
-    "requestlimitexceeded": ErrorClass.THROTTLED,
-    "limitexceeded": ErrorClass.THROTTLED,
-    "serviceunavailable": ErrorClass.THROTTLED,
-    "429": ErrorClass.THROTTLED,
-    "503": ErrorClass.THROTTLED,
+    **dict.fromkeys(("provisionedthroughputexceeded", "throttling", "throttled"), ErrorClass.THROTTLED),
+    **dict.fromkeys(("toomanyrequests", "requestlimitexceeded", "limitexceeded"), ErrorClass.THROTTLED),
+    **dict.fromkeys(("serviceunavailable", "429", "503"), ErrorClass.THROTTLED),
     # InvalidS3ObjectException has three possible causes: Labelling finds out which.
-    "internalserver": ErrorClass.UNCLASSIFIED,
-    "internal": ErrorClass.UNCLASSIFIED,
-    "internalfailure": ErrorClass.UNCLASSIFIED,
+    **dict.fromkeys(("internalserver", "internal", "internalfailure"), ErrorClass.UNCLASSIFIED),
 }
 
 _TRANSIENT = frozenset(

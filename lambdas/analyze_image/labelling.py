@@ -84,8 +84,8 @@ class Labelling:
                     return self._finish(upload, prefix, claim, attempt)
         if size_failure(upload.size):
             # The size alone would fail the image, and a message may say anything, so S3's own answer counts.
-            size = self._store.source_size(upload)
-            upload = upload if size is None else replace(upload, size=size)
+            found = self._store.source(upload)
+            upload = upload if found is None else replace(upload, size=found.size)
         try:
             detection = self._detector.detect(upload, attempt.others_succeed)
         except ImageUnreadableError as error:
@@ -169,10 +169,10 @@ class Labelling:
         """Whether the image is already copied. Errors: NameTakenError, SourceGoneError, SourceReplacedError."""
         if claim.is_new:
             return False
-        etag = self._store.source_etag(upload)
-        if etag is None:
+        found = self._store.source(upload)
+        if found is None:
             raise SourceGoneError
-        if etag != upload.etag:
+        if found.etag != upload.etag:
             raise SourceReplacedError
         if not self._store.has_image(claim.image_key):
             return False
@@ -188,16 +188,16 @@ class Labelling:
             "that bucket and model are in one region. An object encrypted with its owner's own key cannot be read"
         )
         try:
-            etag = self._store.source_etag(upload)
+            found = self._store.source(upload)
         except ClientError as refusal:
             if classify(refusal) is not ErrorClass.REFUSED:
                 raise
             raise AccessMissingError(
                 f"neither Rekognition nor this function can read the image. {describe(refusal)}: {advice}"
             ) from error
-        if etag is None:
+        if found is None:
             return ImageOutcome.GONE
-        if etag != upload.etag:
+        if found.etag != upload.etag:
             return ImageOutcome.REPLACED
         raise AccessMissingError(
             f"Rekognition cannot read the image, which exists ({error}): {advice}. The image is {upload}"

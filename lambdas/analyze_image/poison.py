@@ -30,7 +30,7 @@ MAX_ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a refusal means: the message's state with it, whether it concerns every image, and what follows."""
+    """What a failure means: the message's state after it, whether it concerns every image, and what follows."""
 
     state: RetryState
     concerns_all: bool
@@ -64,9 +64,15 @@ class PoisonDetector:
         self._finished_here = True
         self._refused_since.clear()
 
-    def failed(self, image: str, state: RetryState) -> RetryState:
-        """Record that an image failed; return its state with this failure."""
-        return state.failed_once(counted=_adds_to_few(image, self._failed_since))
+    def failed(self, image: str, state: RetryState) -> Judgement:
+        """Record that an image failed for a reason that may be its own."""
+        after = state.failed_once(counted=_adds_to_few(image, self._failed_since))
+        has_failed_often = after.attempts >= MAX_ATTEMPTS or after.counted_failures >= MAX_FAILURES_WITHOUT_SUCCESS
+        return Judgement(
+            after,
+            concerns_all=False,
+            should_dead_letter=has_failed_often or (after.counted_failures >= MAX_FAILURES and self.has_labelled()),
+        )
 
     def refused(self, image: str, state: RetryState, *, may_concern_one: bool) -> Judgement:
         """Record a refusal that lasts until a person acts. `may_concern_one`: even if no other image succeeds."""
@@ -77,12 +83,6 @@ class PoisonDetector:
         after = state.failed_once(counted=True)
         limit = MAX_FAILURES if others_succeed else MAX_FAILURES_WITHOUT_SUCCESS
         return Judgement(after, concerns_all=not others_succeed, should_dead_letter=after.counted_failures >= limit)
-
-    def should_dead_letter(self, state: RetryState) -> bool:
-        """Whether an image in this state has failed often enough."""
-        if state.attempts >= MAX_ATTEMPTS or state.counted_failures >= MAX_FAILURES_WITHOUT_SUCCESS:
-            return True
-        return state.counted_failures >= MAX_FAILURES and self.has_labelled()
 
     def discard(self, image: str) -> None:
         """Record that an image was dead-lettered."""

@@ -181,7 +181,8 @@ class Store:
                 raise SourceGoneError from error
             if error_code(error) in CONDITION_FAILED:
                 # S3 does not say which condition failed: the source was replaced, or the name is taken.
-                if self.has_image(image_key) and self.source_etag(upload) == upload.etag:
+                found = self.source(upload) if self.has_image(image_key) else None
+                if found is not None and found.etag == upload.etag:
                     if self.is_copy(upload, image_key):
                         # Another attempt at this upload was faster.
                         return
@@ -201,7 +202,7 @@ class Store:
 
     def is_copy(self, upload: Upload, image_key: str) -> bool:
         """Whether the image under this name has the upload's bytes. Error: SourceGoneError."""
-        source = self._head(upload.bucket, upload.key, upload.version_id)
+        source = self.source(upload)
         if source is None:
             raise SourceGoneError
         try:
@@ -221,15 +222,9 @@ class Store:
             == self._digest(self.final_bucket, image_key, None)
         )
 
-    def source_etag(self, upload: Upload) -> str | None:
-        """Return the etag of the object that is under the upload's key now; None when there is none."""
-        found = self._head(upload.bucket, upload.key, upload.version_id)
-        return None if found is None else found.etag
-
-    def source_size(self, upload: Upload) -> int | None:
-        """Return the bytes of the object that is under the upload's key now; None when there is none."""
-        found = self._head(upload.bucket, upload.key, upload.version_id)
-        return None if found is None else found.size
+    def source(self, upload: Upload) -> Stored | None:
+        """Return the object that is under the upload's key now; None when there is none."""
+        return self._head(upload.bucket, upload.key, upload.version_id)
 
     def delete_source(self, upload: Upload) -> None:
         """Delete exactly this upload; a newer one under its key stays."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.clients import calling
 from shared.dead_letter_queue import DeadLetterQueue
-from shared.retry_state import RetryState, requeued_attributes
+from shared.retry_state import REQUEUED, RetryState
 from shared.s3_events import Source, UnexpectedMessage, uploads_in
 from shared.sqs import MESSAGES_PER_CALL, Backlog, count_messages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, SendMessageBatchRequestEntryTypeDef
 
 # A queue with more messages than this holds images: S3 sends one test event each time the notification is configured.
 MAX_PEEKED = 10
@@ -69,34 +69,29 @@ class ImageQueue:
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
         """
         refused: dict[int, str] = {}
-        not_sent: dict[int, str] = {}
-        for first in range(0, len(bodies), MESSAGES_PER_CALL):
-            self._send_ten(dict(enumerate(bodies[first : first + MESSAGES_PER_CALL], first)), refused, not_sent)
-        if not_sent:
-            raise MessagesNotSent(
-                f"SQS did not accept {len(not_sent)} of {len(bodies)} messages in {SEND_ATTEMPTS} attempts: "
-                f"{next(iter(not_sent.values()))}"
-            )
-        return refused
-
-    def _send_ten(self, bodies: dict[int, str], refused: dict[int, str], not_sent: dict[int, str]) -> None:
+        waiting = dict(enumerate(bodies))
         failed: dict[int, BatchResultErrorEntryTypeDef] = {}
         for attempt in range(SEND_ATTEMPTS):
             if attempt:
                 self._pause(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-            answer = self._sqs.send_message_batch(
-                QueueUrl=self._url,
-                Entries=[
-                    {"Id": str(place), "MessageBody": body, "MessageAttributes": requeued_attributes()}
-                    for place, body in bodies.items()
-                ],
-            )
-            failed = {int(failure["Id"]): failure for failure in answer.get("Failed", [])}
+            failed = {int(failure["Id"]): failure for failure in self._send(waiting)}
             refused |= {place: _reason(failure) for place, failure in failed.items() if failure.get("SenderFault")}
-            bodies = {place: body for place, body in bodies.items() if place in failed.keys() - refused.keys()}
-            if not bodies:
-                return
-        not_sent |= {place: _reason(failed[place]) for place in bodies}
+            waiting = {place: waiting[place] for place in failed if place not in refused}
+            if not waiting:
+                return refused
+        raise MessagesNotSent(
+            f"SQS did not accept {len(waiting)} of {len(bodies)} messages in {SEND_ATTEMPTS} attempts: "
+            f"{_reason(failed[next(iter(waiting))])}"
+        )
+
+    def _send(self, bodies: dict[int, str]) -> Iterator[BatchResultErrorEntryTypeDef]:
+        """Send messages by tens, and yield what SQS did not accept."""
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(place), "MessageBody": body, "MessageAttributes": REQUEUED} for place, body in bodies.items()
+        ]
+        for first in range(0, len(entries), MESSAGES_PER_CALL):
+            ten = entries[first : first + MESSAGES_PER_CALL]
+            yield from self._sqs.send_message_batch(QueueUrl=self._url, Entries=ten).get("Failed", [])
 
 
 class PeekableQueue(ImageQueue):

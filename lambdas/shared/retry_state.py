@@ -27,9 +27,8 @@ def message_attributes(**values: int | str | None) -> dict[str, MessageAttribute
     }
 
 
-def requeued_attributes() -> dict[str, MessageAttributeValueTypeDef]:
-    """Return the attributes of a message that the reconcile sends for an image without one."""
-    return message_attributes(requeued=1)
+# Of a message that the reconcile sends for an image without one.
+REQUEUED = message_attributes(requeued=1)
 
 
 def redriven_attributes(lacks_copy: str) -> dict[str, MessageAttributeValueTypeDef]:

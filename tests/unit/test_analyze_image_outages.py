@@ -242,7 +242,7 @@ def test_a_redriven_image_has_all_its_attempts_again(pipeline: Pipeline) -> None
 def test_what_the_run_has_labelled_cannot_be_known_for_a_while(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an answer nothing is given up; `should_dead_letter` is asked again at the next failure."""
+    """Without an answer nothing is given up; the next failure asks again."""
     pipeline.upload("good.jpg")
     pipeline.drain()
     pipeline.start_environment()

@@ -311,16 +311,16 @@ def test_a_suspect_comes_back_a_little_later_each_time(pipeline: Pipeline) -> No
 
 
 @pytest.mark.parametrize(
-    "foreign",
+    "unexpected",
     ["who sent this?", "{}", '{"Records": []}', '{"Records": {}}', '{"Records": [{"s3": {}}]}', "[" * 10_000],
 )
-def test_a_foreign_message_is_kept_with_its_reason_at_once(foreign: str, pipeline: Pipeline) -> None:
+def test_an_unexpected_message_is_kept_with_its_reason_at_once(unexpected: str, pipeline: Pipeline) -> None:
     uploads = pipeline.upload("a.jpg")
-    pipeline.send(foreign)
+    pipeline.send(unexpected)
     pipeline.drain()
     assert pipeline.messages() == []
     [dead] = pipeline.dead_letters()
-    assert dead["body"] == foreign
+    assert dead["body"] == unexpected
     assert dead["attributes"]["error_code"] == "UnexpectedMessage"
     assert dead["attributes"]["error_message"]
     assert dead["attributes"]["run_id"] == RUN
@@ -329,7 +329,7 @@ def test_a_foreign_message_is_kept_with_its_reason_at_once(foreign: str, pipelin
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
-def test_a_foreign_message_is_kept_while_nothing_can_be_labelled(pipeline: Pipeline) -> None:
+def test_an_unexpected_message_is_kept_while_nothing_can_be_labelled(pipeline: Pipeline) -> None:
     pipeline.upload("a.jpg")
     pipeline.send("who sent this?")
     pipeline.send(json.dumps({"Event": "s3:TestEvent"}))
