@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shared import lease, project_version
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
+from shared.sqs import count_messages
 from tools.dead_letters import DeadLetter, put_back
 from tools.deployment import Deployment, NotFoundError, find
 from tools.terminal import complain, say
@@ -55,14 +56,9 @@ def status(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _counts(sqs: Any, queue_url: str) -> dict[str, int]:  # noqa: ANN401
-    names = {
-        "waiting": "ApproximateNumberOfMessages",
-        "in_flight": "ApproximateNumberOfMessagesNotVisible",
-        "delayed": "ApproximateNumberOfMessagesDelayed",
-    }
-    counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(names.values()))["Attributes"]
-    return {shown: int(counts[name]) for shown, name in names.items()}
+def _counts(sqs: SQSClient, queue_url: str) -> dict[str, int]:
+    counts = count_messages(sqs, queue_url)
+    return {"waiting": counts.visible, "in_flight": counts.in_flight, "delayed": counts.delayed}
 
 
 def _dead_letters(sqs: SQSClient, deployment: Deployment) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from enum import Enum, auto
+from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class ImageId:
     etag: str
 
 
-class Kind(Enum):
-    """What an object in the listing is."""
+class Kind(StrEnum):
+    """What an object in the listing is, by the name of its counter in `Counts`."""
 
     OTHER_SUFFIX = auto()
     TOO_YOUNG = auto()
@@ -97,16 +98,15 @@ class OrphanFilter:
 
     def sort(self, objects: Iterable[ListedObject]) -> tuple[list[ListedObject], Counts]:
         """Return the orphans, and the counts of all other objects."""
-        kinds = [(listed, self.kind_of(listed)) for listed in objects]
-        found = [kind for _, kind in kinds]
-        counts = Counts(
-            objects_seen=len(found),
-            other_suffix=found.count(Kind.OTHER_SUFFIX),
-            too_young=found.count(Kind.TOO_YOUNG),
-            archived=found.count(Kind.ARCHIVED),
-            in_dead_letter_queue=found.count(Kind.IN_DEAD_LETTER_QUEUE),
-        )
-        return [listed for listed, kind in kinds if kind is Kind.ORPHAN], counts
+        orphans: list[ListedObject] = []
+        others: Counter[str] = Counter()
+        for listed in objects:
+            kind = self.kind_of(listed)
+            if kind is Kind.ORPHAN:
+                orphans.append(listed)
+            else:
+                others[kind.value] += 1
+        return orphans, Counts(objects_seen=len(orphans) + others.total(), **others)
 
 
 @dataclass(frozen=True)

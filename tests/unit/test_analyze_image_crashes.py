@@ -106,7 +106,7 @@ def test_a_copy_and_its_original_at_once_make_one_result(pipeline: Pipeline) -> 
     assert pipeline.messages() == []
 
 
-def test_killed_between_setting_aside_and_deleting(pipeline: Pipeline) -> None:
+def test_killed_between_dead_lettering_and_deleting(pipeline: Pipeline) -> None:
     uploads = pipeline.upload("good.jpg", "a.jpg")
     pipeline.rekognition.errors["a.jpg"] = detect_error("InternalServerError")
     for _ in range(3):
@@ -158,7 +158,7 @@ def test_a_function_that_always_dies_at_an_image_gives_it_to_the_dead_letters(pi
     [aws_error("AccessDenied", operation="SendMessage"), ConnectTimeoutError(endpoint_url="https://sqs")],
     ids=["refused", "out of reach"],
 )
-def test_a_message_whose_copy_cannot_be_sent_is_reported_and_comes_back(
+def test_a_message_whose_copy_cannot_be_sent_is_reported_and_redelivered(
     refusal: Exception, error: Exception, pipeline: Pipeline
 ) -> None:
     uploads = pipeline.upload("a.jpg", "b.jpg")
@@ -177,7 +177,7 @@ def test_a_message_whose_copy_cannot_be_sent_is_reported_and_comes_back(
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
-def test_a_message_that_cannot_be_set_aside_stays_in_the_queue(pipeline: Pipeline) -> None:
+def test_a_message_that_cannot_be_dead_lettered_stays_in_the_queue(pipeline: Pipeline) -> None:
     uploads = pipeline.upload("good.jpg", "a.jpg")
     pipeline.rekognition.errors["a.jpg"] = detect_error("InternalServerError")
     for _ in range(3):

@@ -128,7 +128,7 @@ class AtTheCopy:
         return self._s3.copy_object(**parameters)
 
 
-def test_what_comes_between_the_look_and_the_copy_is_not_overwritten_where_s3_enforces_it(s3: Any) -> None:  # noqa: ANN401
+def test_what_comes_between_the_check_and_the_copy_is_not_overwritten_where_s3_enforces_it(s3: Any) -> None:  # noqa: ANN401
     upload = put(s3)
     late = AtTheCopy(s3, lambda: own(s3, "processed/a/b.jpg"), enforces=True)
     assert way_of(s3, late).label(upload, redelivered=False) is ImageOutcome.PROCESSED
@@ -154,7 +154,7 @@ def test_two_attempts_at_once_make_one_result(enforces: bool, s3: Any) -> None: 
     assert finished_at(s3, "processed/a/b.jpg", upload, b"picture")
 
 
-def test_without_a_condition_that_boto3_knows_the_look_alone_guards(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+def test_without_a_condition_that_boto3_knows_the_check_alone_guards(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
     monkeypatch.setattr(store_module, "CAN_SEND_CONDITION", False)
     own(s3, "processed/a/b.jpg")
     upload = put(s3)
@@ -216,7 +216,7 @@ def test_a_json_that_cannot_be_read_is_an_older_uploads(code: str, s3: Any, monk
 
 @pytest.mark.parametrize("name", ["a.jpg.json", "a.jpg.JSON", "a.jpg.json.json", "x/.json", "a.json"])
 @pytest.mark.parametrize("fault", [None, "InvalidImageFormatException"])
-def test_an_upload_that_is_called_as_results_are_is_set_aside_and_no_result_is_touched(
+def test_an_upload_with_the_suffix_of_results_is_dead_lettered_and_no_result_is_touched(
     fault: str | None, name: str, pipeline: Pipeline
 ) -> None:
     if fault:

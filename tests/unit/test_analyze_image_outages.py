@@ -260,7 +260,7 @@ def test_what_the_run_has_labelled_cannot_be_known_for_a_while(
     assert len(pipeline.dead_letters()) == 1
 
 
-def test_messages_that_nobody_foresaw_are_told_apart_before_their_first_image(
+def test_unforeseen_errors_before_the_first_image_count_for_each_message(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three of them are an outage. Under one name they would count as one image, which fails too often."""

@@ -218,7 +218,9 @@ def test_an_image_that_was_replaced_before_it_was_copied_leaves_no_json_either(p
     assert [document(pipeline.s3, key)["source"]["etag"] for key in results] == [newer.etag]
 
 
-def test_an_image_given_up_without_a_copy_and_then_deleted_leaves_no_json_after_a_redrive(pipeline: Pipeline) -> None:
+def test_an_image_dead_lettered_without_a_copy_and_then_deleted_leaves_no_json_after_a_redrive(
+    pipeline: Pipeline,
+) -> None:
     pipeline.upload("good.jpg")
     pipeline.drain()
     pipeline.upload("locked.jpg")

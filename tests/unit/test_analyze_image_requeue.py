@@ -1,4 +1,4 @@
-"""How a message comes back: what its copy carries, when it comes, and what each kind of fault does to its batch."""
+"""How a message is requeued: what its copy carries, its delay, and what each class of error does to the batch."""
 
 import json
 import re
@@ -128,10 +128,10 @@ def test_a_copy_says_the_same_and_remembers_when_the_first_was_sent(pipeline: Pi
     }
 
 
-# --- what each kind of fault does
+# --- what each class of error does
 
 
-def test_an_image_at_fault_ends_after_one_call_and_stops_nothing(pipeline: Pipeline) -> None:
+def test_a_bad_image_fails_after_one_call_and_stops_nothing(pipeline: Pipeline) -> None:
     uploads = pipeline.upload("bad.jpg", "good.jpg")
     pipeline.rekognition.errors["bad.jpg"] = detect_error("InvalidImageFormatException")
     pipeline.drain()
@@ -140,7 +140,7 @@ def test_an_image_at_fault_ends_after_one_call_and_stops_nothing(pipeline: Pipel
     assert pipeline.messages() == []
 
 
-def test_an_empty_object_is_an_image_at_fault_without_a_call(pipeline: Pipeline) -> None:
+def test_an_empty_object_fails_without_a_call(pipeline: Pipeline) -> None:
     uploads = pipeline.upload("empty.jpg", content=b"")
     pipeline.drain()
     pipeline.assert_nothing_lost_or_doubled(uploads)
@@ -298,7 +298,7 @@ def test_claims_that_conflict_for_ever_keep_the_image_waiting(pipeline: Pipeline
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
-def test_a_suspect_comes_back_a_little_later_each_time(pipeline: Pipeline) -> None:
+def test_an_image_that_fails_is_retried_later_each_time(pipeline: Pipeline) -> None:
     pipeline.upload("a.jpg")
     pipeline.rekognition.error = detect_error("InternalServerError")
     delays = []
@@ -365,7 +365,7 @@ def test_a_message_is_left_where_it_is_without_time_to_send_it_again(pipeline: P
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
-def test_a_message_of_several_images_comes_back_whole_and_each_ends_once(pipeline: Pipeline) -> None:
+def test_a_message_of_several_images_is_requeued_whole_and_each_ends_once(pipeline: Pipeline) -> None:
     uploads = [put(pipeline.s3, name) for name in ("a.jpg", "b.jpg", "c.jpg")]
     pipeline.send(body(*(event_of(upload) for upload in uploads)))
     pipeline.rekognition.errors["b.jpg"] = detect_error("InternalServerError")

@@ -227,7 +227,7 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
     assert (miser.deleted, miser.put_back, miser.set_aside) == ([TEST_EVENT, "hello"], [IMAGE], ["hello"])
 
 
-def test_a_look_ends_although_strangers_keep_coming() -> None:
+def test_a_peek_ends_although_unexpected_messages_keep_coming() -> None:
     class Flood:
         """Always has one more message of a stranger, as a queue whose count was far too low."""
 
@@ -248,7 +248,7 @@ def test_a_look_ends_although_strangers_keep_coming() -> None:
     assert (flood.receives, flood.deleted) == (10, 10)
 
 
-def test_a_long_queue_is_work_without_a_look_into_it(watch: QueueWatch, place: Place) -> None:
+def test_a_long_queue_is_work_without_a_peek_at_it(watch: QueueWatch, place: Place) -> None:
     place.fill(*[TEST_EVENT] * 11)
     assert watch.before_start("run-1")["verdict"] == "work"
     assert place.queue.count().visible == 11

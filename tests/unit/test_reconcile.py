@@ -331,7 +331,7 @@ def test_an_archived_image_is_counted_and_not_queued(world: World, storage_class
     assert world.queued_keys() == ["cold.jpg"]
 
 
-def test_what_intelligent_tiering_archived_is_found_out_by_a_look_at_the_object(world: World) -> None:
+def test_what_intelligent_tiering_archived_is_seen_in_the_objects_head(world: World) -> None:
     world.upload("frozen.jpg")
     real = world.s3.head_object
     world.source._s3 = Breaking(world.s3, head_object=lambda **k: real(**k) | {"ArchiveStatus": "ARCHIVE_ACCESS"})
@@ -650,7 +650,7 @@ def test_the_mark_of_what_was_queued_is_that_of_the_end(world: World, monkeypatc
     assert ended.at > begun.at
 
 
-def test_a_repeated_look_comes_to_the_same(world: World) -> None:
+def test_a_repeated_plan_is_the_same(world: World) -> None:
     world.upload("lost.jpg")
     world.upload("given up.jpg")
     world.dead_letter("given up.jpg")
@@ -903,18 +903,18 @@ HALF_A_CHARACTER = {"s3": {"bucket": {"name": SOURCE}, "object": {"key": "\ud800
         json.dumps({"Records": [HALF_A_CHARACTER]}),
     ],
 )
-def test_a_dead_letter_that_is_no_event_sets_no_image_aside(body: str) -> None:
+def test_an_unexpected_dead_letter_keeps_no_image_from_the_queue(body: str) -> None:
     assert list(images_in(body, SOURCE)) == []
 
 
-def test_a_dead_letter_about_another_bucket_sets_no_image_aside() -> None:
+def test_a_dead_letter_about_another_bucket_keeps_no_image_from_the_queue() -> None:
     entity = {"key": "a+b.jpg", "eTag": "e", "size": 1}
     origin = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
     records = [{**origin, "s3": {"bucket": {"name": name}, "object": entity}} for name in ("another", SOURCE)]
     assert list(images_in(json.dumps({"Records": records}), SOURCE)) == [ImageId("a b.jpg", "e")]
 
 
-def test_the_images_set_aside_are_read_once_for_many_batches(world: World) -> None:
+def test_the_dead_lettered_images_are_read_once_for_many_batches(world: World) -> None:
     key = world.store.write_dead_lettered("r", frozenset({ImageId("a.jpg", "1"), ImageId("b.jpg", "2")}))
     assert world.store.dead_lettered(key) == {ImageId("a.jpg", "1"), ImageId("b.jpg", "2")}
     world.s3.delete_object(Bucket=FINAL, Key=key)
