@@ -40,7 +40,7 @@ data "aws_iam_policy_document" "reconcile" {
   statement {
     sid       = "ReadDeadLetteredImages"
     actions   = ["s3:GetObject"]
-    resources = ["${local.final_folder_arns["reconcile"]}/*/set_aside.json"]
+    resources = ["${local.final_folder_arns["reconcile"]}/*/dead_lettered.json"]
   }
 
   statement {

@@ -1,1 +1,1 @@
-"""What people run at a desk: look at a deployment, put back what was given up, queue what has no message."""
+"""Commands for operators: show a deployment, send dead letters back, queue the images that have no message."""

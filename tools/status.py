@@ -1,5 +1,7 @@
 """Shows a deployment's model, trigger, queues, lease and last receipts: python -m tools.status --name NAME."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
@@ -10,18 +12,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import lease, project_version
 from shared.clients import client
-from tools import dead_letters
+from shared.dead_letter_queue import DeadLetterQueue
+from shared.sqs import count_messages
+from tools.dead_letters import DeadLetter, put_back
 from tools.deployment import Deployment, NotFoundError, find
 from tools.terminal import complain, say
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
-# A look is short, and the messages are there again for who comes next.
+# Short, so that the next reader sees the messages again soon.
 HIDDEN_SECONDS = 5
 
 
@@ -97,28 +100,23 @@ def status(deployment: Deployment) -> Status:
     }
 
 
-def _counts(sqs: "SQSClient", queue_url: str) -> Counts:
-    names: list[QueueAttributeNameType] = [
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ApproximateNumberOfMessagesDelayed",
-    ]
-    counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
-    waiting, in_flight, delayed = (int(counts[name]) for name in names)
-    return {"waiting": waiting, "in_flight": in_flight, "delayed": delayed}
+def _counts(sqs: SQSClient, queue_url: str) -> Counts:
+    counts = count_messages(sqs, queue_url)
+    return {"waiting": counts.visible, "in_flight": counts.in_flight, "delayed": counts.delayed}
 
 
-def _dead_letters(sqs: "SQSClient", deployment: Deployment) -> list[str]:
-    url, shown = deployment.dead_letter_queue_url, []
-    for batch in dead_letters.read(sqs, url, deployment.source, visibility_seconds=HIDDEN_SECONDS):
-        dead_letters.put_back(sqs, url, batch)
-        shown += [str(letter) for letter in batch]
+def _dead_letters(sqs: SQSClient, deployment: Deployment) -> list[str]:
+    queue, shown = DeadLetterQueue(sqs, deployment.dead_letter_queue_url), []
+    for messages in queue.read(hidden_seconds=HIDDEN_SECONDS):
+        letters = [DeadLetter.of(message, deployment.source) for message in messages]
+        put_back(queue, letters)
+        shown += [str(letter) for letter in letters]
         if len(shown) >= DEAD_LETTERS_SHOWN:
             break
     return shown[:DEAD_LETTERS_SHOWN]
 
 
-def _receipts(s3: "S3Client", deployment: Deployment) -> list[dict[str, Any]]:
+def _receipts(s3: S3Client, deployment: Deployment) -> list[dict[str, Any]]:
     final_bucket, folder = deployment.final_bucket, f"{deployment.final_prefix}runs/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix=folder)
     receipts = [entry for page in pages for entry in page.get("Contents", [])]
@@ -126,7 +124,7 @@ def _receipts(s3: "S3Client", deployment: Deployment) -> list[dict[str, Any]]:
     return [_receipt(s3, final_bucket, entry["Key"]) for entry in latest]
 
 
-def _receipt(s3: "S3Client", final_bucket: str, key: str) -> dict[str, Any]:
+def _receipt(s3: S3Client, final_bucket: str, key: str) -> dict[str, Any]:
     """Return the receipt; for an object that is none, `key` and the reason as `unreadable`."""
     try:
         receipt: dict[str, Any] = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())

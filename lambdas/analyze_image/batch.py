@@ -1,242 +1,270 @@
-"""One batch of messages: every image of every message, and what becomes of those that cannot be done now.
+"""One batch of messages: labels every image of every message, and keeps the messages whose images are not finished.
 
-`handle` returns when a message may be deleted: it is done, its copy is in the queue, or it is set aside. It raises only
-when none of that was possible; then the message stays where it is and comes back after the visibility timeout.
+`handle` returns when Lambda may delete the message: its images are finished, its copy is in the queue, or it is in the
+dead-letter queue. It raises only when none of that was possible. SQS then redelivers the message after the visibility
+timeout.
 """
+
+from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analyze_image.comeback import History, ImageQueue, mark_of
-from analyze_image.faults import Fault, NotEnoughTimeError, code_of, fault_of, may_be_of_one_object, reason_of
-from analyze_image.labelling import Attempt, Ending, Labelling
-from analyze_image.pacing import LONGEST_WAIT_SECONDS, Pacing
-from analyze_image.suspects import Suspects
-from analyze_image.upload import uploads_in
-from shared.dead_letters import DeadLetters
+from analyze_image.analysis import Analysis
+from analyze_image.errors import DeadlineError, ErrorClass, classify, describe, error_code_of, may_concern_one_object
+from analyze_image.labelling import Attempt, ImageOutcome
+from analyze_image.rate_limiter import MAX_WAIT_SECONDS
+from analyze_image.requeue import delay_after_deferral, delay_after_failure
+from shared.retry_state import RetryState, mark_of
 from shared.run_record import BatchCounts
-from shared.s3_events import Source
+from shared.s3_events import Upload, uploads_in
 from shared.telemetry import logger
 
-# What the calls may take at the worst, each with a connection that takes 3 s and an answer that never comes (the
-# clients are made in handler.py).
-DETECT_SECONDS = 2 * (LONGEST_WAIT_SECONDS + 3 + 10) + 1  # two attempts, up to a second of back-off between them
+# The longest time that calls can take, each with a connection that takes 3 s and an answer that never comes. handler.py
+# makes the clients.
+DETECT_SECONDS = 2 * (MAX_WAIT_SECONDS + 3 + 10) + 1  # two attempts, up to a second of back-off between them
 S3_CALL_SECONDS = 3 * (3 + 5) + 1 + 2
 SEND_SECONDS = 2 * (3 + 2) + 1
 COUNT_SECONDS = 2 * (3 + 2) + 1
 
-# Time to give a message back and to count the batch. With less left, a copy is not begun.
-GIVING_BACK_SECONDS = SEND_SECONDS + COUNT_SECONDS
-# Time for one image that fails at the worst moment. With less left, an image is not begun: 96 of the function's 120 s.
-ONE_IMAGE_SECONDS = DETECT_SECONDS + S3_CALL_SECONDS + GIVING_BACK_SECONDS
+# Time to requeue a message and to count the batch. With less left, no copy is sent.
+REQUEUE_SECONDS = SEND_SECONDS + COUNT_SECONDS
+# Time for an image that fails at the last moment. With less left, no image is started: 96 of the function's 120 s.
+ONE_IMAGE_SECONDS = DETECT_SECONDS + S3_CALL_SECONDS + REQUEUE_SECONDS
 
-LOGGED_BODY_CHARACTERS = 500
+MAX_LOGGED_BODY_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message: what it carries, and which of its uploads is being processed. None: not one was read yet."""
+
+    message_id: str
+    body: str
+    state: RetryState
+    upload: Upload | None = None
+
+    @property
+    def image(self) -> str:
+        """What tells the image from others. A message that could not be read stands for itself."""
+        return str(self.upload) if self.upload else f"message {self.message_id}"
+
+    def log_keys(self) -> dict[str, Any]:
+        """Return what every log line about the message says."""
+        return {
+            "image": self.image,
+            "message_id": self.message_id,
+            "receives": self.state.receives,
+            "deferrals": self.state.deferrals,
+            "attempts": self.state.attempts,
+            "counted_failures": self.state.counted_failures,
+            "waited_seconds": self.state.waited_seconds(time.time()),
+        }
+
+
+@dataclass
+class Failure:
+    """Why a message is not finished. `blocked_reason` is set once the run knows that it may concern every image."""
+
+    message: Message
+    error: Exception
+    error_class: ErrorClass
+    blocked_reason: str | None = None
+
+    def log_keys(self) -> dict[str, Any]:
+        """Return what every log line about the failure says."""
+        keys = self.message.log_keys() | {"error_class": self.error_class.name, "reason": describe(self.error)}
+        return keys if self.blocked_reason is None else keys | {"blocked_reason": self.blocked_reason}
 
 
 class Batch:
-    """Handles the messages of one invocation, several at once: what they share is written under a lock."""
+    """Processes the messages of one invocation in several threads: shared state is written under a lock."""
 
-    def __init__(
-        self,
-        labelling: Labelling,
-        pacing: Pacing,
-        queue: ImageQueue,
-        dead_letters: DeadLetters,
-        suspects: Suspects,
-        source: Source,
-        run_id: str | None,
-        seconds_left: Callable[[], float],
-    ) -> None:
-        self._labelling = labelling
-        self._pacing = pacing
-        self._queue = queue
-        self._dead_letters = dead_letters
-        self._suspects = suspects
-        self._source = source
+    def __init__(self, analysis: Analysis, run_id: str | None, seconds_left: Callable[[], float]) -> None:
+        self._analysis = analysis
         self._run_id = run_id
         self._seconds_left = seconds_left
-        # The fault that speaks for the whole batch.
+        # The error that ends the whole batch.
         self._stopped_by: Exception | None = None
-        self._endings: Counter[Ending] = Counter()
-        self._set_aside = 0
-        self._refused = 0
-        self._refusal: str | None = None
-        self.deferred = 0
+        self._outcomes: Counter[ImageOutcome] = Counter()
+        self._dead_lettered = 0
+        self._blocked = 0
+        self._blocked_reason: str | None = None
+        self.requeued = 0
         self._lock = Lock()
 
     def handle(self, record: SQSRecord) -> None:
-        """Label the images that one message tells of, or see to it that the message is kept."""
-        history = History.of(record)
-        details: dict[str, Any] = {
-            "image": None,
-            "message_id": record.message_id,
-            "receives": history.receives,
-            "deferrals": history.deferrals,
-            "attempts": history.attempts,
-            "waited_seconds": history.waited_seconds(time.time()),
-        }
-        marked = history.lacks_copy
+        """Label the images of one message, or keep the message."""
+        message = Message(record.message_id, record.body, RetryState.read(record.raw_event))
+        marked = message.state.lacks_copy
         try:
-            for upload in uploads_in(record.body, self._source):
-                details["image"] = str(upload)
-                self._raise_if_not_to_begin()
+            for upload in uploads_in(record.body, self._analysis.source):
+                message = replace(message, upload=upload)
+                self._raise_if_not_to_start()
                 mark = mark_of(upload)
-                attempt = Attempt(marked == mark, self._suspects.model_labels)
+                attempt = Attempt(marked == mark, self._analysis.poison.has_labelled)
                 try:
-                    ending = self._labelling.label(upload, redelivered=history.redelivered, attempt=attempt)
+                    outcome = self._analysis.labelling.label(
+                        upload, redelivered=message.state.redelivered, attempt=attempt
+                    )
                 finally:
                     if attempt.lacks_copy or marked == mark:
-                        history = replace(history, lacks_copy=mark if attempt.lacks_copy else "")
-                with self._lock:
-                    self._endings[ending] += 1
-                    if ending is Ending.PROCESSED:
-                        self._suspects.labelled()
-                    if ending in (Ending.PROCESSED, Ending.FAILED):
-                        self._suspects.finished()
-                logger.info("image done", ending=ending.value, **details)
+                        state = replace(message.state, lacks_copy=mark if attempt.lacks_copy else "")
+                        message = replace(message, state=state)
+                self._finished(outcome)
+                logger.info("image finished", outcome=outcome.value, **message.log_keys())
         except Exception as error:
-            self._keep(record.body, history, error, details)
+            self._keep(Failure(message, error, classify(error)))
 
     def counts(self) -> BatchCounts:
         """Return what became of the messages so far."""
-        processed, failed = self._endings[Ending.PROCESSED], self._endings[Ending.FAILED]
+        processed, failed = self._outcomes[ImageOutcome.PROCESSED], self._outcomes[ImageOutcome.FAILED]
+        rate_limiter = self._analysis.rate_limiter
         return BatchCounts(
             processed=processed,
             failed=failed,
-            nothing_left=self._endings.total() - processed - failed,
-            set_aside=self._set_aside,
-            refused=self._refused,
-            refusal=self._refusal,
-            throttled=self._pacing.throttled,
-            first_detection_at=self._pacing.first_call_at,
-            last_detection_at=self._pacing.last_answer_at,
+            nothing_left=self._outcomes.total() - processed - failed,
+            set_aside=self._dead_lettered,
+            refused=self._blocked,
+            refusal=self._blocked_reason,
+            throttled=rate_limiter.throttled_calls,
+            first_detection_at=rate_limiter.first_call_at,
+            last_detection_at=rate_limiter.last_answer_at,
         )
 
-    def _raise_if_not_to_begin(self) -> None:
+    def _raise_if_not_to_start(self) -> None:
         if self._stopped_by is not None:
             raise self._stopped_by
         if self._seconds_left() < ONE_IMAGE_SECONDS:
-            raise NotEnoughTimeError("too little time is left in this invocation")
+            raise DeadlineError("too little time is left in this invocation")
 
-    def _keep(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
-        fault = fault_of(error)
-        details.update(fault=fault.name, reason=reason_of(error))
-        if self._seconds_left() < GIVING_BACK_SECONDS:
+    def _finished(self, outcome: ImageOutcome) -> None:
+        with self._lock:
+            self._outcomes[outcome] += 1
+            if outcome is ImageOutcome.PROCESSED:
+                self._analysis.poison.labelled()
+            if outcome in (ImageOutcome.PROCESSED, ImageOutcome.FAILED):
+                self._analysis.poison.finished()
+
+    def _keep(self, failure: Failure) -> None:
+        if self._seconds_left() < REQUEUE_SECONDS:
             logger.error(
-                "no time left to send this message again: it comes back after the visibility timeout", **details
+                "out of time to requeue; SQS redelivers this message after the visibility timeout",
+                **failure.log_keys(),
             )
-            raise error
+            raise failure.error
         try:
-            self._follow(fault, body, history, error, details)
-        except (ClientError, BotoCoreError) as failure:
-            if fault_of(failure) in (Fault.BLOCKED, Fault.REFUSED) and "refusal" not in details:
-                self._note_refusal(reason_of(failure), details)
-            logger.exception("this message could not be sent: it comes back after the visibility timeout", **details)
+            self._follow(failure)
+        except (ClientError, BotoCoreError) as error:
+            if classify(error) in (ErrorClass.BLOCKED, ErrorClass.REFUSED) and failure.blocked_reason is None:
+                self._note_blocked(failure, describe(error))
+            logger.exception(
+                "could not send the message; SQS redelivers it after the visibility timeout", **failure.log_keys()
+            )
             raise
 
-    def _follow(self, fault: Fault, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
-        is_first = error is not self._stopped_by
-        match fault:
-            case Fault.FOREIGN:
-                self._set_foreign_aside(body, error, details)
-            case Fault.NO_TIME:
-                self._send_again(body, history, 0)
-                logger.info("image not begun for lack of time: its message goes back at once", **details)
-            case Fault.BLOCKED:
+    def _follow(self, failure: Failure) -> None:
+        match failure.error_class:
+            case ErrorClass.NOT_AN_UPLOAD:
+                self._dead_letter_unexpected(failure)
+            case ErrorClass.DEADLINE:
+                self._requeue(failure.message, 0)
+                logger.info("too little time left to start this image; message requeued", **failure.log_keys())
+            case ErrorClass.BLOCKED:
+                is_first = failure.error is not self._stopped_by
                 with self._lock:
-                    self._stopped_by = error
-                self._note_refusal(reason_of(error), details)
+                    self._stopped_by = failure.error
+                self._note_blocked(failure, describe(failure.error))
                 if is_first:
-                    logger.error("nothing can be labelled now: the batch goes back", **details)
-                self._put_off(body, history, details)
-            case Fault.CONGESTED:
+                    logger.error("labelling is blocked for every image; requeueing the batch", **failure.log_keys())
+                self._defer(failure)
+            case ErrorClass.THROTTLED:
                 with self._lock:
-                    # What blocks everything says more than that it is asked too often.
-                    self._stopped_by = self._stopped_by or error
-                self._put_off(body, history, details)
-            case Fault.BUSY:
-                self._put_off(body, history, details)
-            case Fault.REFUSED:
-                self._judge_refusal(body, history, error, details)
+                    # An error that blocks everything says more than a throttle.
+                    self._stopped_by = self._stopped_by or failure.error
+                self._defer(failure)
+            case ErrorClass.S3_TRANSIENT:
+                self._defer(failure)
             case _:
-                self._suspect(body, history, error, details)
+                self._judge(failure)
 
-    def _note_refusal(self, refusal: str, details: dict[str, Any]) -> None:
-        """Let the run know that an image was refused for a reason that may be everybody's."""
-        details["refusal"] = refusal
+    def _note_blocked(self, failure: Failure, reason: str) -> None:
+        """Let the run know that an image was refused for a reason that may concern every image."""
+        failure.blocked_reason = reason
         with self._lock:
-            self._refused += 1
-            self._refusal = refusal
+            self._blocked += 1
+            self._blocked_reason = reason
 
-    def _put_off(self, body: str, history: History, details: dict[str, Any]) -> None:
-        delay = history.delay_after_deferral()
-        self._send_again(body, history.put_off(), delay)
-        logger.warning("image put off: its message comes back", comes_back_in_seconds=delay, **details)
+    def _defer(self, failure: Failure) -> None:
+        before = failure.message.state
+        delay = delay_after_deferral(before.deferrals)
+        failure.message = replace(failure.message, state=before.deferred())
+        self._requeue(failure.message, delay)
+        logger.warning("image deferred; message requeued", retry_in_seconds=delay, **failure.log_keys())
 
-    def _suspect(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
-        image = str(details["image"])
+    def _judge(self, failure: Failure) -> None:
+        before, poison = failure.message.state, self._analysis.poison
+        is_refusal = failure.error_class is ErrorClass.REFUSED
         with self._lock:
-            after = self._suspects.failed(image, history)
-        details.update(attempts=after.attempts, held_against=after.held_against)
-        if not self._suspects.is_given_up(after):
-            delay = history.delay_after_failure()
-            self._send_again(body, after, delay)
-            logger.error("image failed: its message comes back", comes_back_in_seconds=delay, exc_info=error, **details)
-            return
-        self._give_up(body, after, error, details)
-
-    def _judge_refusal(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
-        with self._lock:
-            judgement = self._suspects.refused(
-                str(details["image"]), history, may_be_its_own=may_be_of_one_object(error)
+            judgement = (
+                poison.refused(failure.message.image, before, may_concern_one=may_concern_one_object(failure.error))
+                if is_refusal
+                else poison.failed(failure.message.image, before)
             )
-        after = judgement.history
-        details.update(attempts=after.attempts, held_against=after.held_against)
-        if judgement.is_of_all:
-            self._note_refusal(reason_of(error), details)
-        if judgement.is_given_up:
-            self._give_up(body, after, error, details)
+        failure.message = replace(failure.message, state=judgement.state)
+        if judgement.concerns_all:
+            self._note_blocked(failure, describe(failure.error))
+        if judgement.should_dead_letter:
+            self._dead_letter(failure)
             return
-        is_put_off = after.deferrals > history.deferrals
-        delay = history.delay_after_deferral() if is_put_off else history.delay_after_failure()
-        self._send_again(body, after, delay)
-        logger.error("image refused: its message comes back", comes_back_in_seconds=delay, exc_info=error, **details)
+        is_deferred = judgement.state.deferrals > before.deferrals
+        delay = delay_after_deferral(before.deferrals) if is_deferred else delay_after_failure(before.attempts)
+        self._requeue(failure.message, delay)
+        logger.error(
+            f"image {'refused' if is_refusal else 'failed'}; message requeued",
+            retry_in_seconds=delay,
+            exc_info=failure.error,
+            **failure.log_keys(),
+        )
 
-    def _give_up(self, body: str, history: History, error: Exception, details: dict[str, Any]) -> None:
-        self._dead_letters.set_aside(
-            body,
-            code=code_of(error),
-            reason=f"{reason_of(error)} (failed {history.attempts} times)",
+    def _dead_letter(self, failure: Failure) -> None:
+        state = failure.message.state
+        self._analysis.dead_letters.send(
+            failure.message.body,
+            code=error_code_of(failure.error),
+            reason=f"{describe(failure.error)} (failed {state.attempts} times)",
             run_id=self._run_id,
-            lacks_copy=history.lacks_copy,
+            lacks_copy=state.lacks_copy,
         )
         with self._lock:
-            self._suspects.forget(str(details["image"]))
-            self._set_aside += 1
+            self._analysis.poison.discard(failure.message.image)
+            self._dead_lettered += 1
         logger.error(
-            "image given up: it stays in the source bucket, and its message is in the dead-letter queue",
-            what_to_do="look at the reason, put it right, and bring the message back with `make redrive`",
-            exc_info=error,
-            **details,
+            "image dead-lettered; it stays in the source bucket",
+            what_to_do="read the reason, fix it, and send the message back with `make redrive`",
+            exc_info=failure.error,
+            **failure.log_keys(),
         )
 
-    def _set_foreign_aside(self, body: str, error: Exception, details: dict[str, Any]) -> None:
-        self._dead_letters.set_aside(body, code=code_of(error), reason=str(error), run_id=self._run_id)
+    def _dead_letter_unexpected(self, failure: Failure) -> None:
+        self._analysis.dead_letters.send(
+            failure.message.body, code=error_code_of(failure.error), reason=str(failure.error), run_id=self._run_id
+        )
         logger.error(
-            "this message is no image upload: the dead-letter queue keeps it",
+            "not an S3 upload event; moved to the dead-letter queue",
             what_to_do="find out who sends to this queue",
-            body=body[:LOGGED_BODY_CHARACTERS],
-            **details,
+            body=failure.message.body[:MAX_LOGGED_BODY_CHARACTERS],
+            **failure.log_keys(),
         )
 
-    def _send_again(self, body: str, history: History, delay_seconds: int) -> None:
-        self._queue.send_again(body, history, delay_seconds)
+    def _requeue(self, message: Message, delay_seconds: int) -> None:
+        self._analysis.queue.requeue(message.body, message.state, delay_seconds)
         with self._lock:
-            self.deferred += 1
+            self.requeued += 1

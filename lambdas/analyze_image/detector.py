@@ -3,83 +3,90 @@
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, HTTPClientError
 
-from analyze_image.documents import ImageFault, ModelUse, Verdict
-from analyze_image.faults import DETECT, Fault, fault_of, is_request_refused
-from analyze_image.upload import Upload
+from analyze_image.documents import Detection, FailureReason, InferenceSettings
+from analyze_image.errors import DETECT, ErrorClass, classify, is_request_refused
 from shared.clients import calling, error_code, error_message
+from shared.s3_events import Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_rekognition.type_defs import DetectCustomLabelsRequestTypeDef, S3ObjectTypeDef
 
 # https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
-IMAGE_BYTES_AT_MOST = 15 * 1024 * 1024
+MAX_IMAGE_BYTES = 15 * 1024 * 1024
 
 
 class ImageUnreadableError(Exception):
-    """Rekognition could not read the object: it is gone, was replaced, or may not be read."""
+    """Rekognition could not read the object: it was deleted or replaced, or access is denied."""
 
 
 class NoAnswerError(Exception):
-    """Rekognition took the call and did not answer it."""
+    """Rekognition received the call and did not answer in time."""
 
 
 def is_plain(key: str) -> bool:
-    """Whether a key holds nothing that a validator could mind: no line break, no control character, no outer space.
+    """Whether a key has no line break, no control character, and no space at either end: nothing to refuse.
 
-    Rekognition answers ValidationException for a line break; AWS documents no pattern that says for what else.
+    Rekognition answers ValidationException for a line break. AWS documents no pattern that says what else it refuses.
     https://docs.aws.amazon.com/rekognition/latest/APIReference/API_S3Object.html
     """
     return key == key.strip() and key.isprintable()
 
 
-def size_fault(size: int) -> ImageFault | None:
-    """Return what is wrong with an image of so many bytes, which Rekognition would not look at; None: nothing."""
+def size_failure(size: int) -> FailureReason | None:
+    """Return why Rekognition would refuse an image of this size in bytes; None: it would not."""
     if size == 0:
-        return ImageFault("InvalidImageFormatException", "the object is empty: it has 0 bytes")
-    if size > IMAGE_BYTES_AT_MOST:
-        return ImageFault(
+        return FailureReason("InvalidImageFormatException", "the object is empty: it has 0 bytes")
+    if size > MAX_IMAGE_BYTES:
+        return FailureReason(
             "ImageTooLargeException",
-            f"the image has {size} bytes; Rekognition takes at most {IMAGE_BYTES_AT_MOST} from S3",
+            f"the image has {size} bytes; Rekognition reads at most {MAX_IMAGE_BYTES} from S3",
         )
     return None
 
 
 class Detector:
-    """One model, ready to look at images in S3."""
+    """Calls one model for images in S3."""
 
-    def __init__(self, rekognition: Any, model: ModelUse) -> None:  # noqa: ANN401
+    def __init__(self, rekognition: RekognitionClient, settings: InferenceSettings) -> None:
         self._rekognition = rekognition
-        self.model = model
+        self.settings = settings
 
-    def detect(self, upload: Upload, others_pass: Callable[[], bool] = lambda: False) -> Verdict:
-        """Label one image, or find it at fault; an empty image and one over 15 MB are at fault without a call.
+    def detect(self, upload: Upload, others_succeed: Callable[[], bool] = lambda: False) -> Detection:
+        """Label one image, or say why it failed; an empty image and one over 15 MB fail without a call.
 
-        `others_pass` says whether the model labels other images now. Errors: ImageUnreadableError, NoAnswerError; a
+        `others_succeed` says whether the model labels other images now. Errors: ImageUnreadableError, NoAnswerError; a
         ClientError for throttles, server errors and refusals; botocore's ConnectionError.
         """
-        if fault := size_fault(upload.size):
-            return Verdict(fault=fault)
-        s3_object = {"Bucket": upload.bucket, "Name": upload.key}
+        if failure := size_failure(upload.size):
+            return Detection(failure=failure)
+        s3_object: S3ObjectTypeDef = {"Bucket": upload.bucket, "Name": upload.key}
         if upload.version_id is not None:
             s3_object["Version"] = upload.version_id
-        confidence = {} if self.model.min_confidence is None else {"MinConfidence": self.model.min_confidence}
+        request: DetectCustomLabelsRequestTypeDef = {
+            "ProjectVersionArn": self.settings.project_version_arn,
+            "Image": {"S3Object": s3_object},
+        }
+        if self.settings.min_confidence is not None:
+            request["MinConfidence"] = self.settings.min_confidence
         try:
             with calling(DETECT, str(upload)):
-                answer = self._rekognition.detect_custom_labels(
-                    ProjectVersionArn=self.model.project_version_arn,
-                    Image={"S3Object": s3_object},
-                    **confidence,
-                )
+                answer = self._rekognition.detect_custom_labels(**request)
         except ClientError as error:
             if error_code(error) == "InvalidS3ObjectException":
                 raise ImageUnreadableError(error_message(error)) from error
-            if fault_of(error) is Fault.IMAGE or (
-                is_request_refused(error) and (not is_plain(upload.key) or others_pass())
+            if classify(error) is ErrorClass.IMAGE or (
+                is_request_refused(error) and (not is_plain(upload.key) or others_succeed())
             ):
-                return Verdict(fault=ImageFault(error_code(error), error_message(error)))
+                return Detection(failure=FailureReason(error_code(error), error_message(error)))
             raise
         except HTTPClientError as error:
             raise NoAnswerError(f"{error} ({DETECT} {upload})") from error
-        return Verdict(custom_labels=answer["CustomLabels"])
+        return Detection(custom_labels=answer["CustomLabels"])

@@ -1,14 +1,15 @@
 """The JSON that is written beside an image: a result, or a failure with its reason."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from analyze_image.upload import Upload
 from shared.instants import now, to_text
+from shared.s3_events import Upload
 
 
 @dataclass(frozen=True)
-class ImageFault:
+class FailureReason:
     """Why an image can never succeed: Rekognition's error code, or ours in the same style, and a sentence."""
 
     code: str
@@ -16,34 +17,31 @@ class ImageFault:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What became of an image: the labels as Rekognition returned them, or a fault."""
+class Detection:
+    """What Rekognition answered for an image: its labels, or why the image failed."""
 
-    custom_labels: list[dict[str, Any]] | None = None
-    fault: ImageFault | None = None
+    custom_labels: Sequence[Mapping[str, Any]] | None = None
+    failure: FailureReason | None = None
 
 
 @dataclass(frozen=True)
-class ModelUse:
-    """With what an image was analyzed. `min_confidence` None: the thresholds that the model learnt in training."""
+class InferenceSettings:
+    """What an image is analyzed with. `min_confidence` None: the thresholds that the model learnt in training."""
 
     project_version_arn: str
     min_confidence: float | None
 
 
-def document(upload: Upload, verdict: Verdict, model: ModelUse, final_bucket: str, image_key: str) -> dict[str, Any]:
+def result_document(
+    upload: Upload, detection: Detection, settings: InferenceSettings, final_bucket: str, image_key: str
+) -> dict[str, Any]:
     """Return the result or the failure as it is stored."""
-    outcome = (
-        {"error": {"code": verdict.fault.code, "message": verdict.fault.message}}
-        if verdict.fault
-        else {"CustomLabels": verdict.custom_labels}
-    )
     return {
         "schema": "1",
         "source": upload.provenance(),
         "image": {"bucket": final_bucket, "key": image_key},
-        "model": {"project_version_arn": model.project_version_arn},
-        "min_confidence": model.min_confidence,
+        "model": {"project_version_arn": settings.project_version_arn},
+        "min_confidence": settings.min_confidence,
         "analyzed_at": to_text(now()),
-        **outcome,
+        **({"error": asdict(detection.failure)} if detection.failure else {"CustomLabels": detection.custom_labels}),
     }

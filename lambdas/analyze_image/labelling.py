@@ -1,14 +1,14 @@
-"""The way of one image, in an order that survives a crash at any point.
+"""Takes one image from the source bucket to the final bucket, in an order that survives a crash at any point.
 
 1. detect              nothing is written yet
-2. look at the names   an earlier claim of this upload is carried on; what else lies there stays, and the next is taken
-3. claim a name        the JSON, with If-None-Match: from here on a redelivery carries on instead of detecting again
-4. copy the image      the same bytes to the same name, so it may happen twice
+2. check the names     an earlier claim of this upload is continued; a name with anything else is skipped
+3. claim a name        write the JSON with If-None-Match: from here on a redelivery continues and does not detect again
+4. copy the image      the same bytes to the same name, so a repetition does no harm
 5. delete the source   only now, exactly this version or etag
 
-The claim comes before the copy so that two uploads under one key never write to one name, although S3's condition on
-a copy is not something to rely on. Between 3 and 5 the image is in the source bucket and its message in the queue.
-No image's key ends as a claim's does (s3_events.py refuses it), so that no copy can meet the JSON of another image.
+The claim comes before the copy, so that two uploads under one key never write to one name even where S3 ignores the
+condition on a copy. Between 3 and 5 the image is in the source bucket and its message in the queue. No image has the
+suffix of a claim (s3_events.py refuses it), so no copy can overwrite the JSON of another image.
 """
 
 from collections.abc import Callable
@@ -18,20 +18,20 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from analyze_image.detector import Detector, ImageUnreadableError, size_fault
-from analyze_image.documents import Verdict, document
-from analyze_image.faults import AccessMissingError, Fault, fault_of, reason_of
+from analyze_image.detector import Detector, ImageUnreadableError, size_failure
+from analyze_image.documents import Detection, result_document
+from analyze_image.errors import AccessMissingError, ErrorClass, classify, describe
 from analyze_image.names import FAILED, PROCESSED, candidates
 from analyze_image.store import NameTakenError, SourceGoneError, SourceReplacedError, Store
-from analyze_image.upload import Upload
+from shared.s3_events import Upload
 
 
-class Ending(Enum):
-    """How the way of one image ended."""
+class ImageOutcome(Enum):
+    """How the processing of one image ended."""
 
     PROCESSED = "processed"
     FAILED = "failed"
-    # Nothing was left to do: an earlier attempt finished it, its owner deleted it, or a newer upload took its place.
+    # Nothing was left to do: an earlier attempt finished it, its owner deleted it, or a newer upload replaced it.
     ALREADY_DONE = "already done"
     GONE = "gone"
     REPLACED = "replaced"
@@ -39,29 +39,29 @@ class Ending(Enum):
 
 @dataclass
 class Attempt:
-    """What is known of the attempts at one upload, and what this one learns for the next."""
+    """What is known of the attempts at one upload, and what this one finds out for the next."""
 
-    # Whether a name is claimed whose image was never copied there. Without a source and an image such a claim is
-    # nobody's; an older one that is not known to be such is a finished result, whose image may have been fetched.
+    # Whether a name is claimed whose image was never copied. Without source and image such a claim is void. Any other
+    # claim without an image is a finished result whose image somebody moved away.
     lacks_copy: bool = False
     # Whether the model labels other images now.
-    others_pass: Callable[[], bool] = lambda: False
+    others_succeed: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A name in the final bucket that is this upload's; `is_new` when this very attempt claimed it."""
+    """A name in the final bucket that belongs to this upload; `is_new` if this attempt claimed it."""
 
     image_key: str
     is_new: bool
 
 
 class ClaimMovedError(Exception):
-    """Another attempt at the same upload is moving its claim at this moment."""
+    """Another attempt at the same upload is moving its claim to another name now."""
 
 
 class NamesTakenError(Exception):
-    """Every name that this upload could have is held by something else."""
+    """Every possible name of this upload is taken by another object."""
 
 
 class Labelling:
@@ -71,8 +71,8 @@ class Labelling:
         self._detector = detector
         self._store = store
 
-    def label(self, upload: Upload, *, redelivered: bool, attempt: Attempt | None = None) -> Ending:
-        """Take one image all the way. `redelivered`: an earlier attempt may have claimed a name already.
+    def label(self, upload: Upload, *, redelivered: bool, attempt: Attempt | None = None) -> ImageOutcome:
+        """Process one image. `redelivered`: an earlier attempt may have claimed a name.
 
         Errors: those of Detector.detect, S3's ClientErrors, NamesTakenError, ClaimMovedError, AccessMissingError.
         """
@@ -82,16 +82,16 @@ class Labelling:
                 claim = self._earlier_claim(candidates(self._store.final_prefix + prefix, upload), upload)
                 if claim:
                     return self._finish(upload, prefix, claim, attempt)
-        if size_fault(upload.size):
-            # That alone would end its way, and a message may say anything: what S3 says counts.
-            size = self._store.source_size(upload)
-            upload = upload if size is None else replace(upload, size=size)
+        if size_failure(upload.size):
+            # The size alone would fail the image, and a message may say anything, so S3's own answer counts.
+            found = self._store.source(upload)
+            upload = upload if found is None else replace(upload, size=found.size)
         try:
-            verdict = self._detector.detect(upload, attempt.others_pass)
+            detection = self._detector.detect(upload, attempt.others_succeed)
         except ImageUnreadableError as error:
             return self._without_detection(upload, error)
-        prefix = FAILED if verdict.fault else PROCESSED
-        return self._finish(upload, prefix, self._claim(prefix, upload, verdict), attempt)
+        prefix = FAILED if detection.failure else PROCESSED
+        return self._finish(upload, prefix, self._claim(prefix, upload, detection), attempt)
 
     def _earlier_claim(self, names: list[str], upload: Upload) -> Claim | None:
         return next((Claim(name, is_new=False) for name in names if self._is_claimed_by(upload, name)), None)
@@ -100,9 +100,9 @@ class Labelling:
         source = self._store.provenance(image_key)
         return source is not None and upload.same_as(source)
 
-    def _claim(self, prefix: str, upload: Upload, verdict: Verdict) -> Claim:
+    def _claim(self, prefix: str, upload: Upload, detection: Detection) -> Claim:
         def result(image_key: str) -> dict[str, Any]:
-            return document(upload, verdict, self._detector.model, self._store.final_bucket, image_key)
+            return result_document(upload, detection, self._detector.settings, self._store.final_bucket, image_key)
 
         names = candidates(self._store.final_prefix + prefix, upload)
         # Another message about the same upload may have claimed a later name, when the first was taken.
@@ -110,93 +110,95 @@ class Labelling:
 
     def _claim_one_of(self, names: list[str], upload: Upload, result: Callable[[str], dict[str, Any]]) -> Claim:
         for image_key in names:
-            # What lies there without a JSON is somebody else's, or has lost its JSON to somebody.
+            # An image without a JSON belongs to somebody else, or somebody removed its JSON.
             is_free = not self._store.has_image(image_key)
             if is_free and self._store.claim(image_key, result(image_key)):
                 return Claim(image_key, is_new=True)
             if self._is_claimed_by(upload, image_key):
-                # The event came twice: the first result stands.
+                # The event was delivered twice: the first result stays.
                 return Claim(image_key, is_new=False)
-        raise NamesTakenError(f"every name for {upload} in {self._store.final_bucket} is held by something else")
+        raise NamesTakenError(f"every name for {upload} in {self._store.final_bucket} is taken by another object")
 
-    def _finish(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> Ending:
+    def _finish(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> ImageOutcome:
         while True:
             try:
-                ending = self._move(upload, prefix, claim, attempt)
+                outcome = self._move(upload, prefix, claim, attempt)
             except NameTakenError:
                 claim = self._claim_next(upload, prefix, claim)
             else:
                 attempt.lacks_copy = False
-                return ending
+                return outcome
 
     def _claim_next(self, upload: Upload, prefix: str, claim: Claim) -> Claim:
-        """Move a claim to the next name, with the result as it is.
+        """Move a claim, with its result unchanged, to the next name.
 
-        A crash in between leaves no claim, so that the redelivery detects again: better than two results.
+        A crash in between leaves no claim, so the redelivery detects again. That is better than two results.
         """
         names = candidates(self._store.final_prefix + prefix, upload)
         claimed = self._store.withdraw_claim(claim.image_key, upload)
         if claimed is None:
-            raise ClaimMovedError(f"another attempt at {upload} took its claim elsewhere; this one has to begin again")
+            raise ClaimMovedError(
+                f"another attempt at {upload} moved its claim to another name; this attempt has to start again"
+            )
 
         def result(image_key: str) -> dict[str, Any]:
             return {**claimed, "image": {"bucket": self._store.final_bucket, "key": image_key}}
 
         return self._claim_one_of(names[names.index(claim.image_key) + 1 :], upload, result)
 
-    def _move(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> Ending:
+    def _move(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> ImageOutcome:
         attempt.lacks_copy = attempt.lacks_copy or claim.is_new
         try:
             if not self._is_copied(upload, claim):
-                # The source is there and the image is not: whatever came before, this upload is not finished.
+                # The source exists and the image does not: whatever came before, this upload is not finished.
                 attempt.lacks_copy = True
                 self._store.copy_image(upload, claim.image_key)
         except (SourceGoneError, SourceReplacedError) as error:
             is_gone = isinstance(error, SourceGoneError)
             if attempt.lacks_copy and not self._store.has_image(claim.image_key):
-                # Deleted by its owner while we were at it, a result without its image would be a lie. Replaced, without
-                # versions, we may have looked at the newer bytes, so the result is not this upload's either.
+                # The owner deleted the image meanwhile, so a result without its image would be false. Or the image was
+                # replaced in a bucket without versions, so the result may describe the newer bytes.
                 self._store.withdraw_claim(claim.image_key, upload)
-                return Ending.GONE if is_gone else Ending.REPLACED
-            return Ending.ALREADY_DONE if is_gone else Ending.REPLACED
+                return ImageOutcome.GONE if is_gone else ImageOutcome.REPLACED
+            return ImageOutcome.ALREADY_DONE if is_gone else ImageOutcome.REPLACED
         attempt.lacks_copy = False
         self._store.delete_source(upload)
-        return Ending.PROCESSED if prefix == PROCESSED else Ending.FAILED
+        return ImageOutcome.PROCESSED if prefix == PROCESSED else ImageOutcome.FAILED
 
     def _is_copied(self, upload: Upload, claim: Claim) -> bool:
-        """Whether the image is there already. Errors: NameTakenError, SourceGoneError, SourceReplacedError."""
+        """Whether the image is already copied. Errors: NameTakenError, SourceGoneError, SourceReplacedError."""
         if claim.is_new:
             return False
-        etag = self._store.source_etag(upload)
-        if etag is None:
+        found = self._store.source(upload)
+        if found is None:
             raise SourceGoneError
-        if etag != upload.etag:
+        if found.etag != upload.etag:
             raise SourceReplacedError
         if not self._store.has_image(claim.image_key):
             return False
-        # An earlier attempt, or another one at this moment, may have copied it; anything else is not ours.
+        # An earlier or a parallel attempt may have copied it; anything else is not ours.
         if not self._store.is_copy(upload, claim.image_key):
             raise NameTakenError
         return True
 
-    def _without_detection(self, upload: Upload, error: ImageUnreadableError) -> Ending:
-        """Find out which of the things that InvalidS3Object can mean is the case."""
+    def _without_detection(self, upload: Upload, error: ImageUnreadableError) -> ImageOutcome:
+        """Find out which of its three causes an InvalidS3ObjectException has."""
         advice = (
-            "check that the function's role may read the object and list its bucket, that its KMS key allows it, and "
-            "that bucket and model are in one region. An object encrypted with a key of its owner's cannot be read"
+            "check that the function's role may read the object and list its bucket, that the KMS key allows it, and "
+            "that bucket and model are in one region. An object encrypted with its owner's own key cannot be read"
         )
         try:
-            etag = self._store.source_etag(upload)
+            found = self._store.source(upload)
         except ClientError as refusal:
-            if fault_of(refusal) is not Fault.REFUSED:
+            if classify(refusal) is not ErrorClass.REFUSED:
                 raise
             raise AccessMissingError(
-                f"Rekognition cannot read the image, nor can we. {reason_of(refusal)}: {advice}"
+                f"neither Rekognition nor this function can read the image. {describe(refusal)}: {advice}"
             ) from error
-        if etag is None:
-            return Ending.GONE
-        if etag != upload.etag:
-            return Ending.REPLACED
+        if found is None:
+            return ImageOutcome.GONE
+        if found.etag != upload.etag:
+            return ImageOutcome.REPLACED
         raise AccessMissingError(
-            f"Rekognition cannot read the image, which exists ({error}): {advice}. It is {upload}"
+            f"Rekognition cannot read the image, which exists ({error}): {advice}. The image is {upload}"
         ) from error

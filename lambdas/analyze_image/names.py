@@ -5,13 +5,9 @@ A key there is claimed by its JSON. An upload takes the first of its candidate n
 
 from pathlib import PurePosixPath
 
-from analyze_image.upload import Upload
+from shared.s3_events import MAX_KEY_BYTES, RESULT_SUFFIX, Upload
 
 PROCESSED, FAILED = "processed", "failed"
-
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-KEY_BYTES_AT_MOST = 1024
-JSON_SUFFIX = ".json"
 
 
 def candidates(prefix: str, upload: Upload) -> list[str]:
@@ -23,13 +19,13 @@ def candidates(prefix: str, upload: Upload) -> list[str]:
     marks = ["", upload.etag[:8], "-".join(filter(None, (upload.etag, upload.version_id)))]
     names = [_name(prefix, upload.key, mark) for mark in marks]
     fitting = [name for name in names if _fits(name)]
-    # A key near S3's limit leaves no room for prefix and suffix: its end is cut, and the etag keeps it apart.
+    # A key near S3's limit leaves no room for prefix and suffix. Its end is cut, and the etag makes it unique.
     return fitting if _fits(names[0]) else [_cut(prefix, upload)]
 
 
 def json_key(image_key: str) -> str:
     """Return the key of the JSON that belongs to an image."""
-    return image_key + JSON_SUFFIX
+    return image_key + RESULT_SUFFIX
 
 
 def _name(prefix: str, key: str, mark: str) -> str:
@@ -41,11 +37,11 @@ def _name(prefix: str, key: str, mark: str) -> str:
 
 
 def _fits(name: str) -> bool:
-    return len(json_key(name).encode()) <= KEY_BYTES_AT_MOST
+    return len(json_key(name).encode()) <= MAX_KEY_BYTES
 
 
 def _cut(prefix: str, upload: Upload) -> str:
     mark = "-".join(filter(None, (upload.etag, upload.version_id)))
     tail = f"~{mark}{PurePosixPath(upload.key).suffix}"
-    room = KEY_BYTES_AT_MOST - len(f"{prefix}/{tail}{JSON_SUFFIX}".encode())
+    room = MAX_KEY_BYTES - len(f"{prefix}/{tail}{RESULT_SUFFIX}".encode())
     return f"{prefix}/{upload.key.encode()[:room].decode(errors='ignore')}{tail}"

@@ -3,37 +3,42 @@
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from analyze_image.faults import Fault, fault_of
+from analyze_image.errors import ErrorClass, classify
 from analyze_image.names import json_key
-from analyze_image.upload import Upload
 from shared.clients import calling, error_code
+from shared.s3_events import Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CopyObjectRequestTypeDef, CopySourceTypeDef, DeleteObjectRequestTypeDef
 
 # S3 answers 409 when two conditional writes meet; the next attempt sees who won.
 CLAIM_ATTEMPTS = 4
-# One call may copy 5 GB, and answers when it is done: longer than we wait for an answer. What is larger than this is no
-# image that Rekognition takes, and is copied to failed/ in parts of this size.
+# One CopyObject call copies up to 5 GB and answers when it is done, which takes longer than the read time-out. A larger
+# object than this is too large for Rekognition as well, and is copied to failed/ in parts of this size.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-SINGLE_COPY_BYTES_AT_MOST = 64 * 1024**2
+MAX_SINGLE_COPY_BYTES = 64 * 1024**2
 
-IN_PARTS = TransferConfig(multipart_threshold=SINGLE_COPY_BYTES_AT_MOST, multipart_chunksize=SINGLE_COPY_BYTES_AT_MOST)
+IN_PARTS = TransferConfig(multipart_threshold=MAX_SINGLE_COPY_BYTES, multipart_chunksize=MAX_SINGLE_COPY_BYTES)
 
-# A result has a few kilobytes. What is larger is somebody else's, and may be larger than the memory.
-RESULT_BYTES_AT_MOST = 5 * 1024**2
+# A result has a few kilobytes. A larger JSON is not ours, and may not fit into the function's memory.
+MAX_RESULT_BYTES = 5 * 1024**2
 
-# S3 itself keeps a copy from overwriting anything, where boto3 can ask for that. The runtime's may be too old, so this
-# only closes the gap of some milliseconds between the look at a name and the copy to it.
+# S3 refuses to overwrite an object if boto3 can send the condition. The runtime's boto3 may be too old, so this only
+# closes the gap of some milliseconds between the check of a name and the copy to it.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-_CAN_ASK = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
-UNLESS_TAKEN = {"IfNoneMatch": "*"} if _CAN_ASK else {}
+CAN_SEND_CONDITION = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
 
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 CONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
@@ -46,16 +51,16 @@ class SourceGoneError(Exception):
 
 
 class SourceReplacedError(Exception):
-    """Another upload took the place of this one; the event of the newer one speaks for it."""
+    """A newer upload replaced this one, and has a message of its own."""
 
 
 class NameTakenError(Exception):
-    """The final bucket holds an object under the image's name, and it is not a copy of this upload."""
+    """The final bucket has an object under the image's name that is not a copy of this upload."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An object as HeadObject tells of it; the etag without quotes."""
+    """An object as HeadObject describes it; the etag without quotes."""
 
     etag: str
     size: int
@@ -63,7 +68,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Claimed:
-    """The JSON under a name, and its etag as S3 gives it; the document is {} when it is none of ours."""
+    """The JSON under a name, and its etag with quotes; the document is {} when it is not ours."""
 
     document: dict[str, Any]
     etag: str = ""
@@ -73,16 +78,16 @@ NOT_OURS = Claimed({})
 
 
 class Store:
-    """Source and final bucket. What is written to the final bucket begins with `final_prefix`."""
+    """The source bucket and the final bucket, in which every key that we write begins with `final_prefix`."""
 
-    def __init__(self, s3: Any, source_bucket: str, final_bucket: str, final_prefix: str = "") -> None:  # noqa: ANN401
+    def __init__(self, s3: S3Client, source_bucket: str, final_bucket: str, final_prefix: str = "") -> None:
         self._s3 = s3
         self.source_bucket = source_bucket
         self.final_bucket = final_bucket
         self.final_prefix = final_prefix
 
     def claim(self, image_key: str, document: dict[str, Any]) -> bool:
-        """Write the JSON of `image_key` if nobody has; return whether it was written."""
+        """Write the JSON of `image_key` unless it exists; return whether it was written."""
         key = json_key(image_key)
         for attempt in range(1, CLAIM_ATTEMPTS + 1):
             try:
@@ -104,19 +109,19 @@ class Store:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _read(self, image_key: str) -> Claimed | None:
-        """Return the JSON that claims `image_key`; None when nobody does."""
+        """Return the JSON that claims `image_key`; None when there is none."""
         key = json_key(image_key)
         try:
             with calling("GetObject", self._final(key)):
                 answer = self._s3.get_object(Bucket=self.final_bucket, Key=key)
-                if answer["ContentLength"] > RESULT_BYTES_AT_MOST:
+                if answer["ContentLength"] > MAX_RESULT_BYTES:
                     return NOT_OURS
                 document = json.loads(answer["Body"].read())
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
             if error_code(error) == ARCHIVED:
-                # No image waits for as long as a lifecycle rule does: it is an older upload's.
+                # No image waits until a lifecycle rule archives its result, so this is an older upload's.
                 return NOT_OURS
             raise
         except (ValueError, RecursionError):
@@ -125,15 +130,15 @@ class Store:
         return Claimed(document, answer["ETag"]) if is_ours else NOT_OURS
 
     def provenance(self, image_key: str) -> dict[str, Any] | None:
-        """Return the `source` of the JSON that claims `image_key`; None when nobody does.
+        """Return the `source` of the JSON that claims `image_key`; None when there is none.
 
-        A JSON that is not ours has the provenance {}, which is no upload's.
+        A JSON that is not ours has the provenance {}, which matches no upload.
         """
         claimed = self._read(image_key)
         return None if claimed is None else claimed.document.get("source", {})
 
     def withdraw_claim(self, image_key: str, upload: Upload) -> dict[str, Any] | None:
-        """Delete the JSON of an image that cannot follow, and return it; None when it is not this upload's any more."""
+        """Delete the JSON of an image that cannot be copied, and return it; None when it is no longer this upload's."""
         claimed = self._read(image_key)
         if claimed is None or not upload.same_as(claimed.document.get("source", {})):
             return None
@@ -152,28 +157,34 @@ class Store:
 
         Errors: SourceGoneError, SourceReplacedError, NameTakenError.
         """
-        source = {"Bucket": upload.bucket, "Key": upload.key}
+        source: CopySourceTypeDef = {"Bucket": upload.bucket, "Key": upload.key}
         if upload.version_id is not None:
             source["VersionId"] = upload.version_id
-        condition = {"CopySourceIfMatch": upload.etag}
+        request: CopyObjectRequestTypeDef = {
+            "Bucket": self.final_bucket,
+            "Key": image_key,
+            "CopySource": source,
+            "CopySourceIfMatch": upload.etag,
+        }
+        if CAN_SEND_CONDITION:
+            request["IfNoneMatch"] = "*"
         try:
             with calling("CopyObject", f"{upload} to {self._final(image_key)}"):
-                if upload.size > SINGLE_COPY_BYTES_AT_MOST:
+                if upload.size > MAX_SINGLE_COPY_BYTES:
                     # In quotes, because this also becomes the If-Match of a HeadObject.
                     in_quotes = {"CopySourceIfMatch": f'"{upload.etag}"'}
                     self._s3.copy(source, self.final_bucket, image_key, ExtraArgs=in_quotes, Config=IN_PARTS)
                 else:
-                    self._s3.copy_object(
-                        Bucket=self.final_bucket, Key=image_key, CopySource=source, **condition, **UNLESS_TAKEN
-                    )
+                    self._s3.copy_object(**request)
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 raise SourceGoneError from error
             if error_code(error) in CONDITION_FAILED:
-                # S3 does not say which of the two conditions: the source may be another, or the name be taken.
-                if self.has_image(image_key) and self.source_etag(upload) == upload.etag:
+                # S3 does not say which condition failed: the source was replaced, or the name is taken.
+                found = self.source(upload) if self.has_image(image_key) else None
+                if found is not None and found.etag == upload.etag:
                     if self.is_copy(upload, image_key):
-                        # Another attempt at this upload was quicker.
+                        # Another attempt at this upload was faster.
                         return
                     raise NameTakenError from error
                 raise SourceReplacedError from error
@@ -184,58 +195,55 @@ class Store:
         try:
             return self._head(self.final_bucket, image_key, None) is not None
         except ClientError as error:
-            if fault_of(error) is not Fault.REFUSED:
+            if classify(error) is not ErrorClass.REFUSED:
                 raise
-            # Perhaps it is encrypted with a key that only its owner has; a listing tells whether it is there.
+            # Perhaps it is encrypted with a key that only its owner has; a listing shows whether it exists.
             return self._is_listed(image_key)
 
     def is_copy(self, upload: Upload, image_key: str) -> bool:
-        """Whether the image under this name has the upload's bytes. Error: SourceGoneError, when nobody can tell."""
-        source = self._head(upload.bucket, upload.key, upload.version_id)
+        """Whether the image under this name has the upload's bytes. Error: SourceGoneError."""
+        source = self.source(upload)
         if source is None:
             raise SourceGoneError
         try:
             copy = self._head(self.final_bucket, image_key, None)
         except ClientError as error:
-            if fault_of(error) is not Fault.REFUSED:
+            if classify(error) is not ErrorClass.REFUSED:
                 raise
             return False
         if copy is None or source.size != copy.size:
             return False
-        # Copied in parts, or encrypted with a key of KMS, equal bytes have different etags.
+        # Equal bytes have different etags when they were copied in parts, or are encrypted with a KMS key.
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
         return (
             source.etag == copy.etag
-            or source.size > SINGLE_COPY_BYTES_AT_MOST
+            or source.size > MAX_SINGLE_COPY_BYTES
             or self._digest(upload.bucket, upload.key, upload.version_id)
             == self._digest(self.final_bucket, image_key, None)
         )
 
-    def source_etag(self, upload: Upload) -> str | None:
-        """Return the etag of what is in the upload's place now; None when nothing is."""
-        found = self._head(upload.bucket, upload.key, upload.version_id)
-        return None if found is None else found.etag
-
-    def source_size(self, upload: Upload) -> int | None:
-        """Return the bytes of what is in the upload's place now; None when nothing is."""
-        found = self._head(upload.bucket, upload.key, upload.version_id)
-        return None if found is None else found.size
+    def source(self, upload: Upload) -> Stored | None:
+        """Return the object that is under the upload's key now; None when there is none."""
+        return self._head(upload.bucket, upload.key, upload.version_id)
 
     def delete_source(self, upload: Upload) -> None:
-        """Delete exactly this upload; a newer one in its place stays."""
-        exact = {"VersionId": upload.version_id} if upload.version_id is not None else {"IfMatch": f'"{upload.etag}"'}
+        """Delete exactly this upload; a newer one under its key stays."""
+        request: DeleteObjectRequestTypeDef = {"Bucket": upload.bucket, "Key": upload.key}
+        if upload.version_id is not None:
+            request["VersionId"] = upload.version_id
+        else:
+            request["IfMatch"] = f'"{upload.etag}"'
         try:
             with calling("DeleteObject", str(upload)):
-                self._s3.delete_object(Bucket=upload.bucket, Key=upload.key, **exact)
+                self._s3.delete_object(**request)
         except ClientError as error:
             if error_code(error) not in NOT_FOUND | CONDITION_FAILED:
                 raise
 
     def _head(self, bucket: str, key: str, version_id: str | None) -> Stored | None:
-        version = {} if version_id is None else {"VersionId": version_id}
         try:
             with calling("HeadObject", f"s3://{bucket}/{key}"):
-                found = self._s3.head_object(Bucket=bucket, Key=key, **version)
+                found = self._s3.head_object(**_object(bucket, key, version_id))
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
@@ -248,12 +256,15 @@ class Store:
         return any(item["Key"] == key for item in found.get("Contents", []))
 
     def _digest(self, bucket: str, key: str, version_id: str | None) -> bytes:
-        version = {} if version_id is None else {"VersionId": version_id}
         digest = hashlib.sha256()
         with calling("GetObject", f"s3://{bucket}/{key}"):
-            for chunk in self._s3.get_object(Bucket=bucket, Key=key, **version)["Body"].iter_chunks(1024**2):
+            for chunk in self._s3.get_object(**_object(bucket, key, version_id))["Body"].iter_chunks(1024**2):
                 digest.update(chunk)
         return digest.digest()
 
     def _final(self, key: str) -> str:
         return f"s3://{self.final_bucket}/{key}"
+
+
+def _object(bucket: str, key: str, version_id: str | None) -> Any:  # noqa: ANN401 - parameters of two calls
+    return {"Bucket": bucket, "Key": key} | ({} if version_id is None else {"VersionId": version_id})

@@ -11,13 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from check_queue.daily_cap import DailyCap
 from check_queue.logic import Sample
-from check_queue.queue import ImageQueue
 from check_queue.queue_watch import QueueWatch
 from check_queue.start_gate import Gate
 from shared import environment
 from shared.clients import client
-from shared.dead_letters import DeadLetters
+from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
+from shared.image_queue import PeekableQueue
 from shared.lease import Lease
 from shared.model_hours import ModelHours
 from shared.run_record import RunRecords
@@ -30,11 +30,11 @@ def _queue_watch() -> QueueWatch:
     dynamodb = client("dynamodb")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
     sqs = client("sqs")
-    dead_letters = DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
+    dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
     schedule_minutes = environment.optional_number("SCHEDULE_MINUTES")
     source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
     return QueueWatch(
-        ImageQueue(sqs, environment.text("QUEUE_URL"), dead_letters, source),
+        PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, source),
         Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
         RunRecords(dynamodb, table, model_arn),
         longest_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),

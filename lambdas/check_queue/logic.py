@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from check_queue.time_left import TimeLeft
+from shared.sqs import Backlog
 
 # SQS's three counts are approximate and may lag by up to a minute, so an empty queue is one that was seen empty
 # over a minute: four samples, 20 seconds apart.
@@ -42,20 +43,6 @@ NO_PROGRESS_SECONDS = 180
 # Refusals of the whole analysis (the model is not running, a permission is missing) end the run sooner. Not at once: a
 # model that has just become RUNNING may refuse for a moment.
 BLOCKED_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """SQS's approximate counts of one queue."""
-
-    visible: int
-    in_flight: int
-    delayed: int
-
-    @property
-    def total(self) -> int:
-        """Messages in the queue, in whatever state."""
-        return self.visible + self.in_flight + self.delayed
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 from check_queue.daily_cap import DailyCap, is_worth_a_start
 from check_queue.logic import (
-    Backlog,
     Progress,
     Sample,
     is_blocked,
@@ -17,13 +16,14 @@ from check_queue.logic import (
     verdict_closed,
     verdict_draining,
 )
-from check_queue.queue import PEEKED_AT_MOST, ImageQueue
 from check_queue.start_gate import Gate, Known, reason_to_wait
 from check_queue.time_left import time_left
 from shared.errors import AnalysisBlocked, NoProgress
+from shared.image_queue import MAX_PEEKED, PeekableQueue
 from shared.instants import now
 from shared.lease import Held, Lease
 from shared.run_record import RunRecord, RunRecords
+from shared.sqs import Backlog
 from shared.telemetry import MetricUnit, logger, metrics
 
 # A look so soon after another is the same one, tried again.
@@ -35,7 +35,7 @@ class QueueWatch:
 
     def __init__(
         self,
-        queue: ImageQueue,
+        queue: PeekableQueue,
         lease: Lease,
         records: RunRecords,
         *,
@@ -68,7 +68,7 @@ class QueueWatch:
             return self._answer("nothing_to_do", backlog, None)
         if self._waits_for_more(run_id, held, known, backlog):
             return self._answer("waiting_for_more_images", backlog, None)
-        if held.images_waiting or backlog.in_flight > 0 or backlog.total > PEEKED_AT_MOST:
+        if held.images_waiting or backlog.in_flight > 0 or backlog.total > MAX_PEEKED:
             has_work = True
         else:
             has_work = self._finds_an_image(run_id) or backlog.delayed > 0
@@ -106,12 +106,12 @@ class QueueWatch:
 
     def _finds_an_image(self, run_id: str) -> bool:
         peek = self._queue.peek(run_id)
-        logger.info("looked into the queue", images=peek.images, test_events=peek.test_events)
-        if peek.foreign:
+        logger.info("peeked at the image queue", images=peek.images, test_events=peek.test_events)
+        if peek.unexpected:
             logger.error(
-                "messages in the image queue were no uploads of this system; they are kept in the dead-letter queue, "
-                "each with its reason. Find out who sends to this queue.",
-                foreign=peek.foreign,
+                "unexpected messages in the image queue were moved to the dead-letter queue, each with its reason; "
+                "find out who sends them",
+                unexpected=peek.unexpected,
             )
         return peek.images > 0
 

@@ -4,16 +4,12 @@ from shared.errors import NotRetriedError
 
 
 class InputInvalid(NotRetriedError):  # noqa: N818 - the name is shown in the console as the error of the execution
-    """The execution's input is not what a reconcile understands."""
+    """The execution's input is not what a reconcile accepts."""
 
 
 class TooManyDeadLetters(NotRetriedError):  # noqa: N818
-    """The dead-letter queue holds more than can be read, so nothing can be told apart from what is in there."""
+    """The dead-letter queue has too many messages to read, so orphans cannot be told from dead-lettered images."""
 
 
 class DeadLetterQueueBusy(Exception):  # noqa: N818
-    """The dead-letter queue could not be read in whole this time; a minute later it can."""
-
-
-class MessagesNotSent(Exception):  # noqa: N818
-    """SQS did not take all messages; the batch is repeated."""
+    """The dead-letter queue could not be read completely; a minute later it can."""

@@ -1,10 +1,10 @@
 """Lambda handler: one action for each step of the reconcile.
 
-    {"action": "look", "run_id": …, "input": the execution's input}
-    {"action": "queue", "batch": {"Items": […], "BatchInput": {run_id, uploaded_before, dry_run, set_aside_key}}}
+    {"action": "plan", "run_id": …, "input": the execution's input}
+    {"action": "queue", "batch": {"Items": […], "BatchInput": {run_id, uploaded_before, dry_run, dead_lettered_key}}}
     {"action": "report", "run_id": …, "error": {code, message} | null}
 
-A batch is the input of a Distributed Map's child as Step Functions makes it.
+A batch is the input of a Distributed Map's child, as Step Functions writes it.
 """
 
 import json
@@ -15,18 +15,20 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reconcile.batches import Batch, Batches
-from reconcile.dead_letter_queue import DeadLetterQueue
-from reconcile.files import Files
-from reconcile.image_queue import ImageQueue
-from reconcile.look import Look
+from reconcile.dead_letters import DeadLetterImages
 from reconcile.message import Origin
-from reconcile.records import Records
+from reconcile.plan import Planner
+from reconcile.records import ReconcileRecords
 from reconcile.report import Reporting
+from reconcile.report_store import ReportStore
 from reconcile.source_bucket import SourceBucket
 from shared import environment, lease
 from shared.clients import client
+from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
+from shared.image_queue import ImageQueue
 from shared.instants import now
+from shared.items import Items
 from shared.telemetry import logger, metrics, tracer
 
 
@@ -34,26 +36,26 @@ from shared.telemetry import logger, metrics, tracer
 class Steps:
     """The three steps, and what they keep between invocations."""
 
-    look: Look
+    planner: Planner
     batches: Batches
     reporting: Reporting
 
 
 @cache
 def _steps() -> Steps:
-    # S3 is asked about single objects, and one that it is too busy for is left out: so it is asked more often.
+    # More attempts for S3, because an object is left out for which S3 was throttled in all of them.
     dynamodb, s3, sqs = client("dynamodb"), client("s3", attempts=5), client("sqs")
     table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
     bucket, suffixes = environment.text("SOURCE_BUCKET_NAME"), _image_suffixes()
     source = SourceBucket(s3, bucket, environment.optional_text("SOURCE_PREFIX"))
-    records = Records(dynamodb, table, model_arn)
-    files = Files(s3, environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX"))
-    dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"), bucket)
+    records = ReconcileRecords(Items(dynamodb, table, model_arn))
+    store = ReportStore(s3, environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX"))
+    dead_letters = DeadLetterImages(DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")), bucket)
     queue = ImageQueue(sqs, environment.text("QUEUE_URL"))
     return Steps(
-        Look(source, dead_letters, files, records, suffixes, lambda: lease.current(dynamodb, table, model_arn), now),
-        Batches(source, queue, files, records, suffixes, Origin.of(bucket, model_arn)),
-        Reporting(files, records),
+        Planner(source, dead_letters, store, records, suffixes, lambda: lease.current(dynamodb, table, model_arn), now),
+        Batches(source, queue, store, records, suffixes, Origin.of(bucket, model_arn)),
+        Reporting(store, records),
     )
 
 
@@ -71,21 +73,22 @@ def _image_suffixes() -> tuple[str, ...]:
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Look: `{verdict, prefix, uploaded_before, dry_run, set_aside_key}`. Queue: the counts. Report: the report."""
+    """Return the plan, the counts of a batch, or the report."""
     match event:
-        case {"action": "look", "run_id": str(run_id), "input": document}:
+        case {"action": "plan", "run_id": str(run_id), "input": document}:
             logger.append_keys(reconcile_id=run_id)
-            return _steps().look.look(run_id, document)
+            return asdict(_steps().planner.plan(run_id, document))
         case {"action": "queue", "batch": {"Items": list(), "BatchInput": dict()} as document}:
             batch = Batch.from_map(document)
             logger.append_keys(reconcile_id=batch.run_id)
             return asdict(_steps().batches.queue(batch))
         case {"action": "report", "run_id": str(run_id), "error": _}:
             logger.append_keys(reconcile_id=run_id)
-            return _report(event, context)
+            report: dict[str, Any] = _report(event, context)
+            return report
         case _:
             raise ConfigurationError(
-                f"no look, queue or report with what belongs to it: action {event.get('action')!r}"
+                f"the input must be a plan, queue or report action with its parameters, not {event.get('action')!r}"
             )
 
 

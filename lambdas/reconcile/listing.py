@@ -1,18 +1,23 @@
 """What an object in the listing of the source bucket means to a reconcile."""
 
+from __future__ import annotations
+
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import datetime
-from enum import Enum, auto
-from typing import Any
+from enum import StrEnum, auto
+from typing import TYPE_CHECKING, Any
 
-# Objects that nobody can read without a restore first; of Intelligent-Tiering's archives the listing says nothing.
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
+# Objects that must be restored before anybody can read them. The listing does not show Intelligent-Tiering's archives.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedObject:
     """One object of the listing; `last_modified` is in epoch seconds, the etag without quotes."""
 
     key: str
@@ -21,8 +26,8 @@ class Listed:
     storage_class: str
 
     @classmethod
-    def from_map(cls, item: dict[str, Any]) -> "Listed":
-        """Return an item of the Distributed Map, which writes Etag, and LastModified as epoch seconds.
+    def from_map(cls, item: dict[str, Any]) -> ListedObject:
+        """Return an item of the Distributed Map, which writes Etag, and LastModified in epoch seconds.
 
         https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
         """
@@ -34,32 +39,31 @@ class Listed:
         )
 
     @classmethod
-    def from_s3(cls, content: dict[str, Any]) -> "Listed":
+    def from_s3(cls, content: ObjectTypeDef) -> ListedObject:
         """Return an object of ListObjectsV2's answer."""
-        modified: datetime = content["LastModified"]
         return cls(
             key=content["Key"],
             etag=content["ETag"].strip('"'),
-            last_modified=modified.timestamp(),
+            last_modified=content["LastModified"].timestamp(),
             storage_class=content.get("StorageClass", "STANDARD"),
         )
 
     @property
-    def image(self) -> "ImageId":
-        """What tells this upload from others under its key."""
+    def image(self) -> ImageId:
+        """What distinguishes this upload from others under its key."""
         return ImageId(self.key, self.etag)
 
 
 @dataclass(frozen=True)
 class ImageId:
-    """One image: the same bytes under the same key are one, in whatever version."""
+    """One image: the same bytes under the same key are one image, in whatever version."""
 
     key: str
     etag: str
 
 
-class Kind(Enum):
-    """What an object in the listing is."""
+class Kind(StrEnum):
+    """What an object in the listing is, by the name of its counter in `Counts`."""
 
     OTHER_SUFFIX = auto()
     TOO_YOUNG = auto()
@@ -69,46 +73,45 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Sieve:
-    """Tells the orphans in a listing: images from before `uploaded_before` (epoch seconds) that are not set aside.
+class OrphanFilter:
+    """Finds the orphans in a listing: images from before `uploaded_before` (epoch seconds) that are not dead-lettered.
 
-    S3 dates a multipart upload by its beginning, so that one which took long may look older than its event.
+    S3 dates a multipart upload by its start, so that a long upload may look older than its event.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
     """
 
     image_suffixes: tuple[str, ...]
     uploaded_before: int
-    set_aside: frozenset[ImageId] = frozenset()
+    dead_lettered: frozenset[ImageId] = frozenset()
 
-    def kind_of(self, listed: Listed) -> Kind:
-        """Return what the object is, as far as the listing tells."""
+    def kind_of(self, listed: ListedObject) -> Kind:
+        """Return what the object is, as far as the listing shows."""
         if not listed.key.endswith(self.image_suffixes):
             return Kind.OTHER_SUFFIX
         if listed.last_modified >= self.uploaded_before:
             return Kind.TOO_YOUNG
         if listed.storage_class in ARCHIVE_CLASSES:
             return Kind.ARCHIVED
-        if listed.image in self.set_aside:
+        if listed.image in self.dead_lettered:
             return Kind.IN_DEAD_LETTER_QUEUE
         return Kind.ORPHAN
 
-    def sort(self, objects: Iterable[Listed]) -> tuple[list[Listed], "Counts"]:
-        """Return the orphans, and the counts of everything that is none."""
-        kinds = [(listed, self.kind_of(listed)) for listed in objects]
-        found = [kind for _, kind in kinds]
-        counts = Counts(
-            objects_seen=len(found),
-            other_suffix=found.count(Kind.OTHER_SUFFIX),
-            too_young=found.count(Kind.TOO_YOUNG),
-            archived=found.count(Kind.ARCHIVED),
-            in_dead_letter_queue=found.count(Kind.IN_DEAD_LETTER_QUEUE),
-        )
-        return [listed for listed, kind in kinds if kind is Kind.ORPHAN], counts
+    def sort(self, objects: Iterable[ListedObject]) -> tuple[list[ListedObject], Counts]:
+        """Return the orphans, and the counts of all other objects."""
+        orphans: list[ListedObject] = []
+        others: Counter[str] = Counter()
+        for listed in objects:
+            kind = self.kind_of(listed)
+            if kind is Kind.ORPHAN:
+                orphans.append(listed)
+            else:
+                others[kind.value] += 1
+        return orphans, Counts(objects_seen=len(orphans) + others.total(), **others)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """An image that S3 or SQS refuses, with what they said: it stays where it is, and a later reconcile asks again."""
+    """An image that S3 or SQS refuses, with their reason: it stays in the bucket, and a later reconcile tries again."""
 
     key: str
     reason: str
@@ -116,7 +119,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the objects of a listing; `queued` of the `orphans`, the others add up to `objects_seen`."""
+    """What became of the listed objects. `queued` are some of the `orphans`; the others sum up to `objects_seen`."""
 
     objects_seen: int = 0
     other_suffix: int = 0
@@ -128,6 +131,6 @@ class Counts:
     orphans: int = 0
     queued: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
+    def __add__(self, other: Counts) -> Counts:
         """Return the sums."""
         return Counts(*(getattr(self, count.name) + getattr(other, count.name) for count in fields(self)))

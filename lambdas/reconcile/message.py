@@ -1,4 +1,4 @@
-"""Messages as S3 sends them: one is written for each orphan, and those in the dead-letter queue are read.
+"""Messages in S3's own format: written for each orphan, and read from the dead-letter queue.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
@@ -11,16 +11,16 @@ from urllib.parse import quote_plus
 
 from reconcile.listing import ImageId
 from shared.instants import to_text
-from shared.s3_events import NotAnS3EventError, created_objects
+from shared.s3_events import UnexpectedMessage, uploads_anywhere
 
-# S3's own are ObjectCreated:Put, Post, Copy and CompleteMultipartUpload. The analysis takes all that begin alike, and
-# this one says in the logs where the message came from.
+# S3's own events are ObjectCreated:Put, Post, Copy and CompleteMultipartUpload. The analysis accepts every
+# ObjectCreated event, and this name shows in the logs where the message came from.
 EVENT_NAME = "ObjectCreated:Reconciled"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the messages say they come from: the source bucket, which is where the model is."""
+    """Where the messages say that they come from: the source bucket, which is in the model's region."""
 
     bucket: str
     partition: str
@@ -46,8 +46,8 @@ class Version:
 
 
 def event_body(version: Version, origin: Origin) -> str:
-    """Return the message that S3 would have sent of this upload."""
-    entity = {
+    """Return the message that S3 would have sent for this upload."""
+    entity: dict[str, str | int] = {
         "key": quote_plus(version.key, safe="/"),
         "size": version.size,
         "eTag": version.etag,
@@ -71,9 +71,9 @@ def event_body(version: Version, origin: Origin) -> str:
 
 
 def images_in(body: str, bucket: str) -> Iterator[ImageId]:
-    """Yield the images of `bucket` that a message is about; none for a message that is not S3's."""
+    """Yield the images of `bucket` that a message is about; none for an unexpected message."""
     try:
-        objects = created_objects(body)
-    except NotAnS3EventError:
+        uploads = uploads_anywhere(body)
+    except UnexpectedMessage:
         return
-    yield from (ImageId(created.key, created.etag) for created in objects if created.bucket == bucket)
+    yield from (ImageId(upload.key, upload.etag) for upload in uploads if upload.bucket == bucket)

@@ -1,37 +1,39 @@
-"""The records of reconciles in the runs table, beside those of the runs of the same model:
+"""The items of reconciles in the runs table, beside the items of the same model's runs:
 
-    reconcile                   when images were last queued, and by which reconcile
-    reconcile#<id>              one reconcile: what it was asked, and its counters, to which each batch adds
-    reconcile#<id>#examples     the first orphans that it found, and the first images that it was refused
+    reconcile                   when a reconcile last queued images, and which one it was
+    reconcile#<id>              one reconcile: its input, and its counters, to which each batch adds
+    reconcile#<id>#examples     the first orphans that it found, and the first images that were refused
 
 All but the first are deleted after some time; the report in the final bucket stays.
 """
+
+from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from reconcile.listing import Counts, Refused
-from reconcile.request import Queueing
+from reconcile.request import LastRequeue
 from shared.clients import error_code
 from shared.instants import from_text, now, to_text
+from shared.items import ConditionFailed, Items, Update
 from shared.run_record import KEPT_DAYS
 
-MARK_ITEM = "reconcile"
-EXAMPLES_AT_MOST = 10
+LAST_REQUEUE_ITEM = "reconcile"
+MAX_EXAMPLES = 10
 
-# Batches that end together meet at the one item, and DynamoDB cancels all but one of the transactions.
+# Batches that end together write to one item, and DynamoDB cancels all but one of the transactions.
 COUNT_ATTEMPTS = 10
-LONGEST_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Record:
+class ReconcileRecord:
     """What is known of a reconcile. All but the counts is None when its input was refused."""
 
     started_at: datetime | None = None
@@ -42,159 +44,113 @@ class Record:
     counts: Counts = field(default_factory=Counts)
 
 
-class Records:
-    """The records of the reconciles for one model."""
+class ReconcileRecords:
+    """The items of the reconciles for one model."""
 
-    def __init__(
-        self,
-        dynamodb: Any,  # noqa: ANN401
-        table_name: str,
-        model_arn: str,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._dynamodb = dynamodb
-        self._table_name = table_name
-        self._model_arn = model_arn
+    def __init__(self, items: Items, pause: Callable[[float], None] = time.sleep) -> None:
+        self._items = items
         self._pause = pause
 
     def open(
         self, run_id: str, *, prefix: str, uploaded_before: datetime | None, dry_run: bool, note: str | None
     ) -> None:
-        """Write down what the reconcile is about. A repeated attempt keeps the first instant."""
-        values: dict[str, Any] = {
-            ":now": {"S": to_text(now())},
-            ":delete_after": _delete_after(),
-            ":prefix": {"S": prefix},
-            ":uploaded_before": _text_or_null(to_text(uploaded_before) if uploaded_before else None),
-            ":dry_run": {"BOOL": dry_run},
-            ":note": _text_or_null(note),
-        }
-        self._update(
-            _item(run_id),
-            "SET started_at = if_not_exists(started_at, :now), delete_after = :delete_after, key_prefix = :prefix, "
-            "uploaded_before = :uploaded_before, dry_run = :dry_run, note = :note",
-            values,
+        """Record what the reconcile is about. A repeated attempt keeps the first `started_at`."""
+        self._items.update(
+            Update(
+                _item(run_id),
+                "SET started_at = if_not_exists(started_at, :now), delete_after = :delete_after, key_prefix = :prefix, "
+                "uploaded_before = :uploaded_before, dry_run = :dry_run, note = :note",
+                {
+                    "now": to_text(now()),
+                    "delete_after": _delete_after(),
+                    "prefix": prefix,
+                    "uploaded_before": to_text(uploaded_before) if uploaded_before else None,
+                    "dry_run": dry_run,
+                    "note": note,
+                },
+            )
         )
 
     def set_counts(self, run_id: str, counts: Counts) -> None:
-        """Write down what a look at the first page was enough to count."""
-        names = asdict(counts)
-        self._update(
-            _item(run_id),
-            "SET " + ", ".join(f"{name} = :{name}" for name in names),
-            {f":{name}": {"N": str(count)} for name, count in names.items()},
-        )
+        """Record the counts of a bucket whose first page showed that nothing is to be done."""
+        values = asdict(counts)
+        expression = "SET " + ", ".join(f"{name} = :{name}" for name in values)
+        self._items.update(Update(_item(run_id), expression, values))
 
     def add_batch(self, run_id: str, token: str, counts: Counts) -> None:
-        """Add a batch to the counters, once in ten minutes however often it is repeated under the same `token`.
+        """Add a batch to the counters, once in ten minutes however often it is repeated with the same `token`.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
         """
-        names = asdict(counts)
-        update = {
-            "TableName": self._table_name,
-            "Key": self._key(_item(run_id)),
-            "UpdateExpression": "ADD " + ", ".join(f"{name} :{name}" for name in names),
-            "ExpressionAttributeValues": {f":{name}": {"N": str(count)} for name, count in names.items()},
-        }
+        values = asdict(counts)
+        update = Update(_item(run_id), "ADD " + ", ".join(f"{name} :{name}" for name in values), values)
         for attempt in range(1, COUNT_ATTEMPTS + 1):
             try:
-                self._dynamodb.transact_write_items(ClientRequestToken=token, TransactItems=[{"Update": update}])
+                self._items.transact([update], token=token)
             except ClientError as error:
                 if error_code(error) == "IdempotentParameterMismatchException":
-                    # The same batch was counted before, and has found a little less this time.
+                    # The same batch was counted before, and this time it found a little less.
                     return
                 if not _is_conflict(error) or attempt == COUNT_ATTEMPTS:
                     raise
-                self._pause(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - to part those that met
+                self._pause(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 - keeps batches apart
             else:
                 return
 
     def add_examples(self, run_id: str, name: str, examples: Sequence[str | Refused]) -> bool:
         """Add to the `examples` or the `refused` unless there are enough; return whether there was room."""
+        new = [asdict(example) if isinstance(example, Refused) else example for example in examples[:MAX_EXAMPLES]]
         try:
-            self._update(
-                f"{_item(run_id)}#examples",
-                f"SET {name} = list_append(if_not_exists({name}, :none), :new), delete_after = :delete_after",
-                {
-                    ":none": {"L": []},
-                    ":new": {"L": [_stored(example) for example in examples[:EXAMPLES_AT_MOST]]},
-                    ":delete_after": _delete_after(),
-                    ":enough": {"N": str(EXAMPLES_AT_MOST)},
-                },
-                f"attribute_not_exists({name}) OR size({name}) < :enough",
+            self._items.update(
+                Update(
+                    f"{_item(run_id)}#examples",
+                    f"SET {name} = list_append(if_not_exists({name}, :none), :new), delete_after = :delete_after",
+                    {"none": [], "new": new, "delete_after": _delete_after(), "enough": MAX_EXAMPLES},
+                    f"attribute_not_exists({name}) OR size({name}) < :enough",
+                )
             )
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed:
             return False
         return True
 
-    def read(self, run_id: str) -> Record:
+    def read(self, run_id: str) -> ReconcileRecord:
         """Return what is known of a reconcile; an empty record when there is none."""
-        item = self._read(_item(run_id))
-        started_at, uploaded_before = item.get("started_at", {}).get("S"), item.get("uploaded_before", {}).get("S")
-        return Record(
+        item = self._items.read(_item(run_id))
+        started_at, uploaded_before = item.get("started_at"), item.get("uploaded_before")
+        return ReconcileRecord(
             started_at=from_text(started_at) if started_at else None,
-            prefix=item.get("key_prefix", {}).get("S"),
+            prefix=item.get("key_prefix"),
             uploaded_before=from_text(uploaded_before) if uploaded_before else None,
-            dry_run=item.get("dry_run", {}).get("BOOL"),
-            note=item.get("note", {}).get("S"),
-            counts=Counts(*(int(item.get(count.name, {}).get("N", "0")) for count in fields(Counts))),
+            dry_run=item.get("dry_run"),
+            note=item.get("note"),
+            counts=Counts(*(item.get(count.name, 0) for count in fields(Counts))),
         )
 
     def examples(self, run_id: str) -> tuple[list[str], list[Refused]]:
-        """Return the first orphans and the first refused; a batch that was repeated may have told of some twice."""
-        item = self._read(f"{_item(run_id)}#examples")
-        orphans = dict.fromkeys(key["S"] for key in item.get("examples", {}).get("L", []))
-        told = [Refused(one["M"]["key"]["S"], one["M"]["reason"]["S"]) for one in item.get("refused", {}).get("L", [])]
-        refused = {one.key: one for one in told}
-        return list(orphans)[:EXAMPLES_AT_MOST], list(refused.values())[:EXAMPLES_AT_MOST]
+        """Return the first orphans and the first refused; a repeated batch may have recorded some twice."""
+        item = self._items.read(f"{_item(run_id)}#examples")
+        orphans = dict.fromkeys(item.get("examples", []))
+        refused = {one["key"]: Refused(**one) for one in item.get("refused", [])}
+        return list(orphans)[:MAX_EXAMPLES], list(refused.values())[:MAX_EXAMPLES]
 
-    def note_queueing(self, run_id: str) -> None:
-        """Write down that images are being queued now."""
-        self._update(
-            MARK_ITEM, "SET queued_by = :me, queued_at = :now", {":me": {"S": run_id}, ":now": {"S": to_text(now())}}
+    def record_requeue(self, run_id: str) -> None:
+        """Record that this reconcile queues images now."""
+        self._items.update(
+            Update(LAST_REQUEUE_ITEM, "SET queued_by = :me, queued_at = :now", {"me": run_id, "now": to_text(now())})
         )
 
-    def last_queueing(self) -> Queueing | None:
-        """Return when images were last queued; None when they never were."""
-        item = self._read(MARK_ITEM)
-        return Queueing(item["queued_by"]["S"], from_text(item["queued_at"]["S"])) if item else None
-
-    def _key(self, item: str) -> dict[str, Any]:
-        return {"model": {"S": self._model_arn}, "item": {"S": item}}
-
-    def _read(self, item: str) -> dict[str, Any]:
-        answer = self._dynamodb.get_item(TableName=self._table_name, Key=self._key(item), ConsistentRead=True)
-        return answer.get("Item", {})
-
-    def _update(self, item: str, expression: str, values: dict[str, Any], condition: str | None = None) -> None:
-        self._dynamodb.update_item(
-            TableName=self._table_name,
-            Key=self._key(item),
-            UpdateExpression=expression,
-            ExpressionAttributeValues=values,
-            **({"ConditionExpression": condition} if condition else {}),
-        )
+    def last_requeue(self) -> LastRequeue | None:
+        """Return when a reconcile last queued images; None when none ever did."""
+        item = self._items.read(LAST_REQUEUE_ITEM)
+        return LastRequeue(item["queued_by"], from_text(item["queued_at"])) if item else None
 
 
 def _item(run_id: str) -> str:
-    return f"{MARK_ITEM}#{run_id}"
+    return f"reconcile#{run_id}"
 
 
-def _stored(example: str | Refused) -> dict[str, Any]:
-    if isinstance(example, Refused):
-        return {"M": {"key": {"S": example.key}, "reason": {"S": example.reason}}}
-    return {"S": example}
-
-
-def _delete_after() -> dict[str, str]:
-    return {"N": str(int((now() + timedelta(days=KEPT_DAYS)).timestamp()))}
-
-
-def _text_or_null(text: str | None) -> dict[str, Any]:
-    return {"NULL": True} if text is None else {"S": text}
+def _delete_after() -> int:
+    return int((now() + timedelta(days=KEPT_DAYS)).timestamp())
 
 
 def _is_conflict(error: ClientError) -> bool:

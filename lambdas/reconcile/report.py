@@ -5,16 +5,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from reconcile.files import Files
 from reconcile.listing import Counts, Refused
-from reconcile.records import Record, Records
+from reconcile.records import ReconcileRecord, ReconcileRecords
+from reconcile.report_store import ReportStore
 from shared.failures import readable_error
 from shared.instants import now, to_text
 from shared.telemetry import MetricUnit, logger, metrics
 
-# All that one Map Run reads.
+# The most that one Map Run reads.
 # https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
-OBJECTS_AT_MOST = 100_000_000
+MAX_OBJECTS = 100_000_000
 
 BATCH_FAILED = "States.ExceedToleratedFailureThreshold"
 
@@ -32,19 +32,19 @@ class Outcome(StrEnum):
 class Reporting:
     """Writes the report of a reconcile."""
 
-    def __init__(self, files: Files, records: Records) -> None:
-        self._files = files
+    def __init__(self, store: ReportStore, records: ReconcileRecords) -> None:
+        self._store = store
         self._records = records
 
     def report(self, run_id: str, failure: dict[str, Any] | None) -> dict[str, Any]:
         """Write the report and return it. `failure` is what the workflow caught, as {code, message}."""
         record = self._records.read(run_id)
         if record.counts.queued:
-            # The first mark was set before the listing, and queueing takes hours in a large bucket.
-            self._records.note_queueing(run_id)
+            # It was first recorded before the listing, and queueing a large bucket takes hours.
+            self._records.record_requeue(run_id)
         examples, refused = self._records.examples(run_id)
         document = report(run_id, record, examples, refused, batch_error(failure), now())
-        self._files.write(run_id, document)
+        self._store.write(run_id, document)
         metrics.add_metric(name="ImagesRequeued", unit=MetricUnit.Count, value=record.counts.queued)
         logger.info("reconcile ended", report=document)
         return document
@@ -52,7 +52,7 @@ class Reporting:
 
 def report(
     run_id: str,
-    record: Record,
+    record: ReconcileRecord,
     examples: list[str],
     refused: list[Refused],
     error: dict[str, str] | None,
@@ -85,22 +85,22 @@ def outcome(counts: Counts, error: dict[str, str] | None) -> Outcome:
     return Outcome.QUEUED if counts.queued else Outcome.DRY_RUN
 
 
-def note(record: Record) -> str | None:
-    """Return what else a reader has to know."""
-    if record.counts.objects_seen >= OBJECTS_AT_MOST:
+def note(record: ReconcileRecord) -> str | None:
+    """Return what else a reader of the report has to know."""
+    if record.counts.objects_seen >= MAX_OBJECTS:
         return (
-            f"{record.counts.objects_seen} objects were seen, and one Map Run reads no more than {OBJECTS_AT_MOST}: "
-            "there may be others. Reconcile them by prefix."
+            f"{record.counts.objects_seen} objects were listed, and one Map Run lists at most {MAX_OBJECTS}: there may "
+            "be more. Reconcile them by prefix."
         )
     return record.note
 
 
 def batch_error(failure: dict[str, Any] | None) -> dict[str, str] | None:
-    """Return the report's `error`; a batch that failed tells the workflow no more than that it did."""
+    """Return the report's `error`; the workflow does not learn why a batch failed."""
     error = readable_error(failure)
     if error is not None and error["code"] == BATCH_FAILED:
         error["message"] = (
-            "a batch failed although it was tried again; its error is in the Map Run of this execution, and in the log "
-            "of the function. What was queued until then is queued; a later reconcile finds the rest."
+            "a batch failed in every attempt; its error is in this execution's Map Run, and in the function's log. The "
+            "images that were queued until then stay queued; a later reconcile finds the rest."
         )
     return error

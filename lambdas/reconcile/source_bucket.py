@@ -1,42 +1,47 @@
-"""The source bucket, as far as a reconcile looks into it: the current version of each key and no other.
+"""The source bucket as a reconcile sees it: only the current version of each key.
 
-A version that another upload replaced is not in the listing. If its event was lost, it is not found here.
-A bucket holds objects that S3 refuses to show us, such as those encrypted with a key of their uploader's (SSE-C).
+A version that another upload replaced is not in the listing. If its event was lost, a reconcile does not find it.
+S3 refuses to describe some objects, such as those encrypted with their uploader's own key (SSE-C).
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from reconcile.listing import Listed, Refused
+from reconcile.listing import ListedObject, Refused
 from reconcile.message import Version
 from shared.clients import error_code, error_message
 from shared.telemetry import logger
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
 
-# HeadObject's answer has no body, so that the code is the status and the message its name: what lies behind most.
+# HeadObject's answer has no body, so the code is the HTTP status. These are the usual causes of it.
 USUAL_CAUSES = {
-    "400": "the object is encrypted with a key of its uploader's (SSE-C)",
+    "400": "the object is encrypted with its uploader's own key (SSE-C)",
     "403": "the object belongs to another account, or its bucket's policy or its KMS key refuses this function",
 }
-REASON_CHARACTERS_AT_MOST = 300
+MAX_REASON_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
 class Page:
-    """The first page of a listing; `is_all` when there is no other."""
+    """The first page of a listing; `is_all` when there are no more pages."""
 
-    objects: list[Listed]
+    objects: list[ListedObject]
     is_all: bool
 
 
 class SourceBucket:
     """The bucket that images are uploaded to, below `prefix`."""
 
-    def __init__(self, s3: Any, name: str, prefix: str = "") -> None:  # noqa: ANN401
+    def __init__(self, s3: S3Client, name: str, prefix: str = "") -> None:
         self._s3 = s3
         self._name = name
         self.prefix = prefix
@@ -44,18 +49,20 @@ class SourceBucket:
     def first_page(self, prefix: str) -> Page:
         """List up to 1,000 objects under `prefix`."""
         answer = self._s3.list_objects_v2(Bucket=self._name, Prefix=prefix)
-        return Page([Listed.from_s3(content) for content in answer.get("Contents", [])], not answer["IsTruncated"])
+        return Page(
+            [ListedObject.from_s3(content) for content in answer.get("Contents", [])], not answer["IsTruncated"]
+        )
 
     def version(self, key: str) -> Version | Refused | None:
-        """Return what is under `key` now; None when it is gone. No object is an error: it would end all others."""
+        """Return what is under `key` now; None when it was deleted. Never raises, because that would end the batch."""
         try:
             return self._version(key)
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
             return _refused(key, _reason(error))
-        except Exception as error:  # whatever botocore makes of an answer that nobody has foreseen
-            logger.exception("an answer of S3 that nobody has foreseen", key=key)
+        except Exception as error:  # whatever botocore makes of an unforeseen answer
+            logger.exception("unforeseen answer of S3; leaving this image out", key=key)
             return _refused(key, f"{type(error).__name__} (HeadObject): {error}")
 
     def _version(self, key: str) -> Version:
@@ -67,14 +74,14 @@ class SourceBucket:
             version_id=version_id if version_id != "null" else None,
             size=head["ContentLength"],
             last_modified=head["LastModified"],
-            # Only Intelligent-Tiering has a status: its archives cannot be read either.
+            # Only Intelligent-Tiering's archives have a status. They cannot be read either.
             is_archived="ArchiveStatus" in head,
         )
 
 
 def _refused(key: str, reason: str) -> Refused:
-    logger.warning("S3 refuses to show an image, which is left out", key=key, reason=reason)
-    return Refused(key, reason[:REASON_CHARACTERS_AT_MOST])
+    logger.warning("S3 refuses to describe an image; leaving it out", key=key, reason=reason)
+    return Refused(key, reason[:MAX_REASON_CHARACTERS])
 
 
 def _reason(error: ClientError) -> str:

@@ -41,7 +41,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       DeadLetterUnexpectedMessages = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
       ReadAndExtendLease           = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
-    error_message = "check_queue must look into the queue, set foreign messages aside and extend the lease."
+    error_message = "check_queue must look into the queue, dead-letter unexpected messages and extend the lease."
   }
 
   assert {
@@ -99,7 +99,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       QueueImages             = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
       PeekDeadLetterQueue     = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
       WriteReports            = ["s3:PutObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*"]
-      ReadDeadLetteredImages  = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*/set_aside.json"]
+      ReadDeadLetteredImages  = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/reconcile/*/dead_lettered.json"]
       ReadWriteReconcileItems = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
     error_message = "reconcile must look into the source bucket and the dead-letter queue, queue images and write its reports."
@@ -196,7 +196,7 @@ run "one_bucket_of_the_account_is_read_and_written_below_its_prefixes_alone" {
       ListSourceBucket       = "arn:aws:s3:::photos"
       ReadObjectVersions     = "arn:aws:s3:::photos/logos/incoming/*"
       WriteReports           = "arn:aws:s3:::photos/logos/reconcile/*"
-      ReadDeadLetteredImages = "arn:aws:s3:::photos/logos/reconcile/*/set_aside.json"
+      ReadDeadLetteredImages = "arn:aws:s3:::photos/logos/reconcile/*/dead_lettered.json"
     }
     error_message = "reconcile must look below the source prefix and write below the final prefix, nothing else."
   }

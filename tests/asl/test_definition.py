@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconcile import errors as reconcile_errors
-from reconcile.dead_letter_queue import HIDDEN_SECONDS
+from reconcile.dead_letters import HIDDEN_SECONDS
 from shared import errors
 from tests.rig.stack.local_stack import REPOSITORY
 
@@ -223,9 +223,9 @@ def test_a_child_has_time_for_a_second_attempt(reconcile: Path) -> None:
 
 
 def test_dead_letters_stay_hidden_while_they_are_read_and_are_waited_for_when_the_reader_died(reconcile: Path) -> None:
-    look = tasks(reconcile)["Look for images without a message"]
-    assert function_timeout_seconds(look) < HIDDEN_SECONDS
-    (busy,) = (retrier for retrier in look["Retry"] if retrier["ErrorEquals"] == ["DeadLetterQueueBusy"])
+    check = tasks(reconcile)["Check for images without a message"]
+    assert function_timeout_seconds(check) < HIDDEN_SECONDS
+    (busy,) = (retrier for retrier in check["Retry"] if retrier["ErrorEquals"] == ["DeadLetterQueueBusy"])
     assert busy["BackoffRate"] == 1
     assert busy["IntervalSeconds"] * busy["MaxAttempts"] > HIDDEN_SECONDS
 
@@ -239,7 +239,7 @@ def test_the_largest_batch_fits_into_the_input_of_a_child(reconcile: Path) -> No
         "Size": 5 * 1024**4,
         "StorageClass": "INTELLIGENT_TIERING",
     }
-    common = {"run_id": 80 * "r", "uploaded_before": 10**10, "dry_run": False, "set_aside_key": 120 * "k"}
+    common = {"run_id": 80 * "r", "uploaded_before": 10**10, "dry_run": False, "dead_lettered_key": 120 * "k"}
     for name, state in maps(reconcile).items():
         assert state["ItemBatcher"]["BatchInput"].keys() == common.keys()
         batch = {"Items": [longest_item] * state["ItemBatcher"]["MaxItemsPerBatch"], "BatchInput": common}

@@ -11,21 +11,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from analyze_image import handler as handler_module
-from analyze_image.comeback import ImageQueue
+from analyze_image.analysis import Analysis, has_labelled
 from analyze_image.detector import Detector
-from analyze_image.documents import ModelUse
-from analyze_image.handler import Analysis
+from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
-from analyze_image.pacing import THROTTLES, Pacing
+from analyze_image.poison import PoisonDetector
+from analyze_image.rate_limiter import THROTTLES, AdaptiveRateLimiter
 from analyze_image.store import Store
-from analyze_image.suspects import Suspects
-from analyze_image.upload import Upload
 from shared.clients import error_code
-from shared.dead_letters import DeadLetters
+from shared.dead_letter_queue import DeadLetterQueue
+from shared.image_queue import ImageQueue
 from shared.lease import Held
 from shared.pace import Pace
 from shared.run_record import RunRecord, RunRecords
-from shared.s3_events import Source
+from shared.s3_events import Source, Upload
 from tests.rig.emulator import contract
 from tests.rig.emulator.errors import ServiceError
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
@@ -45,18 +44,18 @@ class FakeRekognition:
 
     def __init__(self, s3: Any, error: Exception | None = None) -> None:  # noqa: ANN401
         self.s3, self.error, self.calls = s3, error, []
-        self.pacing = Pacing()
+        self.limiter = AdaptiveRateLimiter()
         self.errors: dict[str, Exception] = {}
 
     def detect_custom_labels(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Answer, and tell the pacing of it as botocore's events do."""
-        self.pacing.wait()
+        """Answer, and tell the limiter of it as botocore's events do."""
+        self.limiter.wait()
         try:
             answer = self._answer(parameters)
         except ClientError as error:
-            self.pacing.refused() if error_code(error) in THROTTLES else self.pacing.answered()
+            self.limiter.throttled() if error_code(error) in THROTTLES else self.limiter.answered()
             raise
-        self.pacing.answered()
+        self.limiter.answered()
         return answer
 
     def _answer(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +129,9 @@ def put(s3: Any, key: str = "a/b.jpg", body: bytes = b"picture") -> Upload:  # n
 
 
 def labelling(s3: Any, error: Exception | None = None, confidence: float | None = None) -> Labelling:  # noqa: ANN401
-    return Labelling(Detector(FakeRekognition(s3, error), ModelUse(MODEL_ARN, confidence)), Store(s3, SOURCE, FINAL))
+    return Labelling(
+        Detector(FakeRekognition(s3, error), InferenceSettings(MODEL_ARN, confidence)), Store(s3, SOURCE, FINAL)
+    )
 
 
 def keys(s3: Any, bucket: str) -> list[str]:  # noqa: ANN401
@@ -178,7 +179,7 @@ class Pipeline:
     def __post_init__(self) -> None:
         self.monkeypatch.setattr("moto.sqs.models.unix_time", lambda: self.milliseconds / 1000)
         self.monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: self.milliseconds)
-        self.monkeypatch.setattr("analyze_image.handler.time.sleep", lambda _: None)
+        self.monkeypatch.setattr("analyze_image.analysis.time.sleep", lambda _: None)
         self.monkeypatch.setattr(handler_module.metrics, "namespace", "Tests")
         self.dead_letter_url = self.sqs.create_queue(QueueName="dead")["QueueUrl"]
         arn = self.sqs.get_queue_attributes(QueueUrl=self.dead_letter_url, AttributeNames=["QueueArn"])["Attributes"]
@@ -195,15 +196,15 @@ class Pipeline:
         """A cold start: what an execution environment knew is forgotten."""
         analysis = Analysis(
             labelling=Labelling(
-                Detector(self.rekognition, ModelUse(MODEL_ARN, None)), Store(self.faulty_s3, SOURCE, FINAL)
+                Detector(self.rekognition, InferenceSettings(MODEL_ARN, None)), Store(self.faulty_s3, SOURCE, FINAL)
             ),
             queue=ImageQueue(self.faulty_sqs, self.url),
-            dead_letters=DeadLetters(self.faulty_sqs, self.dead_letter_url),
-            suspects=Suspects(lambda run_id: handler_module._has_labelled(self.records, run_id)),
-            pacing=self.rekognition.pacing,
+            dead_letters=DeadLetterQueue(self.faulty_sqs, self.dead_letter_url),
+            poison=PoisonDetector(lambda run_id: has_labelled(self.records, run_id)),
+            rate_limiter=self.rekognition.limiter,
             source=Source(SOURCE),
             records=self.records,
-            look_at_lease=lambda: Held(self.run_id, 0, None, images_waiting=True, pace=self.pace),
+            read_lease=lambda: Held(self.run_id, 0, None, images_waiting=True, pace=self.pace),
         )
         self.monkeypatch.setattr(handler_module, "_analysis", lambda: analysis)
 

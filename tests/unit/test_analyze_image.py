@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
-from analyze_image.detector import IMAGE_BYTES_AT_MOST, Detector, NoAnswerError
-from analyze_image.documents import ModelUse
-from analyze_image.labelling import AccessMissingError, Ending, Labelling, NamesTakenError
+from analyze_image.detector import MAX_IMAGE_BYTES, Detector, NoAnswerError
+from analyze_image.documents import InferenceSettings
+from analyze_image.labelling import AccessMissingError, ImageOutcome, Labelling, NamesTakenError
 from analyze_image.names import candidates, json_key
 from analyze_image.store import Store
-from analyze_image.upload import Upload
+from shared.s3_events import Upload
 from tests.unit.analyze_image_kit import (
     LABELS,
     Crash,
@@ -36,25 +36,14 @@ def bucket(request: pytest.FixtureRequest, s3: Any) -> Any:  # noqa: ANN401
 
 def test_an_image_ends_as_result_and_image_and_leaves_the_source(bucket: Any) -> None:  # noqa: ANN401
     upload = put(bucket)
-    assert labelling(bucket).label(upload, redelivered=False) is Ending.PROCESSED
+    assert labelling(bucket).label(upload, redelivered=False) is ImageOutcome.PROCESSED
     assert keys(bucket, FINAL) == ["processed/a/b.jpg", "processed/a/b.jpg.json"]
     assert keys(bucket, SOURCE) == []
     assert bucket.list_object_versions(Bucket=SOURCE).get("Versions", []) == []
     assert bucket.list_object_versions(Bucket=SOURCE).get("DeleteMarkers", []) == []
     result = document(bucket, "processed/a/b.jpg.json")
-    assert list(result) == ["schema", "source", "image", "model", "min_confidence", "analyzed_at", "CustomLabels"]
-    assert result["schema"] == "1"
-    assert result["source"] == {
-        "bucket": SOURCE,
-        "key": "a/b.jpg",
-        "etag": upload.etag,
-        "version_id": upload.version_id,
-        "size": 7,
-    }
+    assert result["source"] == upload.provenance()
     assert result["image"] == {"bucket": FINAL, "key": "processed/a/b.jpg"}
-    assert result["model"] == {"project_version_arn": MODEL_ARN}
-    assert result["min_confidence"] is None
-    assert result["analyzed_at"].endswith("Z")
     assert result["CustomLabels"] == LABELS
 
 
@@ -71,7 +60,7 @@ def test_the_model_looks_at_exactly_this_version(bucket: Any) -> None:  # noqa: 
 def test_a_bad_image_ends_with_its_reason_after_one_call(code: str, bucket: Any) -> None:  # noqa: ANN401
     upload = put(bucket)
     way = labelling(bucket, detect_error(code, "too bad"))
-    assert way.label(upload, redelivered=False) is Ending.FAILED
+    assert way.label(upload, redelivered=False) is ImageOutcome.FAILED
     assert len(way._detector._rekognition.calls) == 1
     assert keys(bucket, FINAL) == ["failed/a/b.jpg", "failed/a/b.jpg.json"]
     assert keys(bucket, SOURCE) == []
@@ -80,35 +69,25 @@ def test_a_bad_image_ends_with_its_reason_after_one_call(code: str, bucket: Any)
     assert "CustomLabels" not in failure
 
 
-@pytest.mark.parametrize("size", [0, IMAGE_BYTES_AT_MOST + 1])
+@pytest.mark.parametrize("size", [0, MAX_IMAGE_BYTES + 1])
 def test_a_size_that_only_the_message_claims_ends_no_image(s3: Any, size: int) -> None:  # noqa: ANN401
     upload = put(s3)
-    assert labelling(s3).label(replace(upload, size=size), redelivered=False) is Ending.PROCESSED
+    assert labelling(s3).label(replace(upload, size=size), redelivered=False) is ImageOutcome.PROCESSED
     assert document(s3, "processed/a/b.jpg.json")["source"]["size"] == upload.size
 
 
 def test_an_image_over_15_mb_fails_without_a_call(s3: Any) -> None:  # noqa: ANN401
-    upload = put(s3, body=bytes(IMAGE_BYTES_AT_MOST + 1))
+    upload = put(s3, body=bytes(MAX_IMAGE_BYTES + 1))
     way = labelling(s3)
-    assert way.label(upload, redelivered=False) is Ending.FAILED
+    assert way.label(upload, redelivered=False) is ImageOutcome.FAILED
     assert way._detector._rekognition.calls == []
     assert document(s3, "failed/a/b.jpg.json")["error"]["code"] == "ImageTooLargeException"
-
-
-def test_the_threshold_is_sent_and_written_only_when_there_is_one(s3: Any) -> None:  # noqa: ANN401
-    way = labelling(s3, confidence=0.0)
-    way.label(put(s3), redelivered=False)
-    assert way._detector._rekognition.calls[0]["MinConfidence"] == 0.0
-    assert document(s3, "processed/a/b.jpg.json")["min_confidence"] == 0.0
-    default = labelling(s3)
-    default.label(put(s3, "c.png"), redelivered=False)
-    assert "MinConfidence" not in default._detector._rekognition.calls[0]
 
 
 @pytest.mark.parametrize("fault", [None, "InvalidImageFormatException"])
 def test_everything_is_written_below_the_final_prefix(s3: Any, fault: str | None) -> None:  # noqa: ANN401
     folder = "logos/failed" if fault else "logos/processed"
-    detector = Detector(FakeRekognition(s3, detect_error(fault) if fault else None), ModelUse(MODEL_ARN, None))
+    detector = Detector(FakeRekognition(s3, detect_error(fault) if fault else None), InferenceSettings(MODEL_ARN, None))
     way = Labelling(detector, Store(s3, SOURCE, FINAL, "logos/"))
     upload = put(s3, "incoming/a.jpg")
     way.label(upload, redelivered=False)
@@ -124,7 +103,7 @@ def test_everything_is_written_below_the_final_prefix(s3: Any, fault: str | None
 def test_an_image_takes_seven_calls(s3: Any) -> None:  # noqa: ANN401
     upload = put(s3)
     counting = CrashingS3(s3, at=0, after=False)
-    way = Labelling(Detector(FakeRekognition(s3), ModelUse(MODEL_ARN, None)), Store(counting, SOURCE, FINAL))
+    way = Labelling(Detector(FakeRekognition(s3), InferenceSettings(MODEL_ARN, None)), Store(counting, SOURCE, FINAL))
     way.label(upload, redelivered=False)
     assert -counting._left + 1 == 7
 
@@ -142,7 +121,7 @@ def test_a_crash_at_any_call_is_made_good_by_the_redelivery(
     error = detect_error(fault) if fault else None
     prefix = "failed" if fault else "processed"
     crashing = CrashingS3(bucket, call, after=after)
-    detector = Detector(FakeRekognition(bucket, error), ModelUse(MODEL_ARN, None))
+    detector = Detector(FakeRekognition(bucket, error), InferenceSettings(MODEL_ARN, None))
     with pytest.raises(Crash):
         Labelling(detector, Store(crashing, SOURCE, FINAL)).label(upload, redelivered=False)
     # The fourth call claims the name.
@@ -158,11 +137,11 @@ def test_a_redelivery_after_the_claim_does_not_detect_again(s3: Any) -> None:  #
     upload = put(s3)
     with pytest.raises(Crash):
         Labelling(
-            Detector(FakeRekognition(s3), ModelUse(MODEL_ARN, None)),
+            Detector(FakeRekognition(s3), InferenceSettings(MODEL_ARN, None)),
             Store(CrashingS3(s3, 5, after=False), SOURCE, FINAL),
         ).label(upload, redelivered=False)
     way = labelling(s3)
-    assert way.label(upload, redelivered=True) is Ending.PROCESSED
+    assert way.label(upload, redelivered=True) is ImageOutcome.PROCESSED
     assert way._detector._rekognition.calls == []
 
 
@@ -172,7 +151,7 @@ def test_an_event_that_comes_twice_makes_one_result(redelivered: bool, bucket: A
     labelling(bucket).label(upload, redelivered=False)
     first = document(bucket, "processed/a/b.jpg.json")
     ending = labelling(bucket).label(upload, redelivered=redelivered)
-    assert ending in (Ending.GONE, Ending.ALREADY_DONE)
+    assert ending in (ImageOutcome.GONE, ImageOutcome.ALREADY_DONE)
     assert keys(bucket, FINAL) == ["processed/a/b.jpg", "processed/a/b.jpg.json"]
     assert document(bucket, "processed/a/b.jpg.json") == first
 
@@ -181,7 +160,7 @@ def test_two_uploads_under_one_key_end_side_by_side(bucket: Any) -> None:  # noq
     first = put(bucket, body=b"one")
     labelling(bucket).label(first, redelivered=False)
     second = put(bucket, body=b"two")
-    assert labelling(bucket).label(second, redelivered=False) is Ending.PROCESSED
+    assert labelling(bucket).label(second, redelivered=False) is ImageOutcome.PROCESSED
     marked = f"processed/a/b~{second.etag[:8]}.jpg"
     assert keys(bucket, FINAL) == sorted(["processed/a/b.jpg", "processed/a/b.jpg.json", marked, json_key(marked)])
     assert bucket.get_object(Bucket=FINAL, Key="processed/a/b.jpg")["Body"].read() == b"one"
@@ -202,7 +181,7 @@ def test_two_versions_waiting_together_both_get_their_result(s3: Any) -> None:  
 def test_the_same_bytes_again_and_again_under_one_key_all_find_a_name(s3: Any) -> None:  # noqa: ANN401
     s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
     for _ in range(3):
-        assert labelling(s3).label(put(s3), redelivered=False) is Ending.PROCESSED
+        assert labelling(s3).label(put(s3), redelivered=False) is ImageOutcome.PROCESSED
     assert len(keys(s3, FINAL)) == 6
 
 
@@ -219,7 +198,7 @@ def test_an_unversioned_upload_that_was_replaced_is_done_and_the_newer_stays(s3:
     older = put(s3, body=b"older")
     put(s3, body=b"newer")
     ending = labelling(s3, detect_error("InvalidS3ObjectException")).label(older, redelivered=False)
-    assert ending is Ending.REPLACED
+    assert ending is ImageOutcome.REPLACED
     assert s3.get_object(Bucket=SOURCE, Key="a/b.jpg")["Body"].read() == b"newer"
 
 
@@ -227,7 +206,7 @@ def test_an_upload_deleted_by_its_owner_is_done(bucket: Any) -> None:  # noqa: A
     upload = put(bucket)
     version = {"VersionId": upload.version_id} if upload.version_id else {}
     bucket.delete_object(Bucket=SOURCE, Key=upload.key, **version)
-    assert labelling(bucket).label(upload, redelivered=False) is Ending.GONE
+    assert labelling(bucket).label(upload, redelivered=False) is ImageOutcome.GONE
     assert keys(bucket, FINAL) == []
 
 
@@ -241,8 +220,8 @@ def test_an_upload_deleted_between_detection_and_copy_leaves_no_result(s3: Any) 
             return super().__getattr__(name)
 
     store = Store(DeletesBeforeCopy(s3, 99, after=False), SOURCE, FINAL)
-    detector = Detector(FakeRekognition(s3), ModelUse(MODEL_ARN, None))
-    assert Labelling(detector, store).label(upload, redelivered=False) is Ending.GONE
+    detector = Detector(FakeRekognition(s3), InferenceSettings(MODEL_ARN, None))
+    assert Labelling(detector, store).label(upload, redelivered=False) is ImageOutcome.GONE
     assert keys(s3, FINAL) == []
 
 
@@ -250,7 +229,7 @@ def test_a_redelivery_keeps_a_result_whose_image_was_fetched_meanwhile(s3: Any) 
     upload = put(s3)
     labelling(s3).label(upload, redelivered=False)
     s3.delete_object(Bucket=FINAL, Key="processed/a/b.jpg")
-    assert labelling(s3).label(upload, redelivered=True) is Ending.ALREADY_DONE
+    assert labelling(s3).label(upload, redelivered=True) is ImageOutcome.ALREADY_DONE
     assert keys(s3, FINAL) == ["processed/a/b.jpg.json"]
 
 
@@ -270,9 +249,9 @@ class RefusesCopy:
 
 def test_a_result_of_replaced_bytes_is_withdrawn(s3: Any) -> None:  # noqa: ANN401
     upload = put(s3)
-    detector = Detector(FakeRekognition(s3), ModelUse(MODEL_ARN, None))
+    detector = Detector(FakeRekognition(s3), InferenceSettings(MODEL_ARN, None))
     ending = Labelling(detector, Store(RefusesCopy(s3), SOURCE, FINAL)).label(upload, redelivered=False)
-    assert ending is Ending.REPLACED
+    assert ending is ImageOutcome.REPLACED
     assert keys(s3, FINAL) == []
     assert keys(s3, SOURCE) == ["a/b.jpg"]
 
@@ -281,9 +260,9 @@ def test_a_redelivery_after_a_replacement_keeps_the_result_of_the_first(s3: Any)
     upload = put(s3)
     labelling(s3).label(upload, redelivered=False)
     put(s3, body=b"newer")
-    detector = Detector(FakeRekognition(s3), ModelUse(MODEL_ARN, None))
+    detector = Detector(FakeRekognition(s3), InferenceSettings(MODEL_ARN, None))
     ending = Labelling(detector, Store(RefusesCopy(s3), SOURCE, FINAL)).label(upload, redelivered=True)
-    assert ending is Ending.REPLACED
+    assert ending is ImageOutcome.REPLACED
     assert keys(s3, FINAL) == ["processed/a/b.jpg", "processed/a/b.jpg.json"]
     assert keys(s3, SOURCE) == ["a/b.jpg"]
 
@@ -345,6 +324,6 @@ def test_an_answer_that_never_comes_is_told_from_a_connection_that_cannot_be_mad
 
 def test_an_empty_object_fails_without_a_call(s3: Any) -> None:  # noqa: ANN401
     way = labelling(s3)
-    assert way.label(put(s3, body=b""), redelivered=False) is Ending.FAILED
+    assert way.label(put(s3, body=b""), redelivered=False) is ImageOutcome.FAILED
     assert way._detector._rekognition.calls == []
     assert document(s3, "failed/a/b.jpg.json")["error"]["code"] == "InvalidImageFormatException"

@@ -9,7 +9,8 @@ from botocore.exceptions import ConnectTimeoutError
 
 from analyze_image import batch as budget
 from analyze_image import handler as handler_module
-from analyze_image.pacing import LONGEST_WAIT_SECONDS
+from analyze_image.analysis import COUNT_ATTEMPTS
+from analyze_image.rate_limiter import MAX_WAIT_SECONDS
 from shared.lease import Held
 from shared.run_record import BatchCounts, RunRecords
 from tests.unit.analyze_image_kit import (
@@ -105,7 +106,7 @@ def test_a_copy_and_its_original_at_once_make_one_result(pipeline: Pipeline) -> 
     assert pipeline.messages() == []
 
 
-def test_killed_between_setting_aside_and_deleting(pipeline: Pipeline) -> None:
+def test_killed_between_dead_lettering_and_deleting(pipeline: Pipeline) -> None:
     uploads = pipeline.upload("good.jpg", "a.jpg")
     pipeline.rekognition.errors["a.jpg"] = detect_error("InternalServerError")
     for _ in range(3):
@@ -157,7 +158,7 @@ def test_a_function_that_always_dies_at_an_image_gives_it_to_the_dead_letters(pi
     [aws_error("AccessDenied", operation="SendMessage"), ConnectTimeoutError(endpoint_url="https://sqs")],
     ids=["refused", "out of reach"],
 )
-def test_a_message_whose_copy_cannot_be_sent_is_reported_and_comes_back(
+def test_a_message_whose_copy_cannot_be_sent_is_reported_and_redelivered(
     refusal: Exception, error: Exception, pipeline: Pipeline
 ) -> None:
     uploads = pipeline.upload("a.jpg", "b.jpg")
@@ -176,7 +177,7 @@ def test_a_message_whose_copy_cannot_be_sent_is_reported_and_comes_back(
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
-def test_a_message_that_cannot_be_set_aside_stays_in_the_queue(pipeline: Pipeline) -> None:
+def test_a_message_that_cannot_be_dead_lettered_stays_in_the_queue(pipeline: Pipeline) -> None:
     uploads = pipeline.upload("good.jpg", "a.jpg")
     pipeline.rekognition.errors["a.jpg"] = detect_error("InternalServerError")
     for _ in range(3):
@@ -215,7 +216,7 @@ def test_an_error_that_nobody_foresaw_stops_neither_the_batch_nor_the_function(
 def test_a_batch_is_counted_although_another_is_counted_at_the_same_moment(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conflicts = [aws_error("TransactionCanceledException")] * (handler_module.COUNT_ATTEMPTS - 1)
+    conflicts = [aws_error("TransactionCanceledException")] * (COUNT_ATTEMPTS - 1)
     add = RunRecords.add_batch
 
     def conflicted(records: RunRecords, run_id: str, counts: BatchCounts) -> None:
@@ -243,7 +244,7 @@ def test_a_batch_that_cannot_be_counted_is_labelled_all_the_same(
     uploads = pipeline.upload("a.jpg")
     pipeline.drain()
     assert pipeline.failures == []
-    assert calls == [RUN] * (handler_module.COUNT_ATTEMPTS if code.startswith("Transaction") else 1)
+    assert calls == [RUN] * (COUNT_ATTEMPTS if code.startswith("Transaction") else 1)
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
@@ -253,7 +254,7 @@ def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline
         raise aws_error("ThrottlingException")
 
     nobody = Held(None, 0, None, images_waiting=True)
-    object.__setattr__(handler_module._analysis(), "look_at_lease", (lambda: nobody) if known else unknown)
+    object.__setattr__(handler_module._analysis(), "read_lease", (lambda: nobody) if known else unknown)
     uploads = pipeline.upload("good.jpg", "poison.jpg")
     pipeline.rekognition.errors["poison.jpg"] = detect_error("InternalServerError")
     pipeline.run_for(120)
@@ -297,7 +298,7 @@ def worst(config: Any, held_back_seconds: float = 0) -> float:  # noqa: ANN401
 
 
 def test_what_one_image_may_take_fits_the_clients_and_the_functions_timeout(clients: dict[str, Any]) -> None:
-    assert worst(clients["rekognition"], held_back_seconds=LONGEST_WAIT_SECONDS) == budget.DETECT_SECONDS
+    assert worst(clients["rekognition"], held_back_seconds=MAX_WAIT_SECONDS) == budget.DETECT_SECONDS
     assert worst(clients["s3"]) == budget.S3_CALL_SECONDS
     assert worst(clients["sqs"]) == budget.SEND_SECONDS
     assert worst(clients["dynamodb"]) == budget.COUNT_SECONDS

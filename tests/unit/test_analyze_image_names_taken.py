@@ -9,11 +9,11 @@ import pytest
 
 from analyze_image import store as store_module
 from analyze_image.detector import Detector
-from analyze_image.documents import ModelUse
-from analyze_image.labelling import Ending, Labelling, NamesTakenError
+from analyze_image.documents import InferenceSettings
+from analyze_image.labelling import ImageOutcome, Labelling, NamesTakenError
 from analyze_image.names import candidates, json_key
 from analyze_image.store import Store
-from analyze_image.upload import Upload
+from shared.s3_events import Upload
 from tests.rig.quick_moto import listening
 from tests.unit.analyze_image_kit import (
     Crash,
@@ -33,7 +33,7 @@ OWNERS = b"the owner's"
 
 
 def way_of(s3: Any, store_s3: Any, fault: str | None = None, prefix: str = "") -> Labelling:  # noqa: ANN401
-    detector = Detector(FakeRekognition(s3, detect_error(fault) if fault else None), ModelUse(MODEL_ARN, None))
+    detector = Detector(FakeRekognition(s3, detect_error(fault) if fault else None), InferenceSettings(MODEL_ARN, None))
     return Labelling(detector, Store(store_s3, SOURCE, FINAL, prefix))
 
 
@@ -128,10 +128,10 @@ class AtTheCopy:
         return self._s3.copy_object(**parameters)
 
 
-def test_what_comes_between_the_look_and_the_copy_is_not_overwritten_where_s3_enforces_it(s3: Any) -> None:  # noqa: ANN401
+def test_what_comes_between_the_check_and_the_copy_is_not_overwritten_where_s3_enforces_it(s3: Any) -> None:  # noqa: ANN401
     upload = put(s3)
     late = AtTheCopy(s3, lambda: own(s3, "processed/a/b.jpg"), enforces=True)
-    assert way_of(s3, late).label(upload, redelivered=False) is Ending.PROCESSED
+    assert way_of(s3, late).label(upload, redelivered=False) is ImageOutcome.PROCESSED
     assert body_of(s3, "processed/a/b.jpg") == OWNERS
     second = candidates("processed", upload)[1]
     assert finished_at(s3, second, upload, b"picture")
@@ -154,8 +154,8 @@ def test_two_attempts_at_once_make_one_result(enforces: bool, s3: Any) -> None: 
     assert finished_at(s3, "processed/a/b.jpg", upload, b"picture")
 
 
-def test_without_a_condition_that_boto3_knows_the_look_alone_guards(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
-    monkeypatch.setattr(store_module, "UNLESS_TAKEN", {})
+def test_without_a_condition_that_boto3_knows_the_check_alone_guards(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    monkeypatch.setattr(store_module, "CAN_SEND_CONDITION", False)
     own(s3, "processed/a/b.jpg")
     upload = put(s3)
     labelling(s3).label(upload, redelivered=False)
@@ -164,10 +164,10 @@ def test_without_a_condition_that_boto3_knows_the_look_alone_guards(s3: Any, mon
 
 
 def test_an_image_in_parts_overwrites_nothing_either(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
-    monkeypatch.setattr(store_module, "SINGLE_COPY_BYTES_AT_MOST", 3)
+    monkeypatch.setattr(store_module, "MAX_SINGLE_COPY_BYTES", 3)
     own(s3, "processed/a/b.jpg")
     upload = put(s3)
-    assert labelling(s3).label(upload, redelivered=False) is Ending.PROCESSED
+    assert labelling(s3).label(upload, redelivered=False) is ImageOutcome.PROCESSED
     assert body_of(s3, "processed/a/b.jpg") == OWNERS
     assert finished_at(s3, candidates("processed", upload)[1], upload, b"picture")
 
@@ -192,7 +192,7 @@ class Unreadable:
 def test_a_name_is_taken_too_when_what_lies_there_may_not_be_looked_at(code: str, s3: Any) -> None:  # noqa: ANN401
     own(s3, "processed/a/b.jpg")
     upload = put(s3)
-    assert way_of(s3, Unreadable(s3, code)).label(upload, redelivered=False) is Ending.PROCESSED
+    assert way_of(s3, Unreadable(s3, code)).label(upload, redelivered=False) is ImageOutcome.PROCESSED
     assert body_of(s3, "processed/a/b.jpg") == OWNERS
     assert finished_at(s3, candidates("processed", upload)[1], upload, b"picture")
 
@@ -202,7 +202,7 @@ def test_a_json_that_cannot_be_read_is_an_older_uploads(code: str, s3: Any, monk
     own(s3, "processed/a/b.jpg.json")
     upload = put(s3)
     if code == "too large":
-        monkeypatch.setattr(store_module, "RESULT_BYTES_AT_MOST", 3)
+        monkeypatch.setattr(store_module, "MAX_RESULT_BYTES", 3)
     else:
 
         class Archived(Unreadable):
@@ -210,13 +210,13 @@ def test_a_json_that_cannot_be_read_is_an_older_uploads(code: str, s3: Any, monk
                 raise aws_error("InvalidObjectState", operation="GetObject")
 
         s3 = Archived(s3, "400")
-    assert way_of(s3, s3).label(upload, redelivered=False) is Ending.PROCESSED
+    assert way_of(s3, s3).label(upload, redelivered=False) is ImageOutcome.PROCESSED
     assert candidates("processed", upload)[1] in keys(s3, FINAL)
 
 
 @pytest.mark.parametrize("name", ["a.jpg.json", "a.jpg.JSON", "a.jpg.json.json", "x/.json", "a.json"])
 @pytest.mark.parametrize("fault", [None, "InvalidImageFormatException"])
-def test_an_upload_that_is_called_as_results_are_is_set_aside_and_no_result_is_touched(
+def test_an_upload_with_the_suffix_of_results_is_dead_lettered_and_no_result_is_touched(
     fault: str | None, name: str, pipeline: Pipeline
 ) -> None:
     if fault:
@@ -231,9 +231,9 @@ def test_an_upload_that_is_called_as_results_are_is_set_aside_and_no_result_is_t
     assert keys(pipeline.s3, FINAL) == [f"{folder}/a.jpg", f"{folder}/a.jpg.json"]
     assert keys(pipeline.s3, SOURCE) == [name]
     [dead] = pipeline.dead_letters()
-    assert dead["attributes"]["error_code"] == "ForeignMessage"
+    assert dead["attributes"]["error_code"] == "UnexpectedMessage"
     assert dead["attributes"]["error_message"] == (
-        f"the key ends with .json, as results do; an image needs another name: {name}"
+        f"the key ends with .json, the suffix of results; give the image another name: {name}"
     )
     assert pipeline.rekognition.calls_for(name) == 0
 
@@ -244,7 +244,7 @@ def test_a_redelivery_does_not_copy_again_what_is_copied(s3: Any) -> None:  # no
         way_of(s3, CrashingS3(s3, 6, after=False)).label(upload, redelivered=False)
     copies: list[str] = []
     with listening(s3, "before-call.s3.CopyObject", lambda **_: copies.append("copy")):
-        assert labelling(s3).label(upload, redelivered=True) is Ending.PROCESSED
+        assert labelling(s3).label(upload, redelivered=True) is ImageOutcome.PROCESSED
     assert copies == []
     assert keys(s3, SOURCE) == []
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from analyze_image.suspects import ATTEMPTS_AT_MOST, HELD_AGAINST_ALONE_AT_MOST
+from analyze_image.poison import MAX_ATTEMPTS, MAX_FAILURES_WITHOUT_SUCCESS
+from shared.s3_events import Upload
 from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, event_of, keys, put
 from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, SOURCE, aws_error
@@ -62,7 +63,7 @@ def test_a_burst_of_server_errors_sends_no_image_to_the_dead_letters(burst_secon
     pipeline.rekognition.error = SERVER_ERROR
     pipeline.run_for(burst_seconds)
     assert pipeline.dead_letters() == []
-    held = sorted(int(message["attributes"]["held_against"]) for message in pipeline.messages())
+    held = sorted(int(message["attributes"]["counted_failures"]) for message in pipeline.messages())
     assert held == [0] * 18 + [1] * 2, "the third image that failed in a row told of an outage"
     pipeline.rekognition.error = None
     pipeline.run_for(120)
@@ -78,7 +79,7 @@ def test_an_outage_over_many_runs_sends_no_image_to_the_dead_letters(error: Exce
     assert hourly_runs(pipeline, 8) == 8
     assert pipeline.dead_letters() == []
     assert pipeline.most_receives == 1
-    assert min(int(message["attributes"]["attempts"]) for message in pipeline.messages()) > HELD_AGAINST_ALONE_AT_MOST
+    assert min(int(message["attributes"]["attempts"]) for message in pipeline.messages()) > MAX_FAILURES_WITHOUT_SUCCESS
     pipeline.rekognition.error = None
     pipeline.run_id = RUN
     pipeline.run_for(62)
@@ -152,14 +153,14 @@ def test_one_or_two_poison_images_alone_end_within_twenty_attempts(count: int, p
     runs = hourly_runs(pipeline, 20, lambda: len(pipeline.dead_letters()) == count)
     assert 4 <= runs <= 7
     assert len(pipeline.dead_letters()) == count
-    assert all(pipeline.rekognition.calls_for(name) <= HELD_AGAINST_ALONE_AT_MOST for name in names(count))
+    assert all(pipeline.rekognition.calls_for(name) <= MAX_FAILURES_WITHOUT_SUCCESS for name in names(count))
     assert pipeline.messages() == []
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
 def test_several_poison_images_alone_end_too_after_a_day_of_hourly_runs(pipeline: Pipeline) -> None:
     uploads = [put(pipeline.s3, name) for name in names(3)]
-    behind = {"attempts": {"DataType": "Number", "StringValue": str(ATTEMPTS_AT_MOST - 10)}}
+    behind = {"attempts": {"DataType": "Number", "StringValue": str(MAX_ATTEMPTS - 10)}}
     for upload in uploads:
         pipeline.send(body(event_of(upload)), behind)
     pipeline.rekognition.error = SERVER_ERROR
@@ -241,7 +242,7 @@ def test_a_redriven_image_has_all_its_attempts_again(pipeline: Pipeline) -> None
 def test_what_the_run_has_labelled_cannot_be_known_for_a_while(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an answer nothing is given up; `is_given_up` is asked again at the next failure."""
+    """Without an answer nothing is given up; the next failure asks again."""
     pipeline.upload("good.jpg")
     pipeline.drain()
     pipeline.start_environment()
@@ -257,3 +258,18 @@ def test_what_the_run_has_labelled_cannot_be_known_for_a_while(
         assert pipeline.dead_letters() == pipeline.failures == []
     pipeline.run_for(62)
     assert len(pipeline.dead_letters()) == 1
+
+
+def test_unforeseen_errors_before_the_first_image_count_for_each_message(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of them are an outage. Under one name they would count as one image, which fails too often."""
+
+    def unforeseen(*_: object) -> list[Upload]:
+        raise RuntimeError("unforeseen")
+
+    pipeline.upload("a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    monkeypatch.setattr("analyze_image.batch.uploads_in", unforeseen)
+    pipeline.invoke()
+    counted = [int(message["attributes"]["counted_failures"]) for message in pipeline.messages()]
+    assert counted == [1, 1, 0, 0]

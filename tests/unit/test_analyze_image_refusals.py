@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from analyze_image.suspects import ATTEMPTS_AT_MOST, HELD_AGAINST_ALONE_AT_MOST
+from analyze_image.poison import MAX_ATTEMPTS, MAX_FAILURES_WITHOUT_SUCCESS
 from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
 from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, SOURCE, aws_error
@@ -46,8 +46,8 @@ def test_days_of_denied_copies_send_no_image_to_the_dead_letters(count: int, pip
     """A day and more of hourly runs have been fruitless already."""
     uploads = [put(pipeline.s3, name) for name in names(count)]
     behind = {
-        "attempts": {"DataType": "Number", "StringValue": str(ATTEMPTS_AT_MOST - 1)},
-        "held_against": {"DataType": "Number", "StringValue": str(HELD_AGAINST_ALONE_AT_MOST - 1)},
+        "attempts": {"DataType": "Number", "StringValue": str(MAX_ATTEMPTS - 1)},
+        "counted_failures": {"DataType": "Number", "StringValue": str(MAX_FAILURES_WITHOUT_SUCCESS - 1)},
     }
     for upload in uploads:
         pipeline.send(body(event_of(upload)), behind)
@@ -128,7 +128,7 @@ def test_an_image_alone_that_only_its_owner_can_unlock_does_not_start_the_model_
         deny(pipeline, "delete_object", "AccessDenied")
     assert hourly_runs(pipeline, 20, lambda: bool(pipeline.dead_letters())) <= 7
     [dead] = pipeline.dead_letters()
-    assert dead["attributes"]["error_message"].endswith(f"(failed {HELD_AGAINST_ALONE_AT_MOST} times)")
+    assert dead["attributes"]["error_message"].endswith(f"(failed {MAX_FAILURES_WITHOUT_SUCCESS} times)")
     assert keys(pipeline.s3, SOURCE) == ["locked.jpg"]
     assert pipeline.messages() == []
 
@@ -218,7 +218,9 @@ def test_an_image_that_was_replaced_before_it_was_copied_leaves_no_json_either(p
     assert [document(pipeline.s3, key)["source"]["etag"] for key in results] == [newer.etag]
 
 
-def test_an_image_given_up_without_a_copy_and_then_deleted_leaves_no_json_after_a_redrive(pipeline: Pipeline) -> None:
+def test_an_image_dead_lettered_without_a_copy_and_then_deleted_leaves_no_json_after_a_redrive(
+    pipeline: Pipeline,
+) -> None:
     pipeline.upload("good.jpg")
     pipeline.drain()
     pipeline.upload("locked.jpg")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analyze_image.labelling import ClaimMovedError, Ending
+from analyze_image.labelling import ClaimMovedError, ImageOutcome
 from tests.unit.analyze_image_kit import Crash, CrashingS3, document, keys, put
 from tests.unit.conftest import FINAL, SOURCE
 from tests.unit.test_analyze_image_names_taken import own, way_of
@@ -47,7 +47,7 @@ def test_whoever_is_quicker_there_is_one_whole_result(buckets: Any, at: int, beg
     if begun:
         with pytest.raises(Crash):
             way_of(buckets, CrashingS3(buckets, begun, after=True)).label(upload, redelivered=False)
-    endings: list[Ending] = []
+    endings: list[ImageOutcome] = []
 
     def other() -> None:
         endings.append(way_of(buckets, buckets).label(upload, redelivered=True))
@@ -62,15 +62,15 @@ def test_whoever_is_quicker_there_is_one_whole_result(buckets: Any, at: int, beg
     assert keys(buckets, FINAL) == sorted([*owners, image, f"{image}.json"])
     assert keys(buckets, SOURCE) == []
     assert buckets.get_object(Bucket=FINAL, Key=image)["Body"].read() == b"picture"
-    assert set(endings) <= {Ending.PROCESSED, Ending.ALREADY_DONE, Ending.GONE}
-    assert Ending.PROCESSED in endings
+    assert set(endings) <= {ImageOutcome.PROCESSED, ImageOutcome.ALREADY_DONE, ImageOutcome.GONE}
+    assert ImageOutcome.PROCESSED in endings
 
 
 @pytest.mark.parametrize("at", CALLS)
 def test_of_two_uploads_under_one_key_each_has_a_result(s3: Any, at: int) -> None:  # noqa: ANN401
     s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
     first, second = put(s3, body=b"first"), put(s3, body=b"second")
-    endings: list[Ending] = []
+    endings: list[ImageOutcome] = []
 
     def other() -> None:
         endings.append(way_of(s3, s3).label(second, redelivered=False))
@@ -78,7 +78,7 @@ def test_of_two_uploads_under_one_key_each_has_a_result(s3: Any, at: int) -> Non
     endings.append(way_of(s3, Interrupted(s3, at, other)).label(first, redelivered=False))
     if len(endings) == 1:
         other()
-    assert endings == [Ending.PROCESSED] * 2
+    assert endings == [ImageOutcome.PROCESSED] * 2
     images = [key for key in keys(s3, FINAL) if not key.endswith(".json")]
     assert len(images) == 2
     assert {s3.get_object(Bucket=FINAL, Key=key)["Body"].read() for key in images} == {b"first", b"second"}

@@ -14,7 +14,6 @@ from check_queue import queue_watch
 from check_queue.daily_cap import DailyCap
 from check_queue.logic import (
     LOOKS_AT_MOST,
-    Backlog,
     Progress,
     Sample,
     is_blocked,
@@ -22,16 +21,17 @@ from check_queue.logic import (
     sample_closed,
     sample_draining,
 )
-from check_queue.queue import ImageQueue, kind_of
 from check_queue.queue_watch import QueueWatch
 from check_queue.start_gate import Gate, Known, reason_to_wait
-from shared.dead_letters import DeadLetters
+from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import AnalysisBlocked, LeaseLost, NoProgress
+from shared.image_queue import PeekableQueue
 from shared.instants import now
 from shared.lease import Lease
 from shared.model_hours import ModelHours, day_of, spread
 from shared.run_record import BatchCounts, RunRecords
 from shared.s3_events import Source
+from shared.sqs import Backlog
 from tests.unit.conftest import MODEL_ARN, TABLE, Clock
 
 SOURCE = Source("photos", "logos/")
@@ -56,7 +56,7 @@ class Place:
     sqs: Any
     dynamodb: Any
     queue_url: str
-    queue: ImageQueue
+    queue: PeekableQueue
     lease: Lease
     records: RunRecords
     clock: Clock
@@ -106,7 +106,7 @@ def place(
     clock: Clock,
 ) -> Place:
     url = sqs.create_queue(QueueName="images")["QueueUrl"]
-    queue = ImageQueue(sqs, url, DeadLetters(sqs, dead_letter_url), SOURCE)
+    queue = PeekableQueue(sqs, url, DeadLetterQueue(sqs, dead_letter_url), SOURCE)
     return Place(sqs, dynamodb, url, queue, lease, records, clock)
 
 
@@ -222,12 +222,12 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
             self.put_back.append(parameters["ReceiptHandle"])
 
     miser = Miser(TEST_EVENT, "hello", IMAGE, IMAGE)
-    peek = ImageQueue(miser, "url", DeadLetters(miser, "dead-letter-url"), SOURCE).peek("run-1")
-    assert (peek.images, peek.test_events, peek.foreign) == (1, 1, 1)
+    peek = PeekableQueue(miser, "url", DeadLetterQueue(miser, "dead-letter-url"), SOURCE).peek("run-1")
+    assert (peek.images, peek.test_events, peek.unexpected) == (1, 1, 1)
     assert (miser.deleted, miser.put_back, miser.set_aside) == ([TEST_EVENT, "hello"], [IMAGE], ["hello"])
 
 
-def test_a_look_ends_although_strangers_keep_coming() -> None:
+def test_a_peek_ends_although_unexpected_messages_keep_coming() -> None:
     class Flood:
         """Always has one more message of a stranger, as a queue whose count was far too low."""
 
@@ -244,11 +244,11 @@ def test_a_look_ends_although_strangers_keep_coming() -> None:
             self.deleted += 1
 
     flood = Flood()
-    assert ImageQueue(flood, "url", DeadLetters(flood, "dead-letter-url"), SOURCE).peek("run-1").foreign == 10
+    assert PeekableQueue(flood, "url", DeadLetterQueue(flood, "dead-letter-url"), SOURCE).peek("run-1").unexpected == 10
     assert (flood.receives, flood.deleted) == (10, 10)
 
 
-def test_a_long_queue_is_work_without_a_look_into_it(watch: QueueWatch, place: Place) -> None:
+def test_a_long_queue_is_work_without_a_peek_at_it(watch: QueueWatch, place: Place) -> None:
     place.fill(*[TEST_EVENT] * 11)
     assert watch.before_start("run-1")["verdict"] == "work"
     assert place.queue.count().visible == 11
@@ -396,11 +396,6 @@ def test_the_sample_survives_the_way_through_the_workflow() -> None:
     sample = Sample(total=3, images_done=2, empty_samples=1, idle_seconds=15, wait_seconds=20)
     assert Sample.from_workflow(json.loads(json.dumps(sample.to_workflow()))) == sample
     assert Sample.from_workflow(None) is None
-
-
-@pytest.mark.parametrize("body", ["", "null", "7", '"x"', "{", '{"Records": 3}', '{"Event": "other"}'])
-def test_anything_else_is_foreign(body: str) -> None:
-    assert kind_of(body, SOURCE)[0] == "foreign"
 
 
 # --- the gate: small backlogs wait for company

@@ -1,21 +1,27 @@
 """The tools at the desk go through many items, and one bad item ends none of them."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.dead_letter_queue import DeadLetterQueue
 from shared.s3_events import Source
 from tests.unit.conftest import FINAL, MODEL_ARN, PROJECT_ARN, SOURCE, TABLE, aws_error
-from tools import backfill, dead_letters, redrive, status
+from tools import backfill, redrive, status
 from tools.deployment import Deployment
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 
 @pytest.fixture
 def deployment(sqs: Any, monkeypatch: pytest.MonkeyPatch) -> Deployment:  # noqa: ANN401
     # A long poll of moto's waits in earnest.
-    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
+    monkeypatch.setattr("shared.dead_letter_queue.WAIT_SECONDS", 0)
     return Deployment(
         name="labels",
         project_arn=PROJECT_ARN,
@@ -77,6 +83,23 @@ def test_a_dead_letter_that_cannot_be_moved_keeps_no_other_from_the_queue(sqs: A
     assert (visible(sqs, deployment.queue_url), visible(sqs, deployment.dead_letter_queue_url)) == (2, 2)
 
 
+def test_a_redriven_message_starts_afresh_but_says_of_which_image_a_claim_lacks_the_copy(
+    sqs: SQSClient, deployment: Deployment
+) -> None:
+    record = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": SOURCE}, "object": {"key": "a.jpg", "size": 1, "eTag": "e"}},
+    }
+    DeadLetterQueue(sqs, deployment.dead_letter_queue_url).send(
+        json.dumps({"Records": [record]}), code="AccessDenied", reason="no", run_id="run-1", lacks_copy="mark"
+    )
+    redrive.redrive(sqs, deployment, dry_run=False)
+    [message] = sqs.receive_message(QueueUrl=deployment.queue_url, MessageAttributeNames=["All"])["Messages"]
+    attributes = {name: value.get("StringValue") for name, value in message["MessageAttributes"].items()}
+    assert attributes == {"redriven": "1", "lacks_copy": "mark"}
+
+
 def test_dead_letters_are_there_again_when_the_queue_cannot_be_read_to_its_end(
     sqs: Any,  # noqa: ANN401
     deployment: Deployment,
@@ -105,7 +128,7 @@ def test_a_redrive_that_left_some_says_so_and_fails(
     monkeypatch.setattr("sys.argv", ["redrive", "--name", "labels"])
     assert redrive.main() == 1
     printed = capsys.readouterr()
-    assert "1 image messages put back, 1 kept." in printed.out
+    assert "1 image messages sent back, 1 kept." in printed.out
     assert f"not moved: s3://{SOURCE}/odd.jpg" in printed.err
 
 
@@ -114,7 +137,7 @@ def test_a_dead_letter_that_came_back_meanwhile_keeps_no_other_from_the_status(
     deployment: Deployment,
 ) -> None:
     fill(sqs, deployment, "a.jpg", "b.jpg")
-    client = Failing(sqs, "change_message_visibility", lambda _: True)
+    client = Failing(sqs, "change_message_visibility_batch", lambda _: True)
     assert len(status._dead_letters(client, deployment)) == 3
 
 

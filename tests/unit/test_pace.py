@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from analyze_image.pacing import LONGEST_WAIT_SECONDS, SLOWEST_IMAGES_PER_SECOND, Pacing
+from analyze_image.rate_limiter import MAX_WAIT_SECONDS, MIN_IMAGES_PER_SECOND, AdaptiveRateLimiter
 from shared.pace import Pace, pace_of
 from tests.rig.emulator.clock import ManualClock
 from tests.rig.emulator.errors import ServiceError
@@ -59,145 +59,145 @@ def time() -> Time:
     return Time()
 
 
-def pacing_of(time: Time, images_per_second: float) -> Pacing:
-    pacing = Pacing(time, time.sleep)
-    pacing.begin("run-1", Pace(images_per_second * 2, 2))
-    return pacing
+def limiter_of(time: Time, images_per_second: float) -> AdaptiveRateLimiter:
+    limiter = AdaptiveRateLimiter(time, time.sleep)
+    limiter.start_batch("run-1", Pace(images_per_second * 2, 2))
+    return limiter
 
 
 def test_calls_are_as_far_apart_as_the_share_of_the_pace_says(time: Time) -> None:
-    pacing = pacing_of(time, 4)
+    limiter = limiter_of(time, 4)
     for _ in range(4):
-        pacing.wait()
+        limiter.wait()
     assert time.slept == [0.25, 0.25, 0.25]
 
 
 def test_without_a_pace_nothing_waits(time: Time) -> None:
-    pacing = Pacing(time, time.sleep)
-    pacing.begin(None, None)
+    limiter = AdaptiveRateLimiter(time, time.sleep)
+    limiter.start_batch(None, None)
     for _ in range(100):
-        pacing.wait()
-        pacing.refused()
-        pacing.answered()
+        limiter.wait()
+        limiter.throttled()
+        limiter.answered()
     assert time.slept == []
 
 
 def test_a_pause_is_made_up_for_by_a_second_at_the_most(time: Time) -> None:
-    pacing = pacing_of(time, 4)
-    pacing.wait()
+    limiter = limiter_of(time, 4)
+    limiter.wait()
     time.now += 60
     for _ in range(6):
-        pacing.wait()
+        limiter.wait()
     assert time.slept == [0.25], "four calls of the second that is made up for, one of now, and then they wait again"
 
 
 def test_a_refusal_slows_down_and_those_of_the_same_moment_count_as_one(time: Time) -> None:
-    pacing = pacing_of(time, 4)
-    pacing.refused()
-    pacing.refused()
+    limiter = limiter_of(time, 4)
+    limiter.throttled()
+    limiter.throttled()
     first = 4 * 0.95
-    assert (pacing.rate, pacing.throttled) == (pytest.approx(first), 2)
+    assert (limiter.rate, limiter.throttled_calls) == (pytest.approx(first), 2)
     time.now += 1
-    pacing.refused()
-    assert pacing.rate == pytest.approx(first * 0.85), "soon after the last: that was not enough"
+    limiter.throttled()
+    assert limiter.rate == pytest.approx(first * 0.85), "soon after the last: that was not enough"
     time.now += 60
-    pacing.refused()
-    assert pacing.rate == pytest.approx(first * 0.85 * 0.9)
+    limiter.throttled()
+    assert limiter.rate == pytest.approx(first * 0.85 * 0.9)
 
 
-def busy_second(pacing: Pacing, time: Time) -> None:
+def busy_second(limiter: AdaptiveRateLimiter, time: Time) -> None:
     """A second in which calls wait for their turn."""
     time.now += 1
-    pacing._next_at = time.now + 0.1
-    pacing.answered()
+    limiter._next_at = time.now + 0.1
+    limiter.answered()
 
 
 def test_a_first_refusal_falls_no_further_than_below_what_it_began_with(time: Time) -> None:
-    pacing = pacing_of(time, 4)
-    busy_second(pacing, time)
-    pacing.refused()
-    assert pacing.rate == pytest.approx(4 * 0.95)
+    limiter = limiter_of(time, 4)
+    busy_second(limiter, time)
+    limiter.throttled()
+    assert limiter.rate == pytest.approx(4 * 0.95)
 
 
 def test_the_pace_grows_fast_until_the_first_refusal_and_creeps_from_then_on(time: Time) -> None:
-    pacing = pacing_of(time, 4)
+    limiter = limiter_of(time, 4)
     for _ in range(10):
-        busy_second(pacing, time)
-    assert pacing.rate == pytest.approx(4 * 1.08**10)
-    pacing.refused()
-    fallen = pacing.rate
+        busy_second(limiter, time)
+    assert limiter.rate == pytest.approx(4 * 1.08**10)
+    limiter.throttled()
+    fallen = limiter.rate
     assert fallen == pytest.approx(4 * 1.08**10 * 0.77)
     for _ in range(2):
-        busy_second(pacing, time)
-    assert fallen < pacing.rate < fallen * 1.005
+        busy_second(limiter, time)
+    assert fallen < limiter.rate < fallen * 1.005
 
 
 def test_a_pace_far_too_slow_is_outgrown_within_some_calls(time: Time) -> None:
-    pacing = pacing_of(time, 0.1)
+    limiter = limiter_of(time, 0.1)
     for _ in range(8):
         time.now += 10
-        pacing._next_at = time.now + 0.1
-        pacing.answered()
-    assert pacing.rate > 10
+        limiter._next_at = time.now + 0.1
+        limiter.answered()
+    assert limiter.rate > 10
 
 
 def test_calls_that_need_not_wait_show_nothing_of_what_the_model_can_do(time: Time) -> None:
     """Uploads that trickle in for an hour, and then a pile."""
-    pacing = pacing_of(time, 4)
+    limiter = limiter_of(time, 4)
     for _ in range(3600):
         time.now += 1
-        pacing.wait()
+        limiter.wait()
         time.now += 0.3
-        pacing.answered()
-    assert pacing.rate == 4
+        limiter.answered()
+    assert limiter.rate == 4
 
 
 def test_it_never_stops_and_no_call_waits_for_ever(time: Time) -> None:
-    pacing = pacing_of(time, 1)
+    limiter = limiter_of(time, 1)
     for _ in range(100):
         time.now += 1
-        pacing.refused()
-    assert pacing.rate == SLOWEST_IMAGES_PER_SECOND == 0.1
-    pacing._sleep = lambda seconds: time.slept.append(seconds)  # others wait at the same time
+        limiter.throttled()
+    assert limiter.rate == MIN_IMAGES_PER_SECOND == 0.1
+    limiter._sleep = lambda seconds: time.slept.append(seconds)  # others wait at the same time
     for _ in range(50):
-        pacing.wait()
-    assert max(time.slept) == LONGEST_WAIT_SECONDS
+        limiter.wait()
+    assert max(time.slept) == MAX_WAIT_SECONDS
 
 
 def test_a_clock_that_is_set_back_stops_nothing(time: Time) -> None:
-    pacing = pacing_of(time, 4)
-    pacing.wait()
+    limiter = limiter_of(time, 4)
+    limiter.wait()
     time.now -= 3600
-    pacing.wait()
-    assert time.slept == [LONGEST_WAIT_SECONDS]
-    pacing.refused()
-    assert pacing.rate < 4
-    rate, time.now = pacing.rate, time.now - 3600
-    pacing.refused()
-    assert pacing.rate < rate
+    limiter.wait()
+    assert time.slept == [MAX_WAIT_SECONDS]
+    limiter.throttled()
+    assert limiter.rate < 4
+    rate, time.now = limiter.rate, time.now - 3600
+    limiter.throttled()
+    assert limiter.rate < rate
 
 
 def test_a_new_run_begins_with_its_own_pace_and_a_batch_of_the_same_goes_on(time: Time) -> None:
-    pacing = pacing_of(time, 4)
+    limiter = limiter_of(time, 4)
     time.now += 5
-    pacing.refused()
-    found_out = pacing.rate
-    pacing.begin("run-1", Pace(8, 2))
-    assert (pacing.rate, pacing.throttled) == (found_out, 0)
-    pacing.begin("run-2", Pace(20, 2))
-    assert pacing.rate == 10
+    limiter.throttled()
+    found_out = limiter.rate
+    limiter.start_batch("run-1", Pace(8, 2))
+    assert (limiter.rate, limiter.throttled_calls) == (found_out, 0)
+    limiter.start_batch("run-2", Pace(20, 2))
+    assert limiter.rate == 10
 
 
 def test_the_batch_knows_when_the_model_was_first_asked_and_last_answered(time: Time) -> None:
-    pacing = pacing_of(time, 4)
-    assert (pacing.first_call_at, pacing.last_answer_at) == (None, None)
-    pacing.wait()
-    first = pacing.first_call_at
-    pacing.answered()
-    pacing.wait()
-    pacing.answered()
-    assert pacing.first_call_at == first
-    assert first <= pacing.last_answer_at
+    limiter = limiter_of(time, 4)
+    assert (limiter.first_call_at, limiter.last_answer_at) == (None, None)
+    limiter.wait()
+    first = limiter.first_call_at
+    limiter.answered()
+    limiter.wait()
+    limiter.answered()
+    assert limiter.first_call_at == first
+    assert first <= limiter.last_answer_at
 
 
 def test_the_client_of_the_sdk_is_held_back_at_each_attempt_and_tells_each_refusal(
@@ -205,8 +205,8 @@ def test_the_client_of_the_sdk_is_held_back_at_each_attempt_and_tells_each_refus
     time: Time,
 ) -> None:
     client = boto3.client("rekognition")
-    pacing = pacing_of(time, 4)
-    pacing.attach(client)
+    limiter = limiter_of(time, 4)
+    limiter.attach(client)
     answers = iter(["ProvisionedThroughputExceededException", None])
 
     def answer(**_: Any) -> Any:  # noqa: ANN401
@@ -216,25 +216,25 @@ def test_the_client_of_the_sdk_is_held_back_at_each_attempt_and_tells_each_refus
             status_code=400 if code else 200, headers={}, content=body.encode(), text=body, raw=None, url=""
         )
 
-    # After the pacing's own handler: what botocore gets is what this answers in the network's place.
+    # After the limiter's own handler: what botocore gets is what this answers in the network's place.
     client.meta.events.register_last("before-send.rekognition.DetectCustomLabels", answer)
     client.detect_custom_labels(ProjectVersionArn=MODEL_ARN, Image={"S3Object": {"Bucket": "bucket", "Name": "key"}})
-    assert pacing.throttled == 1
-    assert pacing.rate < 4
+    assert limiter.throttled_calls == 1
+    assert limiter.rate < 4
     assert time.slept, "the second attempt waited for its turn"
 
 
 def test_threads_share_one_pace() -> None:
-    pacing = Pacing(sleep=lambda _: None)
-    pacing.begin("run-1", Pace(100_000, 2))
+    limiter = AdaptiveRateLimiter(sleep=lambda _: None)
+    limiter.start_batch("run-1", Pace(100_000, 2))
     threads = [
-        threading.Thread(target=lambda: [(pacing.wait(), pacing.refused()) for _ in range(500)]) for _ in range(8)
+        threading.Thread(target=lambda: [(limiter.wait(), limiter.throttled()) for _ in range(500)]) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert pacing.throttled == 4000
+    assert limiter.throttled_calls == 4000
 
 
 # --- all environments of a run, on the emulator's model in virtual time
@@ -253,11 +253,13 @@ class Fleet:
         self.pace, self.left, self.calls, self.refused = pace, images, 0, 0
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
-        self.pacings = [Pacing(self.clock.now, sleep=self._note_sleep) for _ in range(pace.batches_at_once)]
+        self.limiters = [
+            AdaptiveRateLimiter(self.clock.now, sleep=self._note_sleep) for _ in range(pace.batches_at_once)
+        ]
         self._slept = 0.0
-        for pacing in self.pacings:
-            pacing.begin("run", pace)
-            self.later(self.random.random(), lambda pacing=pacing: self.batch(pacing))
+        for limiter in self.limiters:
+            limiter.start_batch("run", pace)
+            self.later(self.random.random(), lambda limiter=limiter: self.batch(limiter))
 
     def _note_sleep(self, seconds: float) -> None:
         self._slept = seconds
@@ -265,47 +267,47 @@ class Fleet:
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         heapq.heappush(self.events, (self.clock.now() + seconds, next(self.order), action))
 
-    def batch(self, pacing: Pacing) -> None:
+    def batch(self, limiter: AdaptiveRateLimiter) -> None:
         size = min(10, self.left)
         self.left -= size
         if size:
             work = {"to_begin": size, "to_end": size}
             for _ in range(min(size, self.pace.images_at_once_a_batch)):
-                self.image(pacing, work)
+                self.image(limiter, work)
 
-    def image(self, pacing: Pacing, work: dict[str, int]) -> None:
+    def image(self, limiter: AdaptiveRateLimiter, work: dict[str, int]) -> None:
         if not work["to_begin"]:
             return
         work["to_begin"] -= 1
-        self.wait(pacing, lambda: self.call(pacing, work))
+        self.wait(limiter, lambda: self.call(limiter, work))
 
-    def wait(self, pacing: Pacing, then: Callable[[], None]) -> None:
+    def wait(self, limiter: AdaptiveRateLimiter, then: Callable[[], None]) -> None:
         self._slept = 0.0
-        pacing.wait()
+        limiter.wait()
         self.later(self._slept, then)
 
-    def call(self, pacing: Pacing, work: dict[str, int]) -> None:
+    def call(self, limiter: AdaptiveRateLimiter, work: dict[str, int]) -> None:
         self.calls += 1
         try:
             run = self.model.admit()
         except ServiceError:
             self.refused += 1
-            pacing.refused()
-            self.later(self.random.random(), lambda: self.wait(pacing, lambda: self.call(pacing, work)))
+            limiter.throttled()
+            self.later(self.random.random(), lambda: self.wait(limiter, lambda: self.call(limiter, work)))
             return
 
         def answered() -> None:
             self.model.answered(run)
-            pacing.answered()
-            self.later(self.random.uniform(0.1, 0.4), lambda: self.done(pacing, work))
+            limiter.answered()
+            self.later(self.random.uniform(0.1, 0.4), lambda: self.done(limiter, work))
 
         self.later(self.random.uniform(0.2, 0.6), answered)
 
-    def done(self, pacing: Pacing, work: dict[str, int]) -> None:
+    def done(self, limiter: AdaptiveRateLimiter, work: dict[str, int]) -> None:
         work["to_end"] -= 1
-        self.image(pacing, work)
+        self.image(limiter, work)
         if not work["to_end"]:
-            self.later(self.random.uniform(0.05, 0.3), lambda: self.batch(pacing))
+            self.later(self.random.uniform(0.05, 0.3), lambda: self.batch(limiter))
 
     def run(self) -> tuple[float, float]:
         """Return how much of the capacity was used, and how many calls were refused."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -12,23 +13,24 @@ from botocore.parsers import ResponseParserError
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from analyze_image.upload import uploads_in
 from reconcile import handler
 from reconcile.batches import Batch, Batches
-from reconcile.dead_letter_queue import DeadLetterQueue
-from reconcile.errors import DeadLetterQueueBusy, InputInvalid, MessagesNotSent, TooManyDeadLetters
-from reconcile.files import Files
-from reconcile.image_queue import ImageQueue
-from reconcile.listing import Counts, ImageId, Listed, Sieve
-from reconcile.look import Look
+from reconcile.dead_letters import DeadLetterImages
+from reconcile.errors import DeadLetterQueueBusy, InputInvalid, TooManyDeadLetters
+from reconcile.listing import Counts, ImageId, ListedObject, OrphanFilter
 from reconcile.message import Origin, images_in
-from reconcile.records import Records
-from reconcile.report import OBJECTS_AT_MOST, Reporting, batch_error
+from reconcile.plan import Planner
+from reconcile.records import ReconcileRecords
+from reconcile.report import MAX_OBJECTS, Reporting, batch_error
+from reconcile.report_store import ReportStore
 from reconcile.request import MARGIN, Request, parse
 from reconcile.source_bucket import SourceBucket
 from shared import lease
+from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
-from shared.s3_events import Source
+from shared.image_queue import ImageQueue, MessagesNotSent
+from shared.items import Items
+from shared.s3_events import Source, uploads_in
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
 
 SUFFIXES = (".jpg", ".png")
@@ -52,14 +54,14 @@ class World:
         self.now = datetime.now(UTC)
         self.queue_url = sqs.create_queue(QueueName="images")["QueueUrl"]
         self.dead_letter_url = sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
-        self.records = Records(dynamodb, TABLE, MODEL_ARN, pause=lambda _: None)
-        self.files = Files(s3, FINAL, final_prefix)
+        self.records = ReconcileRecords(Items(dynamodb, TABLE, MODEL_ARN), pause=lambda _: None)
+        self.store = ReportStore(s3, FINAL, final_prefix)
         self.source = SourceBucket(s3, SOURCE, source_prefix)
-        self.dead_letters = DeadLetterQueue(sqs, self.dead_letter_url, SOURCE)
-        self.look = Look(
+        self.dead_letters = DeadLetterImages(DeadLetterQueue(sqs, self.dead_letter_url), SOURCE)
+        self.planner = Planner(
             self.source,
             self.dead_letters,
-            self.files,
+            self.store,
             self.records,
             SUFFIXES,
             lambda: lease.current(dynamodb, TABLE, MODEL_ARN),
@@ -67,9 +69,9 @@ class World:
         )
         self.queue = ImageQueue(sqs, self.queue_url, pause=lambda _: None)
         self.batches = Batches(
-            self.source, self.queue, self.files, self.records, SUFFIXES, Origin.of(SOURCE, MODEL_ARN)
+            self.source, self.queue, self.store, self.records, SUFFIXES, Origin.of(SOURCE, MODEL_ARN)
         )
-        self.reporting = Reporting(self.files, self.records)
+        self.reporting = Reporting(self.store, self.records)
         self._numbers = count(1)
 
     def upload(self, key: str, *, age: timedelta = 24 * HOUR, body: bytes = b"picture", **options: Any) -> None:  # noqa: ANN401
@@ -85,7 +87,7 @@ class World:
             ExpressionAttributeValues={":then": {"N": str(int((self.now - ago).timestamp()))}},
         )
 
-    def set_aside(self, *keys: str) -> None:
+    def dead_letter(self, *keys: str) -> None:
         """What S3 said of these uploads is in the dead-letter queue."""
         for key in keys:
             head = self.s3.head_object(Bucket=SOURCE, Key=key)
@@ -113,7 +115,9 @@ class World:
         ]
 
     def batches_of(self, run_id: str, answer: dict[str, Any], size: int = 2) -> list[Batch]:
-        common = {name: answer[name] for name in ("uploaded_before", "dry_run", "set_aside_key")} | {"run_id": run_id}
+        common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {
+            "run_id": run_id
+        }
         items = self.listing(answer["prefix"])
         documents = [
             {"Items": items[first : first + size], "BatchInput": common} for first in range(0, len(items), size)
@@ -123,12 +127,16 @@ class World:
     def reconcile(self, **document: Any) -> dict[str, Any]:  # noqa: ANN401
         """Run it from its input to its end, and return the report that was stored."""
         run_id = f"reconcile-{next(self._numbers)}"
-        answer = self.look.look(run_id, document)
-        if answer["verdict"] == "list":
+        answer = self.plan(run_id, document)
+        if answer["decision"] == "list":
             for batch in self.batches_of(run_id, answer):
                 self.batches.queue(batch)
         self.reporting.report(run_id, None)
         return self.stored_report(run_id)
+
+    def plan(self, run_id: str, document: dict[str, Any]) -> dict[str, Any]:
+        """The plan as the workflow gets it."""
+        return asdict(self.planner.plan(run_id, document))
 
     def stored_report(self, run_id: str) -> dict[str, Any]:
         return json.loads(
@@ -156,7 +164,7 @@ class World:
 @pytest.fixture
 def world(s3: Any, sqs: Any, dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> World:  # noqa: ANN401
     # A long poll of moto's waits in earnest.
-    monkeypatch.setattr("reconcile.dead_letter_queue.WAIT_SECONDS", 0)
+    monkeypatch.setattr("shared.dead_letter_queue.WAIT_SECONDS", 0)
     return World(s3, sqs, dynamodb)
 
 
@@ -201,17 +209,17 @@ def test_a_reconcile_keeps_to_its_prefixes_in_both_buckets(
     ours = World(s3, sqs, dynamodb, "logos/incoming/", "logos/")
     for key in ("logos/incoming/a.jpg", "logos/incoming/2019/b.jpg", "logos/c.jpg", "plants/incoming/d.jpg", "e.jpg"):
         ours.upload(key)
-    ours.set_aside("logos/incoming/a.jpg")
+    ours.dead_letter("logos/incoming/a.jpg")
     report = ours.reconcile(uploaded_before="now")
     assert (report["prefix"], report["objects_seen"], report["in_dead_letter_queue"]) == ("logos/incoming/", 2, 1)
     assert ours.queued_keys() == ["logos/incoming/2019/b.jpg"]
     written = [content["Key"] for content in s3.list_objects_v2(Bucket=FINAL)["Contents"]]
-    assert written == ["logos/reconcile/reconcile-1.json", "logos/reconcile/reconcile-1/set_aside.json"]
+    assert written == ["logos/reconcile/reconcile-1.json", "logos/reconcile/reconcile-1/dead_lettered.json"]
     assert ours.reconcile(uploaded_before="now", prefix="logos/incoming/2018/")["objects_seen"] == 0
-    with pytest.raises(InputInvalid, match="prefix must begin with logos/incoming/"):
-        ours.look.look("r", {"prefix": "plants/"})
-    with pytest.raises(InputInvalid, match="prefix must begin with logos/incoming/"):
-        ours.look.look("r", {"prefix": "logos/"})
+    with pytest.raises(InputInvalid, match=r"prefix must start with source_prefix .logos/incoming/"):
+        ours.plan("r", {"prefix": "plants/"})
+    with pytest.raises(InputInvalid, match=r"prefix must start with source_prefix .logos/incoming/"):
+        ours.plan("r", {"prefix": "logos/"})
 
 
 def test_images_from_before_the_bucket_was_ours_are_queued_by_a_backfill_of_their_prefix(world: World) -> None:
@@ -280,7 +288,7 @@ def test_the_margin_may_be_another(world: World) -> None:
 def test_an_image_in_the_dead_letter_queue_is_left_alone_and_stays_there(world: World) -> None:
     for key in ("given up.jpg", "lost.jpg"):
         world.upload(key)
-    world.set_aside("given up.jpg")
+    world.dead_letter("given up.jpg")
     world.queue_was_empty(ago=MINUTE)
     report = world.reconcile()
     assert world.queued_keys() == ["lost.jpg"]
@@ -290,7 +298,7 @@ def test_an_image_in_the_dead_letter_queue_is_left_alone_and_stays_there(world: 
 
 def test_another_upload_under_the_key_of_a_dead_letter_is_an_orphan(world: World) -> None:
     world.upload("twice.jpg", body=b"the first")
-    world.set_aside("twice.jpg")
+    world.dead_letter("twice.jpg")
     world.upload("twice.jpg", body=b"the second")
     world.queue_was_empty(ago=MINUTE)
     assert world.reconcile()["orphans"] == 1
@@ -299,10 +307,10 @@ def test_another_upload_under_the_key_of_a_dead_letter_is_an_orphan(world: World
 
 def test_a_bucket_with_nothing_but_dead_letters_is_not_gone_through(world: World) -> None:
     world.upload("given up.jpg")
-    world.set_aside("given up.jpg")
+    world.dead_letter("given up.jpg")
     world.queue_was_empty(ago=MINUTE)
-    assert world.look.look("r", {})["verdict"] == "nothing_to_do"
-    assert world.records.last_queueing() is None
+    assert world.plan("r", {})["decision"] == "nothing_to_do"
+    assert world.records.last_requeue() is None
 
 
 def test_objects_with_another_suffix_are_left_alone(world: World) -> None:
@@ -323,7 +331,7 @@ def test_an_archived_image_is_counted_and_not_queued(world: World, storage_class
     assert world.queued_keys() == ["cold.jpg"]
 
 
-def test_what_intelligent_tiering_archived_is_found_out_by_a_look_at_the_object(world: World) -> None:
+def test_what_intelligent_tiering_archived_is_seen_in_the_objects_head(world: World) -> None:
     world.upload("frozen.jpg")
     real = world.s3.head_object
     world.source._s3 = Breaking(world.s3, head_object=lambda **k: real(**k) | {"ArchiveStatus": "ARCHIVE_ACCESS"})
@@ -334,7 +342,7 @@ def test_what_intelligent_tiering_archived_is_found_out_by_a_look_at_the_object(
 def test_an_image_that_is_gone_when_its_turn_comes_is_skipped(world: World) -> None:
     world.upload("done meanwhile.jpg")
     world.upload("lost.jpg")
-    answer = world.look.look("r", {"uploaded_before": "now"})
+    answer = world.plan("r", {"uploaded_before": "now"})
     batches = world.batches_of("r", answer)
     world.s3.delete_object(Bucket=SOURCE, Key="done meanwhile.jpg")
     assert [world.batches.queue(batch) for batch in batches] == [Counts(objects_seen=2, gone=1, orphans=1, queued=1)]
@@ -343,7 +351,7 @@ def test_an_image_that_is_gone_when_its_turn_comes_is_skipped(world: World) -> N
 
 def test_an_image_that_was_replaced_when_its_turn_comes_is_left_to_its_own_event(world: World) -> None:
     world.upload("replaced.jpg")
-    batches = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}))
+    batches = world.batches_of("r", world.plan("r", {"uploaded_before": "now"}))
     world.upload("replaced.jpg", body=b"newer", age=MINUTE)
     assert [world.batches.queue(batch) for batch in batches] == [Counts(objects_seen=1, too_young=1)]
     assert world.messages() == []
@@ -354,7 +362,7 @@ def test_the_counts_add_up_to_what_was_seen(world: World) -> None:
         world.upload(f"{number}.jpg", age=number * HOUR)
     world.upload("notes.txt")
     world.upload("frozen.jpg", StorageClass="GLACIER")
-    world.set_aside("5.jpg")
+    world.dead_letter("5.jpg")
     world.queue_was_empty(ago=2 * HOUR)
     report = world.reconcile()
     kinds = ("other_suffix", "too_young", "archived", "in_dead_letter_queue", "gone", "refused", "orphans")
@@ -431,7 +439,7 @@ def test_an_object_from_before_versioning_has_no_version_in_its_message(world: W
 def test_a_key_under_a_delete_marker_is_no_orphan(world: World) -> None:
     world.s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
     world.upload("deleted.jpg")
-    batches = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}))
+    batches = world.batches_of("r", world.plan("r", {"uploaded_before": "now"}))
     world.s3.delete_object(Bucket=SOURCE, Key="deleted.jpg")
     assert [world.batches.queue(batch) for batch in batches] == [Counts(objects_seen=1, gone=1)]
 
@@ -453,7 +461,10 @@ def refusing(world: World, **errors: Exception) -> Callable[..., Any]:
 
 
 REFUSALS = [
-    (aws_error("400", "Bad Request", "HeadObject"), "400 Bad Request (HeadObject): the object is encrypted with a key"),
+    (
+        aws_error("400", "Bad Request", "HeadObject"),
+        "400 Bad Request (HeadObject): the object is encrypted with its uploader",
+    ),
     (aws_error("403", "Forbidden", "HeadObject"), "403 Forbidden (HeadObject): the object belongs to another account"),
     (aws_error("InvalidObjectState", "archived", "HeadObject"), "InvalidObjectState archived (HeadObject)"),
     (aws_error("KMS.DisabledException", "disabled", "HeadObject"), "KMS.DisabledException disabled (HeadObject)"),
@@ -522,7 +533,7 @@ def test_a_message_that_sqs_will_never_take_is_named_and_the_others_are_queued(w
         }
 
     world.queue._sqs = Breaking(world.sqs, send_message_batch=picky)
-    (batch,) = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}), size=12)
+    (batch,) = world.batches_of("r", world.plan("r", {"uploaded_before": "now"}), size=12)
     assert world.batches.queue(batch) == Counts(objects_seen=12, refused=1, orphans=11, queued=11)
     assert calls == [10, 2]
     assert world.queued_keys() == [f"{number:02}.jpg" for number in range(12) if number != 3]
@@ -542,7 +553,7 @@ def test_messages_behind_one_that_sqs_cannot_take_now_are_sent_before_the_batch_
 
     world.queue._sqs = Breaking(world.sqs, send_message_batch=busy)
     with pytest.raises(MessagesNotSent, match="1 of 12 messages in 4 attempts: InternalError"):
-        world.queue.send([str(number) for number in range(12)])
+        world.queue.send_all([str(number) for number in range(12)])
     assert sorted(world.messages(), key=int) == [str(number) for number in range(12) if number != 3]
 
 
@@ -628,29 +639,29 @@ def test_the_mark_of_what_was_queued_is_that_of_the_end(world: World, monkeypatc
     instants = (world.now + number * HOUR for number in count())
     monkeypatch.setattr("reconcile.records.now", lambda: next(instants))
     world.upload("lost.jpg")
-    answer = world.look.look("r", {"uploaded_before": "now"})
-    begun = world.records.last_queueing()
+    answer = world.plan("r", {"uploaded_before": "now"})
+    begun = world.records.last_requeue()
     for batch in world.batches_of("r", answer):
         world.batches.queue(batch)
     world.reporting.report("r", None)
-    ended = world.records.last_queueing()
+    ended = world.records.last_requeue()
     assert begun is not None
     assert ended is not None
     assert ended.at > begun.at
 
 
-def test_a_repeated_look_comes_to_the_same(world: World) -> None:
+def test_a_repeated_plan_is_the_same(world: World) -> None:
     world.upload("lost.jpg")
     world.upload("given up.jpg")
-    world.set_aside("given up.jpg")
+    world.dead_letter("given up.jpg")
     world.queue_was_empty(ago=MINUTE)
-    assert world.look.look("r", {}) == world.look.look("r", {})
-    assert world.look.look("r", {})["verdict"] == "list"
+    assert world.plan("r", {}) == world.plan("r", {})
+    assert world.plan("r", {})["decision"] == "list"
 
 
 def test_a_repeated_batch_is_queued_twice_and_counted_once(world: World) -> None:
     world.upload("lost.jpg")
-    (batch,) = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}))
+    (batch,) = world.batches_of("r", world.plan("r", {"uploaded_before": "now"}))
     tokens = []
     real = world.dynamodb.transact_write_items
 
@@ -658,7 +669,7 @@ def test_a_repeated_batch_is_queued_twice_and_counted_once(world: World) -> None
         tokens.append(parameters["ClientRequestToken"])
         return real(**parameters) if tokens.count(tokens[-1]) == 1 else None
 
-    world.records._dynamodb = Breaking(world.dynamodb, transact_write_items=once_by_token)
+    world.records._items._dynamodb = Breaking(world.dynamodb, transact_write_items=once_by_token)
     world.batches.queue(batch)
     world.batches.queue(batch)
     assert world.queued_keys() == ["lost.jpg", "lost.jpg"]
@@ -670,13 +681,13 @@ def test_a_repeated_batch_that_finds_less_is_no_error(world: World) -> None:
     def mismatch(**_: Any) -> None:  # noqa: ANN401
         raise aws_error("IdempotentParameterMismatchException")
 
-    world.records._dynamodb = Breaking(world.dynamodb, transact_write_items=mismatch)
+    world.records._items._dynamodb = Breaking(world.dynamodb, transact_write_items=mismatch)
     world.records.add_batch("r", "token", Counts(objects_seen=1))
 
 
 def test_batches_of_different_reconciles_and_objects_have_tokens_of_their_own() -> None:
     def token(run_id: str, etag: str) -> str:
-        return Batch(run_id, 0, False, None, (Listed("a.jpg", etag, 0, "STANDARD"),)).token
+        return Batch(run_id, 0, False, None, (ListedObject("a.jpg", etag, 0, "STANDARD"),)).token
 
     assert len({token("r", "1"), token("r", "2"), token("s", "1")}) == 3
     assert token("r", "1") == token("r", "1")
@@ -697,7 +708,7 @@ def test_batches_that_meet_at_the_counters_are_all_counted(world: World) -> None
             raise error
         return real(**parameters)
 
-    world.records._dynamodb = Breaking(world.dynamodb, transact_write_items=meeting)
+    world.records._items._dynamodb = Breaking(world.dynamodb, transact_write_items=meeting)
     world.records.add_batch("r", "token", Counts(objects_seen=3, too_young=3))
     assert world.records.read("r").counts == Counts(objects_seen=3, too_young=3)
 
@@ -706,7 +717,7 @@ def test_counters_that_cannot_be_written_are_an_error(world: World) -> None:
     def always(**_: Any) -> None:  # noqa: ANN401
         raise conflict()
 
-    world.records._dynamodb = Breaking(world.dynamodb, transact_write_items=always)
+    world.records._items._dynamodb = Breaking(world.dynamodb, transact_write_items=always)
     with pytest.raises(ClientError, match="TransactionCanceledException"):
         world.records.add_batch("r", "token", Counts())
 
@@ -716,30 +727,30 @@ def test_counters_that_cannot_be_written_are_an_error(world: World) -> None:
 
 def test_an_empty_bucket_is_nothing_to_do_and_nothing_is_asked_of_the_dead_letter_queue(world: World) -> None:
     world.queue_was_empty(ago=MINUTE)
-    world.dead_letters._sqs = None
-    answer = world.look.look("r", {})
-    assert (answer["verdict"], answer["uploaded_before"]) == ("nothing_to_do", None)
+    world.dead_letters._queue._sqs = None
+    answer = world.plan("r", {})
+    assert (answer["decision"], answer["uploaded_before"]) == ("nothing_to_do", None)
 
 
 def test_a_bucket_of_more_than_a_page_is_gone_through(world: World) -> None:
     world.queue_was_empty(ago=MINUTE)
     page = {"IsTruncated": True, "Contents": []}
     world.source._s3 = Breaking(world.s3, list_objects_v2=lambda **_: page)
-    assert world.look.look("r", {})["verdict"] == "list"
+    assert world.plan("r", {})["decision"] == "list"
 
 
 def test_what_each_batch_has_to_know_is_in_the_answer(world: World) -> None:
     world.upload("lost.jpg")
     world.upload("given up.jpg")
-    world.set_aside("given up.jpg")
+    world.dead_letter("given up.jpg")
     world.queue_was_empty(ago=MINUTE)
-    answer = world.look.look("r", {"prefix": "", "dry_run": True, "uploaded_before": None})
+    answer = world.plan("r", {"prefix": "", "dry_run": True, "uploaded_before": None})
     assert answer == {
-        "verdict": "list",
+        "decision": "list",
         "prefix": "",
         "uploaded_before": int((world.now - MINUTE).timestamp() - MARGIN.total_seconds()),
         "dry_run": True,
-        "set_aside_key": "reconcile/r/set_aside.json",
+        "dead_lettered_key": "reconcile/r/dead_lettered.json",
     }
 
 
@@ -756,15 +767,15 @@ def test_the_report_of_a_small_bucket_without_orphans_counts_its_page(world: Wor
     [
         ([], "must be a JSON object"),
         ({"Comment": "Insert your JSON here"}, "not Comment"),
-        ({"prefix": 2019}, "prefix must be a text"),
-        ({"prefix": None}, "prefix must be a text"),
+        ({"prefix": 2019}, "prefix must be a string"),
+        ({"prefix": None}, "prefix must be a string"),
         ({"prefix": "s3://bucket/2019/"}, "without s3://"),
-        ({"prefix": "ä" * 513}, "1024 bytes or fewer"),
+        ({"prefix": "ä" * 513}, "at most 1024 bytes"),
         ({"prefix": "bad\udce4/"}, "valid UTF-8"),
-        ({"uploaded_before": "yesterday"}, 'null, "now", or an instant'),
-        ({"uploaded_before": "2025-01-31T00:00:00"}, "with its time zone"),
-        ({"uploaded_before": 1700000000}, 'null, "now", or an instant'),
-        ({"uploaded_before": False}, 'null, "now", or an instant'),
+        ({"uploaded_before": "yesterday"}, 'null, "now", or a time'),
+        ({"uploaded_before": "2025-01-31T00:00:00"}, "with its zone"),
+        ({"uploaded_before": 1700000000}, 'null, "now", or a time'),
+        ({"uploaded_before": False}, 'null, "now", or a time'),
         ({"margin_minutes": "60"}, "whole number from 0 to 20160"),
         ({"margin_minutes": 1.5}, "whole number from 0 to 20160"),
         ({"margin_minutes": True}, "whole number from 0 to 20160"),
@@ -801,10 +812,10 @@ def test_a_dead_letter_queue_that_is_too_long_to_read_ends_the_reconcile(
 ) -> None:
     for number in range(5):
         world.upload(f"{number}.jpg")
-        world.set_aside(f"{number}.jpg")
-    monkeypatch.setattr("reconcile.dead_letter_queue.READ_AT_MOST", 4)
-    with pytest.raises(TooManyDeadLetters, match=r"holds 5 messages.*at the most.*make redrive"):
-        world.look.look("r", {"uploaded_before": "now"})
+        world.dead_letter(f"{number}.jpg")
+    monkeypatch.setattr("reconcile.dead_letters.MAX_READ", 4)
+    with pytest.raises(TooManyDeadLetters, match=r"holds 5 messages.*reads at most.*make redrive"):
+        world.plan("r", {"uploaded_before": "now"})
     assert world.count_dead_letters() == (5, 0)
 
 
@@ -813,13 +824,14 @@ def test_a_dead_letter_queue_that_grows_while_it_is_read_ends_the_reconcile_and_
 ) -> None:
     for number in range(5):
         world.upload(f"{number}.jpg")
-        world.set_aside(f"{number}.jpg")
-    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        world.dead_letter(f"{number}.jpg")
+    kinds = ("", "NotVisible", "Delayed")
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
     few = {"Attributes": dict.fromkeys(names, "0")}
-    world.dead_letters._sqs = Breaking(world.sqs, get_queue_attributes=lambda **_: few)
-    monkeypatch.setattr("reconcile.dead_letter_queue.READ_AT_MOST", 4)
+    world.dead_letters._queue._sqs = Breaking(world.sqs, get_queue_attributes=lambda **_: few)
+    monkeypatch.setattr("reconcile.dead_letters.MAX_READ", 4)
     with pytest.raises(TooManyDeadLetters):
-        world.dead_letters.images()
+        world.dead_letters.read()
     assert world.count_dead_letters() == (5, 0)
 
 
@@ -827,39 +839,39 @@ def test_a_long_dead_letter_queue_is_read_to_its_end_and_put_back(world: World) 
     keys = [f"{number}.jpg" for number in range(37)]
     for key in keys:
         world.upload(key)
-    world.set_aside(*keys)
-    assert {image.key for image in world.dead_letters.images()} == set(keys)
+    world.dead_letter(*keys)
+    assert {image.key for image in world.dead_letters.read()} == set(keys)
     assert world.count_dead_letters() == (37, 0)
 
 
 def test_dead_letters_in_other_hands_make_the_reconcile_wait(world: World) -> None:
     for key in ("a.jpg", "b.jpg"):
         world.upload(key)
-    world.set_aside("a.jpg", "b.jpg")
+    world.dead_letter("a.jpg", "b.jpg")
     world.sqs.receive_message(QueueUrl=world.dead_letter_url, MaxNumberOfMessages=1, VisibilityTimeout=300)
-    with pytest.raises(DeadLetterQueueBusy, match="somebody else's hands"):
-        world.look.look("r", {"uploaded_before": "now"})
+    with pytest.raises(DeadLetterQueueBusy, match="another reader holds 1 messages"):
+        world.plan("r", {"uploaded_before": "now"})
 
 
 def test_fewer_dead_letters_than_were_counted_make_the_reconcile_wait(world: World) -> None:
     world.upload("a.jpg")
-    world.set_aside("a.jpg")
+    world.dead_letter("a.jpg")
     received = world.sqs.receive_message
-    answers = iter([None])
+    answers = iter([None] * 3)
 
     def short(**parameters: Any) -> Any:  # noqa: ANN401
         for _ in answers:
             return {}
         return received(**parameters)
 
-    world.dead_letters._sqs = Breaking(world.sqs, receive_message=short)
+    world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=short)
     with pytest.raises(DeadLetterQueueBusy, match="read 0 of the 1"):
-        world.dead_letters.images()
+        world.dead_letters.read()
 
 
 def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> None:
     world.upload("a.jpg")
-    world.set_aside("a.jpg")
+    world.dead_letter("a.jpg")
     received = world.sqs.receive_message
     attempts = count()
 
@@ -868,9 +880,9 @@ def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> Non
             raise aws_error("ServiceUnavailable")
         return received(**parameters)
 
-    world.dead_letters._sqs = Breaking(world.sqs, receive_message=broken)
+    world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=broken)
     with pytest.raises(ClientError):
-        world.dead_letters.images()
+        world.dead_letters.read()
     assert world.count_dead_letters() == (1, 0)
 
 
@@ -891,22 +903,22 @@ HALF_A_CHARACTER = {"s3": {"bucket": {"name": SOURCE}, "object": {"key": "\ud800
         json.dumps({"Records": [HALF_A_CHARACTER]}),
     ],
 )
-def test_a_dead_letter_that_is_no_event_sets_no_image_aside(body: str) -> None:
+def test_an_unexpected_dead_letter_keeps_no_image_from_the_queue(body: str) -> None:
     assert list(images_in(body, SOURCE)) == []
 
 
-def test_a_dead_letter_about_another_bucket_sets_no_image_aside() -> None:
+def test_a_dead_letter_about_another_bucket_keeps_no_image_from_the_queue() -> None:
     entity = {"key": "a+b.jpg", "eTag": "e", "size": 1}
     origin = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
     records = [{**origin, "s3": {"bucket": {"name": name}, "object": entity}} for name in ("another", SOURCE)]
     assert list(images_in(json.dumps({"Records": records}), SOURCE)) == [ImageId("a b.jpg", "e")]
 
 
-def test_the_images_set_aside_are_read_once_for_many_batches(world: World) -> None:
-    key = world.files.write_set_aside("r", frozenset({ImageId("a.jpg", "1"), ImageId("b.jpg", "2")}))
-    assert world.files.set_aside(key) == {ImageId("a.jpg", "1"), ImageId("b.jpg", "2")}
+def test_the_dead_lettered_images_are_read_once_for_many_batches(world: World) -> None:
+    key = world.store.write_dead_lettered("r", frozenset({ImageId("a.jpg", "1"), ImageId("b.jpg", "2")}))
+    assert world.store.dead_lettered(key) == {ImageId("a.jpg", "1"), ImageId("b.jpg", "2")}
     world.s3.delete_object(Bucket=FINAL, Key=key)
-    assert len(world.files.set_aside(key)) == 2
+    assert len(world.store.dead_lettered(key)) == 2
 
 
 # ---- sending
@@ -921,7 +933,7 @@ def test_messages_go_out_ten_at_a_time(world: World) -> None:
         return real(**parameters)
 
     world.queue._sqs = Breaking(world.sqs, send_message_batch=counted)
-    world.queue.send([f"message {number}" for number in range(23)])
+    world.queue.send_all([f"message {number}" for number in range(23)])
     assert sizes == [10, 10, 3]
     assert len(world.messages()) == 23
 
@@ -938,7 +950,7 @@ def test_messages_that_sqs_did_not_take_are_sent_again_and_no_others(world: Worl
         return {"Failed": [failed]}
 
     world.queue._sqs = Breaking(world.sqs, send_message_batch=partly)
-    world.queue.send(["one", "two", "three"])
+    world.queue.send_all(["one", "two", "three"])
     assert sorted(world.messages()) == ["one", "three", "two"]
 
 
@@ -951,7 +963,7 @@ def test_messages_that_sqs_never_takes_fail_the_batch_before_it_is_counted(world
 
     world.queue._sqs = Breaking(world.sqs, send_message_batch=refused)
     world.queue._pause = pauses.append
-    (batch,) = world.batches_of("r", world.look.look("r", {"uploaded_before": "now"}))
+    (batch,) = world.batches_of("r", world.plan("r", {"uploaded_before": "now"}))
     with pytest.raises(MessagesNotSent, match="1 of 1 messages in 4 attempts: InternalError"):
         world.batches.queue(batch)
     assert world.records.read("r").counts == Counts()
@@ -982,7 +994,7 @@ def test_a_report_names_ten_examples_of_many_and_none_twice(world: World) -> Non
     keys = [f"{number:02}.jpg" for number in range(25)]
     for key in keys:
         world.upload(key)
-    answer = world.look.look("r", {"uploaded_before": "now"})
+    answer = world.plan("r", {"uploaded_before": "now"})
     for batch in world.batches_of("r", answer, size=4):
         world.batches.queue(batch)
         world.batches.queue(batch)
@@ -1007,7 +1019,7 @@ def test_examples_stop_being_written_when_there_are_enough(world: World) -> None
             writes.append(parameters)
         return real(**parameters)
 
-    world.records._dynamodb = Breaking(world.dynamodb, update_item=counted)
+    world.records._items._dynamodb = Breaking(world.dynamodb, update_item=counted)
     for number in range(40):
         world.upload(f"{number:02}.jpg")
     world.reconcile(uploaded_before="now")
@@ -1017,7 +1029,7 @@ def test_examples_stop_being_written_when_there_are_enough(world: World) -> None
 
 def test_a_failed_reconcile_is_reported_with_its_error_and_what_it_queued(world: World) -> None:
     world.upload("lost.jpg")
-    for batch in world.batches_of("r", world.look.look("r", {"uploaded_before": "now"})):
+    for batch in world.batches_of("r", world.plan("r", {"uploaded_before": "now"})):
         world.batches.queue(batch)
     world.reporting.report("r", {"code": "States.ExceedToleratedFailureThreshold", "message": "threshold exceeded"})
     report = world.stored_report("r")
@@ -1056,7 +1068,7 @@ def test_an_error_is_readable_however_it_was_caught(failure: Any, error: Any) ->
 
 def test_a_listing_as_long_as_a_map_run_reads_may_have_been_cut_off(world: World) -> None:
     world.records.open("r", prefix="", uploaded_before=world.now, dry_run=False, note=None)
-    world.records.set_counts("r", Counts(objects_seen=OBJECTS_AT_MOST, too_young=OBJECTS_AT_MOST))
+    world.records.set_counts("r", Counts(objects_seen=MAX_OBJECTS, too_young=MAX_OBJECTS))
     assert "by prefix" in world.reporting.report("r", None)["note"]
 
 
@@ -1083,12 +1095,12 @@ def test_a_listed_object_is_the_same_from_s3_and_from_the_map(world: World) -> N
     world.upload("a b.jpg")
     (item,) = world.listing("")
     (content,) = world.s3.list_objects_v2(Bucket=SOURCE)["Contents"]
-    assert Listed.from_map(json.loads(json.dumps(item))) == Listed.from_s3(content)
+    assert ListedObject.from_map(json.loads(json.dumps(item))) == ListedObject.from_s3(content)
 
 
 def test_an_upload_at_the_very_cutoff_is_too_young() -> None:
-    sieve = Sieve(SUFFIXES, uploaded_before=100)
-    orphans, counts = sieve.sort([Listed("a.jpg", "e", at, "STANDARD") for at in (99.0, 100.0)])
+    orphan_filter = OrphanFilter(SUFFIXES, uploaded_before=100)
+    orphans, counts = orphan_filter.sort([ListedObject("a.jpg", "e", at, "STANDARD") for at in (99.0, 100.0)])
     assert ([orphan.last_modified for orphan in orphans], counts.too_young) == ([99.0], 1)
 
 
@@ -1131,8 +1143,8 @@ def settings(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("settings")
 def test_the_handler_takes_the_events_of_the_state_machine(world: World) -> None:
     world.upload("lost.jpg")
-    answer = invoke({"action": "look", "run_id": "r", "input": {"uploaded_before": "now"}})
-    common = {name: answer[name] for name in ("uploaded_before", "dry_run", "set_aside_key")} | {"run_id": "r"}
+    answer = invoke({"action": "plan", "run_id": "r", "input": {"uploaded_before": "now"}})
+    common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {"run_id": "r"}
     counts = invoke({"action": "queue", "batch": {"Items": world.listing(""), "BatchInput": common}})
     assert (counts["orphans"], counts["queued"]) == (1, 1)
     assert invoke({"action": "report", "run_id": "r", "error": None})["queued"] == 1
@@ -1144,13 +1156,13 @@ def test_the_handler_takes_the_events_of_the_state_machine(world: World) -> None
     [
         {"action": "dance", "run_id": "r"},
         {"run_id": "r"},
-        {"action": "look", "run_id": "r"},
+        {"action": "plan", "run_id": "r"},
         {"action": "report", "run_id": "r"},
         {"action": "queue", "batch": {"Items": {"Key": "a.jpg"}, "BatchInput": {}}},
     ],
 )
 def test_the_handler_refuses_other_events(event: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="no look, queue or report"):
+    with pytest.raises(ConfigurationError, match="must be a plan, queue or report action"):
         invoke(event)
 
 

@@ -163,8 +163,8 @@ def test_redrive_says_what_went_back_in_every_encoding(
     monkeypatch.setattr(redrive, "redrive", moved)
     code, text = output(monkeypatch, redrive, encoding, "--name", "demo", f"--dry-run={dry_run}")
     assert (code, asked) == (1, [dry_run == "1"])
-    assert ("would go back: " in text) == (dry_run == "1")
-    # What went or would go back, what is kept, the sum, where it is now; and what SQS refused, with an error.
+    assert ("would be sent back: " in text) == (dry_run == "1")
+    # What was or would be sent back, what is kept, the sum, where it is now; and what SQS refused, with an error.
     assert len(text.splitlines()) == (3 if dry_run == "1" else 4) + 2
     assert_harmless(text)
 

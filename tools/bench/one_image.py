@@ -150,7 +150,7 @@ def measure() -> tuple[list[str], Wire]:
         def sdk(first: int) -> None:
             for message in event(first)["Records"]:
                 _calls(rekognition, s3, message["messageId"])
-            analysis.look_at_lease()
+            analysis.read_lease()
             analysis.records.add_batch("run-1", BatchCounts(processed=BATCH))
 
         all_of_it, of_sdk = _milliseconds(whole), _milliseconds(sdk)

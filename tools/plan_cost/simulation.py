@@ -13,7 +13,6 @@ import numpy as np
 
 from check_queue.daily_cap import DailyCap, is_worth_a_start
 from check_queue.logic import (
-    Backlog,
     Progress,
     Sample,
     sample_closed,
@@ -26,6 +25,7 @@ from check_queue.time_left import time_left
 from shared.model_hours import spread
 from shared.model_stop import POLL_SECONDS as STOP_POLL_SECONDS
 from shared.run_record import RunRecord
+from shared.sqs import Backlog
 from shared.throughput import Throughput
 from shared.trigger import POLL_SECONDS as TRIGGER_POLL_SECONDS
 from start_model.logic import poll_seconds

@@ -236,7 +236,7 @@ class Scene:
         return invariants.messages(self.stack, "queue_url")
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """Return the messages that were given up, which stay where they are."""
+        """Return the messages of the dead-letter queue, which stay there."""
         sqs, url = self.stack.client("sqs"), self.stack.outputs["dead_letter_queue_url"]
         found: dict[str, dict[str, Any]] = {}
         for _ in range(3):
@@ -257,7 +257,7 @@ class Scene:
     def redrive(self) -> int:
         """Put the dead-letter queue back; return how many images went."""
         printed = self.desk("redrive")
-        return int(re.search(r"^(\d+) image messages put back", printed, re.MULTILINE)[1])
+        return int(re.search(r"^(\d+) image messages sent back", printed, re.MULTILINE)[1])
 
     def run_until_done(self) -> None:
         """Run as often as the schedule has to, until no image waits."""

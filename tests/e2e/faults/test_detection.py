@@ -58,7 +58,7 @@ def test_one_image_that_always_errors_ends_with_its_reason_and_does_not_keep_the
     # SQS holds a message back in wall time: its four tries take more than a minute of it.
     with scene.stack.set_wait_scale(0.5):
         arn = scene.start()
-        scene.until(scene.dead_letters, "it was not given up", 150)
+        scene.until(scene.dead_letters, "it was not dead-lettered", 150)
     execution = scene.wait(arn)
     assert execution["status"] == "SUCCEEDED", execution
     assert scene.receipt(execution)["images"] == {"processed": 8, "failed": 0}

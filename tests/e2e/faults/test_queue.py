@@ -9,7 +9,7 @@ from tests.rig.stack import invariants, runs
 
 pytestmark = pytest.mark.timeout(300)
 
-FOREIGN = [
+UNEXPECTED = [
     "who sent this?",
     "{",
     "[]",
@@ -61,25 +61,25 @@ def test_test_events_are_acknowledged_and_start_no_model(scene: Scene) -> None:
     assert (scene.waiting(), scene.stack.meter()["starts"]) == (0, starts)
 
 
-def test_foreign_messages_alone_start_no_model_and_are_kept_with_their_reason(scene: Scene) -> None:
+def test_unexpected_messages_alone_start_no_model_and_are_kept_with_their_reason(scene: Scene) -> None:
     starts = scene.stack.meter()["starts"]
     # Four at a time: of more than ten messages, six of which may be S3's test events, some are taken to be images.
-    for some in (FOREIGN[:4], FOREIGN[4:]):
+    for some in (UNEXPECTED[:4], UNEXPECTED[4:]):
         send(scene, *some)
         assert scene.receipt(scene.run())["outcome"] == "nothing_to_do"
     assert (scene.waiting(), scene.stack.meter()["starts"]) == (0, starts)
     kept = scene.dead_letters()
-    assert sorted(letter["Body"] for letter in kept) == sorted(FOREIGN)
+    assert sorted(letter["Body"] for letter in kept) == sorted(UNEXPECTED)
     assert all("error_message" in letter["MessageAttributes"] for letter in kept)
 
 
-def test_foreign_messages_among_images_are_kept_and_cost_no_second_receive(scene: Scene) -> None:
+def test_unexpected_messages_among_images_are_kept_and_cost_no_second_receive(scene: Scene) -> None:
     scene.upload(3)
-    send(scene, *FOREIGN)
+    send(scene, *UNEXPECTED)
     execution = scene.run()
     assert execution["status"] == "SUCCEEDED"
     assert scene.receipt(execution)["images"] == {"processed": 3, "failed": 0}
-    assert sorted(letter["Body"] for letter in scene.dead_letters()) == sorted(FOREIGN)
+    assert sorted(letter["Body"] for letter in scene.dead_letters()) == sorted(UNEXPECTED)
 
 
 def test_a_message_about_another_bucket_is_not_followed(scene: Scene) -> None:

@@ -1,0 +1,47 @@
+"""From Rekognition's answer to the JSON beside the image: a result, or a failure with its reason.
+
+Each file in results holds an upload, the request that Rekognition gets (null: none), its answer, and the JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import time_machine
+
+from analyze_image.detector import Detector
+from analyze_image.documents import InferenceSettings, result_document
+from analyze_image.names import FAILED, PROCESSED, candidates
+from shared.s3_events import Upload
+from tests.unit.analyze_image_kit import detect_error
+
+FILES = sorted((Path(__file__).parent / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("case", FILES, ids=lambda path: path.stem)
+@time_machine.travel("2026-01-31T12:00:00Z", tick=False)
+def test_the_answer_of_rekognition_is_written_beside_the_image(case: Path) -> None:
+    expected = json.loads(case.read_text())
+    requests: list[dict[str, Any]] = []
+
+    def detect_custom_labels(**request: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3's
+        requests.append(request)
+        answer: dict[str, Any] = expected["answer"]
+        if error := answer.get("Error"):
+            raise detect_error(error["Code"], error["Message"])
+        return answer
+
+    upload = Upload(**expected["upload"])
+    model_arn = expected["result"]["model"]["project_version_arn"]
+    inference = InferenceSettings(model_arn, expected["min_confidence"])
+    client: Any = SimpleNamespace(detect_custom_labels=detect_custom_labels)
+    detection = Detector(client, inference).detect(upload)
+    name = candidates(FAILED if detection.failure else PROCESSED, upload)[0]
+    result = result_document(upload, detection, inference, "results", name)
+    assert requests == ([expected["request"]] if expected["request"] else [])
+    # As text, because a reader relies on the order of the members and on numbers that are numbers.
+    assert json.dumps(result) == json.dumps(expected["result"])
