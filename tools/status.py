@@ -8,8 +8,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared import lease, project_version
+from shared import project_version
 from shared.clients import client
+from shared.items import Items
+from shared.model_state import ModelStates
 from tools import dead_letters
 from tools.deployment import Deployment, NotFoundError, find
 from tools.terminal import complain, say
@@ -23,22 +25,22 @@ HIDDEN_SECONDS = 5
 def status(deployment: Deployment) -> dict[str, Any]:
     """Return what is known of the deployment now. Errors: botocore's."""
     sqs, dynamodb = client("sqs"), client("dynamodb")
-    model = project_version.connect(deployment.project_arn, deployment.project_version_arn).look()
+    model = project_version.connect(deployment.project_arn, deployment.project_version_arn).describe()
     trigger = client("lambda").get_event_source_mapping(UUID=deployment.event_source_mapping_uuid)["State"]
-    held = lease.current(dynamodb, deployment.runs_table, deployment.project_version_arn)
+    state = ModelStates(Items(dynamodb, deployment.runs_table, deployment.project_version_arn)).read()
     return {
         "name": deployment.name,
         "model": {
             "project_version_arn": deployment.project_version_arn,
             "status": model.status,
             "inference_units": model.inference_units,
-            "started_by": held.model_started_by,
+            "started_by": state.started_by,
         },
         "trigger": trigger,
         "lease": {
-            "held_by": held.held_by,
-            "seconds_left": held.held_until - int(time.time()) if held.held_by else None,
-            "clean_up": held.clean_up.reason if held.clean_up else None,
+            "owner": str(state.owner) if state.owner else None,
+            "seconds_left": state.lease_expires_at - int(time.time()) if state.owner else None,
+            "clean_up": f"{state.clean_up.code}: {state.clean_up.reason}" if state.clean_up else None,
         },
         "queue": _counts(sqs, deployment.queue_url),
         "dead_letter_queue": {
@@ -89,19 +91,19 @@ def _receipt(s3: Any, final_bucket: str, key: str) -> dict[str, Any]:  # noqa: A
 
 def lines(found: dict[str, Any]) -> list[str]:
     """Return the status as people read it."""
-    model, held, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
+    model, lease, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
     started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
     holder = "free"
-    if held["held_by"] and held["seconds_left"] > 0:
-        holder = f"held by {held['held_by']}, {held['seconds_left']} s left"
-    elif held["held_by"]:
-        holder = f"free: {held['held_by']} let it run out {-held['seconds_left']} s ago"
+    if lease["owner"] and lease["seconds_left"] > 0:
+        holder = f"held by {lease['owner']}, {lease['seconds_left']} s left"
+    elif lease["owner"]:
+        holder = f"free: {lease['owner']} let it expire {-lease['seconds_left']} s ago"
     shown = [
         f"{found['name']}",
         f"  model         {model['status']}{started_by}",
         f"                {model['project_version_arn']}",
         f"  trigger       {found['trigger']}",
-        f"  lease         {holder}{', cleaning up: ' + held['clean_up'] if held['clean_up'] else ''}",
+        f"  lease         {holder}{', cleaning up: ' + lease['clean_up'] if lease['clean_up'] else ''}",
         f"  queue         {queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed",
         f"  dead letters  {dead['waiting'] + dead['in_flight']}",
     ]

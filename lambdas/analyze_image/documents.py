@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyze_image.upload import Upload
-from shared.instants import now, to_text
+from shared.timestamps import format_rfc3339, now
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,6 @@ def document(upload: Upload, verdict: Verdict, model: ModelUse, final_bucket: st
         "image": {"bucket": final_bucket, "key": image_key},
         "model": {"project_version_arn": model.project_version_arn},
         "min_confidence": model.min_confidence,
-        "analyzed_at": to_text(now()),
+        "analyzed_at": format_rfc3339(now()),
         **outcome,
     }

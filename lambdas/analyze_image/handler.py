@@ -21,14 +21,15 @@ from analyze_image.labelling import Labelling
 from analyze_image.pacing import Pacing
 from analyze_image.store import Store
 from analyze_image.suspects import Suspects
-from shared import environment, lease
+from shared import environment
 from shared.clients import client, error_code
 from shared.dead_letters import DeadLetters
-from shared.lease import Held
-from shared.pace import MOST_IMAGES_AT_ONCE
+from shared.model_state import ModelState
+from shared.request_rate import MAX_CONCURRENT_IMAGES
 from shared.run_record import BatchCounts, RunRecords
 from shared.s3_events import Source
 from shared.telemetry import MetricUnit, logger, metrics, tracer
+from shared.wiring import Wiring
 
 # DynamoDB cancels one of two transactions that meet at the run's record, as batches of two environments do.
 COUNT_ATTEMPTS = 5
@@ -46,7 +47,7 @@ class Analysis:
     source: Source
     records: RunRecords
     # Returns who holds the lease, and how fast the model may be asked.
-    look_at_lease: Callable[[], Held]
+    read_state: Callable[[], ModelState]
 
     def begin(self, seconds_left: Callable[[], float]) -> tuple[Batch, str | None, int]:
         """Return a batch, the run that it counts for, and how many of its images are at work at once.
@@ -54,14 +55,14 @@ class Analysis:
         The run is the lease's holder, or is being cleaned up after; None when the trigger is open without one, or it
         cannot be known now.
         """
-        run_id, pace = None, None
+        run_id, rate = None, None
         try:
-            held = self.look_at_lease()
-            run_id, pace = held.run_id, held.pace
+            state = self.read_state()
+            run_id, rate = state.run_id, state.request_rate
         except (ClientError, BotoCoreError):
             logger.exception("could not read whose run this is; the batch is labelled one by one and not counted")
         self.suspects.begin(run_id)
-        self.pacing.begin(run_id, pace)
+        self.pacing.begin(run_id, rate)
         batch = Batch(
             self.labelling,
             self.pacing,
@@ -72,7 +73,7 @@ class Analysis:
             run_id,
             seconds_left,
         )
-        return batch, run_id, pace.images_at_once_a_batch if pace else 1
+        return batch, run_id, rate.concurrent_images_per_batch if rate else 1
 
     def count(self, run_id: str, counts: BatchCounts) -> None:
         """Add the batch to the run's counters, which are progress, not truth: the results stand without them."""
@@ -103,19 +104,18 @@ def _has_labelled(records: RunRecords, run_id: str) -> bool:
 def _analysis() -> Analysis:
     source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
     final, final_prefix = environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX")
-    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
+    wiring = Wiring(read_timeout_seconds=2, attempts=2)
     # What each client may take at the worst is added up in batch.py.
-    rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, connections=MOST_IMAGES_AT_ONCE)
+    rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, connections=MAX_CONCURRENT_IMAGES)
     pacing = Pacing()
     pacing.attach(rekognition)
-    dynamodb = client("dynamodb", read_timeout_seconds=2, attempts=2)
     sqs = client("sqs", read_timeout_seconds=2, attempts=2)
-    records = RunRecords(dynamodb, table, model_arn)
-    use = ModelUse(model_arn, environment.optional_number("MIN_CONFIDENCE"))
+    records = wiring.records
+    use = ModelUse(wiring.model_arn, environment.optional_number("MIN_CONFIDENCE"))
     return Analysis(
         labelling=Labelling(
             Detector(rekognition, use),
-            Store(client("s3", connections=MOST_IMAGES_AT_ONCE), source.bucket, final, final_prefix),
+            Store(client("s3", connections=MAX_CONCURRENT_IMAGES), source.bucket, final, final_prefix),
         ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
         dead_letters=DeadLetters(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
@@ -123,7 +123,7 @@ def _analysis() -> Analysis:
         pacing=pacing,
         source=source,
         records=records,
-        look_at_lease=lambda: lease.current(dynamodb, table, model_arn),
+        read_state=wiring.states.read,
     )
 
 
@@ -161,7 +161,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     for name, value in {
         "ImagesProcessed": counts.processed,
         "ImagesFailed": counts.failed,
-        "ImagesSetAside": counts.set_aside,
+        "ImagesSetAside": counts.dead_lettered,
         "MessagesDeferred": batch.deferred,
         "DetectionsThrottled": counts.throttled,
     }.items():

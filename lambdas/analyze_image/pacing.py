@@ -17,8 +17,8 @@ from datetime import datetime
 from typing import Any
 
 from analyze_image.faults import is_image_fault
-from shared.instants import now
-from shared.pace import Pace
+from shared.request_rate import RequestRate
+from shared.timestamps import now
 
 OPERATION = "rekognition.DetectCustomLabels"
 THROTTLES = frozenset(
@@ -73,14 +73,14 @@ class Pacing:
         events.register(f"before-send.{OPERATION}", self._before_send)
         events.register(f"response-received.{OPERATION}", self._response_received)
 
-    def begin(self, run_id: str | None, pace: Pace | None) -> None:
+    def begin(self, run_id: str | None, rate: RequestRate | None) -> None:
         """Begin a batch. A run that is new here begins with its own pace; within a run what was found out stays."""
         self._start_batch()
-        if pace is None:
+        if rate is None:
             self._run_id, self.rate = run_id, None
         elif self.rate is None or run_id != self._run_id:
             self._run_id = run_id
-            self.rate = max(SLOWEST_IMAGES_PER_SECOND, pace.images_per_second_a_batch)
+            self.rate = max(SLOWEST_IMAGES_PER_SECOND, rate.images_per_second_per_batch)
             self._began_with, self._is_known = self.rate, False
             self._grown_at = self._next_at = self._epoch()
 

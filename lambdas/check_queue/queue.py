@@ -20,7 +20,7 @@ class Peek:
 
     images: int
     test_events: int
-    foreign: int
+    unexpected: int
 
 
 class ImageQueue:
@@ -45,14 +45,14 @@ class ImageQueue:
         return Backlog(**{field: int(attributes[name]) for field, name in names.items()})
 
     def peek(self, run_id: str) -> Peek:
-        """Look at a short queue's messages: acknowledge S3's test events, set foreign ones aside, put images back.
+        """Look at a short queue's messages: acknowledge S3's test events, dead-letter unexpected ones, put images back.
 
         A receive may return fewer messages than there are, so it is repeated until an image is found, nothing comes,
         or a queue as short as was counted must be through. A look counts as a receive, which the queue's
         maxReceiveCount allows for once.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
         """
-        kinds = {"images": 0, "test_events": 0, "foreign": 0}
+        kinds = {"images": 0, "test_events": 0, "unexpected": 0}
         to_put_back: list[str] = []
         for _ in range(PEEKED_AT_MOST):
             messages = self._sqs.receive_message(
@@ -71,7 +71,7 @@ class ImageQueue:
                     to_put_back.append(message["ReceiptHandle"])
                     continue
                 if reason is not None:
-                    self._dead_letters.set_aside(body, code="ForeignMessage", reason=reason, run_id=run_id)
+                    self._dead_letters.set_aside(body, code="UnexpectedMessage", reason=reason, run_id=run_id)
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
             if kinds["images"]:
                 break
@@ -81,9 +81,9 @@ class ImageQueue:
 
 
 def kind_of(body: str, source: Source) -> tuple[str, str | None]:
-    """Return what a message is, `images`, `test_events` or `foreign`, and of a foreign one why it is that."""
+    """Return what a message is, `images`, `test_events` or `unexpected`, and the reason for the last."""
     try:
         objects = uploaded_objects(body, source)
     except NotAnS3EventError as error:
-        return "foreign", str(error)
+        return "unexpected", str(error)
     return "images" if objects else "test_events", None

@@ -2,7 +2,7 @@
 
     {"action": "look", "run_id": …, "input": the execution's input}
     {"action": "queue", "batch": {"Items": […], "BatchInput": {run_id, uploaded_before, dry_run, set_aside_key}}}
-    {"action": "report", "run_id": …, "error": {code, message} | null}
+    {"action": "report", "run_id": …, "error": {Error, Cause} | null}
 
 A batch is the input of a Distributed Map's child as Step Functions makes it.
 """
@@ -23,11 +23,13 @@ from reconcile.message import Origin
 from reconcile.records import Records
 from reconcile.report import Reporting
 from reconcile.source_bucket import SourceBucket
-from shared import environment, lease
+from shared import environment
 from shared.clients import client
 from shared.errors import ConfigurationError
-from shared.instants import now
+from shared.items import Items
+from shared.model_state import ModelStates
 from shared.telemetry import logger, metrics, tracer
+from shared.timestamps import now
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def _steps() -> Steps:
     dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"), bucket)
     queue = ImageQueue(sqs, environment.text("QUEUE_URL"))
     return Steps(
-        Look(source, dead_letters, files, records, suffixes, lambda: lease.current(dynamodb, table, model_arn), now),
+        Look(source, dead_letters, files, records, suffixes, ModelStates(Items(dynamodb, table, model_arn)).read, now),
         Batches(source, queue, files, records, suffixes, Origin.of(bucket, model_arn)),
         Reporting(files, records),
     )

@@ -11,7 +11,7 @@ from reconcile.listing import ImageId, Sieve
 from reconcile.records import Records
 from reconcile.request import cutoff, parse, within
 from reconcile.source_bucket import SourceBucket
-from shared.lease import Held
+from shared.model_state import ModelState
 from shared.telemetry import logger
 
 
@@ -25,16 +25,16 @@ class Look:
         files: Files,
         records: Records,
         image_suffixes: tuple[str, ...],
-        held: Callable[[], Held],
+        read_state: Callable[[], ModelState],
         now: Callable[[], datetime],
     ) -> None:
-        """`held` returns what the model's lease says."""
+        """`read_state` returns the state of the model."""
         self._source = source
         self._dead_letters = dead_letters
         self._files = files
         self._records = records
         self._image_suffixes = image_suffixes
-        self._held = held
+        self._read_state = read_state
         self._now = now
 
     def look(self, run_id: str, document: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -47,7 +47,7 @@ class Look:
         if queued is not None and queued.run_id == run_id:
             # An earlier attempt of this very step, which came this far.
             queued = None
-        limit = cutoff(request, self._held().queue_empty_at, queued, self._now())
+        limit = cutoff(request, self._read_state().queue_empty_at, queued, self._now())
         self._records.open(
             run_id,
             prefix=request.prefix,

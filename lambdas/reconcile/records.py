@@ -19,8 +19,8 @@ from botocore.exceptions import ClientError
 from reconcile.listing import Counts, Refused
 from reconcile.request import Queueing
 from shared.clients import error_code
-from shared.instants import from_text, now, to_text
 from shared.run_record import KEPT_DAYS
+from shared.timestamps import format_rfc3339, now, parse_rfc3339
 
 MARK_ITEM = "reconcile"
 EXAMPLES_AT_MOST = 10
@@ -62,10 +62,10 @@ class Records:
     ) -> None:
         """Write down what the reconcile is about. A repeated attempt keeps the first instant."""
         values: dict[str, Any] = {
-            ":now": {"S": to_text(now())},
+            ":now": {"S": format_rfc3339(now())},
             ":delete_after": _delete_after(),
             ":prefix": {"S": prefix},
-            ":uploaded_before": _text_or_null(to_text(uploaded_before) if uploaded_before else None),
+            ":uploaded_before": _text_or_null(format_rfc3339(uploaded_before) if uploaded_before else None),
             ":dry_run": {"BOOL": dry_run},
             ":note": _text_or_null(note),
         }
@@ -135,9 +135,9 @@ class Records:
         item = self._read(_item(run_id))
         started_at, uploaded_before = item.get("started_at", {}).get("S"), item.get("uploaded_before", {}).get("S")
         return Record(
-            started_at=from_text(started_at) if started_at else None,
+            started_at=parse_rfc3339(started_at) if started_at else None,
             prefix=item.get("key_prefix", {}).get("S"),
-            uploaded_before=from_text(uploaded_before) if uploaded_before else None,
+            uploaded_before=parse_rfc3339(uploaded_before) if uploaded_before else None,
             dry_run=item.get("dry_run", {}).get("BOOL"),
             note=item.get("note", {}).get("S"),
             counts=Counts(*(int(item.get(count.name, {}).get("N", "0")) for count in fields(Counts))),
@@ -154,13 +154,15 @@ class Records:
     def note_queueing(self, run_id: str) -> None:
         """Write down that images are being queued now."""
         self._update(
-            MARK_ITEM, "SET queued_by = :me, queued_at = :now", {":me": {"S": run_id}, ":now": {"S": to_text(now())}}
+            MARK_ITEM,
+            "SET queued_by = :me, queued_at = :now",
+            {":me": {"S": run_id}, ":now": {"S": format_rfc3339(now())}},
         )
 
     def last_queueing(self) -> Queueing | None:
         """Return when images were last queued; None when they never were."""
         item = self._read(MARK_ITEM)
-        return Queueing(item["queued_by"]["S"], from_text(item["queued_at"]["S"])) if item else None
+        return Queueing(item["queued_by"]["S"], parse_rfc3339(item["queued_at"]["S"])) if item else None
 
     def _key(self, item: str) -> dict[str, Any]:
         return {"model": {"S": self._model_arn}, "item": {"S": item}}

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from reconcile.errors import InputInvalid
-from shared.instants import to_text
+from shared.timestamps import format_rfc3339
 
 # S3's events "typically" arrive in seconds and SQS's counts lag by a minute; an hour is beyond both, and only delays
 # what was lost anyway. https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
@@ -101,8 +101,8 @@ def cutoff(request: Request, queue_empty_at: int | None, queued: Queueing | None
         minutes = request.margin // timedelta(minutes=1)
         return Cutoff(
             None,
-            f"reconcile {queued.run_id} queued images until {to_text(queued.at)}, and no run has counted the queue "
-            f"empty since, with {minutes} minutes left for late events and counts: they may still wait",
+            f"reconcile {queued.run_id} queued images until {format_rfc3339(queued.at)}, and no run has counted the "
+            f"queue empty since, with {minutes} minutes left for late events and counts: they may still wait",
         )
     return Cutoff(instant)
 

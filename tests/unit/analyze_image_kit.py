@@ -22,8 +22,9 @@ from analyze_image.suspects import Suspects
 from analyze_image.upload import Upload
 from shared.clients import error_code
 from shared.dead_letters import DeadLetters
-from shared.lease import Held
-from shared.pace import Pace
+from shared.model_state import ModelState
+from shared.owner import Owner
+from shared.request_rate import RequestRate
 from shared.run_record import RunRecord, RunRecords
 from shared.s3_events import Source
 from tests.rig.emulator import contract
@@ -169,7 +170,7 @@ class Pipeline:
     monkeypatch: pytest.MonkeyPatch
     milliseconds: float = 1_800_000_000_000.0
     run_id: str | None = RUN
-    pace: Pace | None = None
+    pace: RequestRate | None = None
     seconds_left: float = 119.0
     # How the receive count of a message that is taken from the queue was at its highest, over all messages.
     most_receives: int = 0
@@ -203,7 +204,9 @@ class Pipeline:
             pacing=self.rekognition.pacing,
             source=Source(SOURCE),
             records=self.records,
-            look_at_lease=lambda: Held(self.run_id, 0, None, images_waiting=True, pace=self.pace),
+            read_state=lambda: ModelState(
+                owner=Owner.run(self.run_id) if self.run_id else None, request_rate=self.pace
+            ),
         )
         self.monkeypatch.setattr(handler_module, "_analysis", lambda: analysis)
 

@@ -26,8 +26,9 @@ from reconcile.records import Records
 from reconcile.report import OBJECTS_AT_MOST, Reporting, batch_error
 from reconcile.request import MARGIN, Request, parse
 from reconcile.source_bucket import SourceBucket
-from shared import lease
 from shared.errors import ConfigurationError
+from shared.items import Items
+from shared.model_state import STATE_ITEM, ModelStates
 from shared.s3_events import Source
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
 
@@ -62,7 +63,7 @@ class World:
             self.files,
             self.records,
             SUFFIXES,
-            lambda: lease.current(dynamodb, TABLE, MODEL_ARN),
+            ModelStates(Items(dynamodb, TABLE, MODEL_ARN)).read,
             lambda: self.now,
         )
         self.queue = ImageQueue(sqs, self.queue_url, pause=lambda _: None)
@@ -80,7 +81,7 @@ class World:
     def queue_was_empty(self, ago: timedelta) -> None:
         self.dynamodb.update_item(
             TableName=TABLE,
-            Key={"model": {"S": MODEL_ARN}, "item": {"S": lease.LEASE_ITEM}},
+            Key={"model": {"S": MODEL_ARN}, "item": {"S": STATE_ITEM}},
             UpdateExpression="SET queue_empty_at = :then",
             ExpressionAttributeValues={":then": {"N": str(int((self.now - ago).timestamp()))}},
         )
@@ -1019,7 +1020,7 @@ def test_a_failed_reconcile_is_reported_with_its_error_and_what_it_queued(world:
     world.upload("lost.jpg")
     for batch in world.batches_of("r", world.look.look("r", {"uploaded_before": "now"})):
         world.batches.queue(batch)
-    world.reporting.report("r", {"code": "States.ExceedToleratedFailureThreshold", "message": "threshold exceeded"})
+    world.reporting.report("r", {"Error": "States.ExceedToleratedFailureThreshold", "Cause": "threshold exceeded"})
     report = world.stored_report("r")
     assert (report["outcome"], report["queued"]) == ("failed", 1)
     assert report["error"]["code"] == "States.ExceedToleratedFailureThreshold"
@@ -1028,13 +1029,13 @@ def test_a_failed_reconcile_is_reported_with_its_error_and_what_it_queued(world:
 
 def test_an_error_that_quotes_what_is_no_text_is_reported(world: World) -> None:
     message = "the input knows prefix, not bad\udce4"
-    world.reporting.report("r", {"code": "InputInvalid", "message": message})
+    world.reporting.report("r", {"Error": "InputInvalid", "Cause": message})
     assert world.stored_report("r")["error"]["message"] == message
 
 
 def test_a_refused_input_is_reported_too(world: World) -> None:
     cause = json.dumps({"errorType": "InputInvalid", "errorMessage": "dry_run must be true or false", "stackTrace": []})
-    world.reporting.report("r", {"code": "InputInvalid", "message": cause})
+    world.reporting.report("r", {"Error": "InputInvalid", "Cause": cause})
     report = world.stored_report("r")
     assert (report["outcome"], report["prefix"], report["dry_run"]) == ("failed", None, None)
     assert report["error"] == {"code": "InputInvalid", "message": "dry_run must be true or false"}
@@ -1044,10 +1045,10 @@ def test_a_refused_input_is_reported_too(world: World) -> None:
     ("failure", "error"),
     [
         (None, None),
-        ({"code": "States.Timeout"}, {"code": "States.Timeout", "message": "no further information"}),
-        ({"code": "States.Timeout", "message": None}, {"code": "States.Timeout", "message": "no further information"}),
-        ({"code": "E", "message": "plain"}, {"code": "E", "message": "plain"}),
-        ({"code": "E", "message": "[1]"}, {"code": "E", "message": "[1]"}),
+        ({"Error": "States.Timeout"}, {"code": "States.Timeout", "message": "no further information"}),
+        ({"Error": "States.Timeout", "Cause": None}, {"code": "States.Timeout", "message": "no further information"}),
+        ({"Error": "E", "Cause": "plain"}, {"code": "E", "message": "plain"}),
+        ({"Error": "E", "Cause": "[1]"}, {"code": "E", "message": "[1]"}),
     ],
 )
 def test_an_error_is_readable_however_it_was_caught(failure: Any, error: Any) -> None:  # noqa: ANN401

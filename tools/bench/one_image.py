@@ -35,8 +35,8 @@ SETTINGS = {
     "SOURCE_BUCKET_NAME": "source-bucket",
 }
 LABELS = {"CustomLabels": [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}] * 3}
-PACE = {"images_per_second": {"N": "1000000"}, "batches_at_once": {"N": "2"}}
-LEASE = {"held_by": {"S": "run-1"}, "pace": {"M": PACE}}
+RATE = {"images_per_second": {"N": "1000000"}, "concurrent_batches": {"N": "2"}}
+LEASE = {"lease_owner": {"S": "run-1"}, "request_rate": {"M": RATE}}
 XML = b'<?xml version="1.0"?><CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>'
 
 
@@ -128,7 +128,7 @@ def measure() -> tuple[list[str], Wire]:
         analysis = module._analysis()
         rekognition, s3 = analysis.labelling._detector._rekognition, analysis.labelling._store._s3
         wire = Wire()
-        for client in (rekognition, s3, analysis.queue._sqs, analysis.records._dynamodb):
+        for client in (rekognition, s3, analysis.queue._sqs, analysis.records._items._dynamodb):
             wire.attach(client)
 
         def whole(first: int) -> None:
@@ -137,15 +137,15 @@ def measure() -> tuple[list[str], Wire]:
         def sdk(first: int) -> None:
             for message in event(first)["Records"]:
                 _calls(rekognition, s3, message["messageId"])
-            analysis.look_at_lease()
+            analysis.read_state()
             analysis.records.add_batch("run-1", module.BatchCounts(processed=BATCH))
 
         all_of_it, of_sdk = _milliseconds(whole), _milliseconds(sdk)
         wire.calls.clear()
         whole(0)
         calls = dict(wire.calls)
-        # A profile sees one thread: without a pace, the images come one after the other.
-        wire.lease = {"held_by": LEASE["held_by"]}
+        # A profile sees one thread: without a request rate, the images come one after the other.
+        wire.lease = {"lease_owner": LEASE["lease_owner"]}
         profile = cProfile.Profile()
         profile.runcall(lambda: [whole(number * BATCH) for number in range(BATCHES)])
     rows = ["| processor time of one image | ms |", "|---|---|"]
