@@ -130,8 +130,7 @@ class DrainState:
         """Return the state that the workflow carried from the last poll; None at the first."""
         if data is None:
             return None
-        last = {name: bool(value) if name == "trigger_open" else int(value) for name, value in data["last"].items()}
-        return cls(Observation(**last), **{name: int(value) for name, value in data.items() if name != "last"})
+        return cls(Observation(**data["last"]), **{name: int(value) for name, value in data.items() if name != "last"})
 
     def to_workflow(self) -> dict[str, Any]:
         """Return the state for the workflow to carry to the next poll."""

@@ -168,7 +168,7 @@ class QueueChecks:
         """Return the answer to the workflow; it reads no single count, which are for people in its history."""
         counts = {"visible": backlog.visible, "in_flight": backlog.in_flight, "delayed": backlog.delayed}
         images_done = state.last.images_done if state else None
-        logger.info("counted the queue", decision=decision.value, images_done=images_done, **counts)
+        logger.info("counted the queue", decision=decision.value, images_done=images_done, counts=counts)
         return {
             "decision": decision.value,
             **counts,
