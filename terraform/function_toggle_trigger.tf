@@ -1,4 +1,4 @@
-# Switches the queue's trigger of analyze_image on and off.
+# Switches the queue's trigger of analyze_image on and off, and waits until it has happened.
 
 data "aws_iam_policy_document" "toggle_trigger" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["toggle_trigger"].json]
@@ -31,6 +31,9 @@ module "toggle_trigger" {
   policy_json = data.aws_iam_policy_document.toggle_trigger.json
   place       = local.place
   controls    = local.controls
+
+  # It waits up to 3 minutes for a switch (SETTLE_TIMEOUT_SECONDS), and the last poll may need a minute.
+  timeout_seconds = 240
 
   environment = merge(local.environments["toggle_trigger"], {
     EVENT_SOURCE_MAPPING_UUID = aws_lambda_event_source_mapping.analyze_image.uuid

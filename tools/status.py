@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared import lease, project_version
+from shared import project_version
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
+from shared.items import Items
+from shared.model_state import ModelStates
 from shared.sqs import count_messages
 from tools.dead_letters import DeadLetter, put_back
 from tools.deployment import Deployment, NotFoundError, find
@@ -40,7 +42,7 @@ class Model(TypedDict):
 class HeldLease(TypedDict):
     """Who holds the lease (None: nobody), and for how long; negative: it ran out so long ago."""
 
-    held_by: str | None
+    owner: str | None
     seconds_left: int | None
     clean_up: str | None
 
@@ -74,22 +76,22 @@ class Status(TypedDict):
 def status(deployment: Deployment) -> Status:
     """Return what is known of the deployment now. Errors: botocore's."""
     sqs, dynamodb = client("sqs"), client("dynamodb")
-    model = project_version.connect(deployment.project_arn, deployment.project_version_arn).look()
+    model = project_version.connect(deployment.project_arn, deployment.project_version_arn).describe()
     trigger = client("lambda").get_event_source_mapping(UUID=deployment.event_source_mapping_uuid)["State"]
-    held = lease.current(dynamodb, deployment.runs_table, deployment.project_version_arn)
+    state = ModelStates(Items(dynamodb, deployment.runs_table, deployment.project_version_arn)).read()
     return {
         "name": deployment.name,
         "model": {
             "project_version_arn": deployment.project_version_arn,
             "status": model.status,
             "inference_units": model.inference_units,
-            "started_by": held.model_started_by,
+            "started_by": state.started_by,
         },
         "trigger": trigger,
         "lease": {
-            "held_by": held.held_by,
-            "seconds_left": held.held_until - int(time.time()) if held.held_by else None,
-            "clean_up": held.clean_up.reason if held.clean_up else None,
+            "owner": str(state.owner) if state.owner else None,
+            "seconds_left": state.lease_expires_at - int(time.time()) if state.owner else None,
+            "clean_up": f"{state.clean_up.code}: {state.clean_up.reason}" if state.clean_up else None,
         },
         "queue": _counts(sqs, deployment.queue_url),
         "dead_letter_queue": {
@@ -136,19 +138,19 @@ def _receipt(s3: S3Client, final_bucket: str, key: str) -> dict[str, Any]:
 
 def lines(found: Status) -> list[str]:
     """Return the status as people read it."""
-    model, held, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
+    model, lease, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
     started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
-    holder, left = "free", held["seconds_left"]
-    if held["held_by"] and left is not None:
-        holder = f"held by {held['held_by']}, {left} s left"
+    holder, left = "free", lease["seconds_left"]
+    if lease["owner"] and left is not None:
+        holder = f"held by {lease['owner']}, {left} s left"
         if left <= 0:
-            holder = f"free: {held['held_by']} let it run out {-left} s ago"
+            holder = f"free: {lease['owner']} let it expire {-left} s ago"
     shown = [
         f"{found['name']}",
         f"  model         {model['status']}{started_by}",
         f"                {model['project_version_arn']}",
         f"  trigger       {found['trigger']}",
-        f"  lease         {holder}{', cleaning up: ' + held['clean_up'] if held['clean_up'] else ''}",
+        f"  lease         {holder}{', cleaning up: ' + lease['clean_up'] if lease['clean_up'] else ''}",
         f"  queue         {queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed",
         f"  dead letters  {dead['waiting'] + dead['in_flight']}",
     ]

@@ -15,8 +15,8 @@ from analyze_image.rate_limiter import AdaptiveRateLimiter
 from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
-from shared.lease import Held
-from shared.pace import Pace
+from shared.model_state import ModelState
+from shared.request_rate import RequestRate
 from shared.run_record import BatchCounts, RunRecords
 from shared.s3_events import Source
 from shared.telemetry import logger
@@ -30,12 +30,12 @@ class CurrentRun:
     """The run that a batch counts for. Both are None when no run owns the lease, or when it could not be read."""
 
     run_id: str | None = None
-    pace: Pace | None = None
+    request_rate: RequestRate | None = None
 
     @property
     def images_at_once(self) -> int:
         """How many images of the batch are processed at the same time."""
-        return self.pace.images_at_once_a_batch if self.pace else 1
+        return self.request_rate.concurrent_images_per_batch if self.request_rate else 1
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,18 @@ class Analysis:
     rate_limiter: AdaptiveRateLimiter
     source: Source
     records: RunRecords
-    read_lease: Callable[[], Held]
+    read_state: Callable[[], ModelState]
 
     def start_batch(self) -> CurrentRun:
         """Return the run that the next batch counts for: the lease's owner, or the run that is being cleaned up."""
         run = CurrentRun()
         try:
-            held = self.read_lease()
-            run = CurrentRun(held.run_id, held.pace)
+            state = self.read_state()
+            run = CurrentRun(state.run_id, state.request_rate)
         except (ClientError, BotoCoreError):
             logger.exception("could not read the lease; processing this batch serially, and no receipt will count it")
         self.poison.start_batch(run.run_id)
-        self.rate_limiter.start_batch(run.run_id, run.pace)
+        self.rate_limiter.start_batch(run.run_id, run.request_rate)
         return run
 
     def count(self, run_id: str, counts: BatchCounts) -> None:

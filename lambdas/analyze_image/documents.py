@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.instants import now, to_text
 from shared.s3_events import Upload
+from shared.timestamps import format_rfc3339, now
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,6 @@ def result_document(
         "image": {"bucket": final_bucket, "key": image_key},
         "model": {"project_version_arn": settings.project_version_arn},
         "min_confidence": settings.min_confidence,
-        "analyzed_at": to_text(now()),
+        "analyzed_at": format_rfc3339(now()),
         **({"error": asdict(detection.failure)} if detection.failure else {"CustomLabels": detection.custom_labels}),
     }

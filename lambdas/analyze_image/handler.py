@@ -18,41 +18,40 @@ from analyze_image.labelling import Labelling
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
 from analyze_image.store import Store
-from shared import environment, lease
+from shared import environment
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
-from shared.pace import MOST_IMAGES_AT_ONCE
-from shared.run_record import BatchCounts, RunRecords
+from shared.request_rate import MAX_CONCURRENT_IMAGES
+from shared.run_record import BatchCounts
 from shared.s3_events import Source
 from shared.telemetry import MetricUnit, logger, metrics, tracer
+from shared.wiring import Wiring
 
 
 @cache
 def _analysis() -> Analysis:
     source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
     final, final_prefix = environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX")
-    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
+    wiring = Wiring(read_timeout_seconds=2, attempts=2)
     # batch.py adds up the longest time that calls of these clients can take.
-    rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, connections=MOST_IMAGES_AT_ONCE)
+    rekognition = client("rekognition", read_timeout_seconds=10, attempts=2, connections=MAX_CONCURRENT_IMAGES)
     rate_limiter = AdaptiveRateLimiter()
     rate_limiter.attach(rekognition)
-    dynamodb = client("dynamodb", read_timeout_seconds=2, attempts=2)
     sqs = client("sqs", read_timeout_seconds=2, attempts=2)
-    records = RunRecords(dynamodb, table, model_arn)
-    settings = InferenceSettings(model_arn, environment.optional_number("MIN_CONFIDENCE"))
+    settings = InferenceSettings(wiring.model_arn, environment.optional_number("MIN_CONFIDENCE"))
     return Analysis(
         labelling=Labelling(
             Detector(rekognition, settings),
-            Store(client("s3", connections=MOST_IMAGES_AT_ONCE), source.bucket, final, final_prefix),
+            Store(client("s3", connections=MAX_CONCURRENT_IMAGES), source.bucket, final, final_prefix),
         ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
         dead_letters=DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
-        poison=PoisonDetector(lambda run_id: has_labelled(records, run_id)),
+        poison=PoisonDetector(lambda run_id: has_labelled(wiring.records, run_id)),
         rate_limiter=rate_limiter,
         source=source,
-        records=records,
-        read_lease=lambda: lease.current(dynamodb, table, model_arn),
+        records=wiring.records,
+        read_state=wiring.states.read,
     )
 
 
@@ -91,7 +90,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     for name, value in {
         "ImagesProcessed": counts.processed,
         "ImagesFailed": counts.failed,
-        "ImagesDeadLettered": counts.set_aside,
+        "ImagesDeadLettered": counts.dead_lettered,
         "MessagesDeferred": batch.requeued,
         "DetectionsThrottled": counts.throttled,
     }.items():

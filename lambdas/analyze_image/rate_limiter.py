@@ -24,8 +24,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from analyze_image.errors import is_image_error
-from shared.instants import now
-from shared.pace import Pace
+from shared.request_rate import RequestRate
+from shared.timestamps import now
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -83,14 +83,14 @@ class AdaptiveRateLimiter:
         events.register(f"before-send.{OPERATION}", self._before_send)
         events.register(f"response-received.{OPERATION}", self._response_received)
 
-    def start_batch(self, run_id: str | None, pace: Pace | None) -> None:
+    def start_batch(self, run_id: str | None, pace: RequestRate | None) -> None:
         """Start a batch. A new run starts with its own rate; within a run the rate that was found stays."""
         self._reset_counts()
         if pace is None:
             self._run_id, self.rate = run_id, None
         elif self.rate is None or run_id != self._run_id:
             self._run_id = run_id
-            self.rate = max(MIN_IMAGES_PER_SECOND, pace.images_per_second_a_batch)
+            self.rate = max(MIN_IMAGES_PER_SECOND, pace.images_per_second_per_batch)
             self._initial_rate, self._is_known = self.rate, False
             self._grown_at = self._next_at = self._epoch()
 

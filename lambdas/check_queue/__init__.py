@@ -1,1 +1,1 @@
-"""Counts the queue: is there work to start a model for, is the queue drained, is it still drained now?"""
+"""Checks the queue: is there work to start a model for, is the queue drained, is it still empty?"""

@@ -1,4 +1,4 @@
-"""Lambda handler: `{"run_id": …, "phase": "before_start" | "draining" | "closed", "before": sample | null}`.
+"""Lambda handler: `{"run_id": …, "phase": "before_start" | "draining" | "closed", "drain_state": state | null}`.
 
 The phase "closed" also takes `"take_more": bool`.
 """
@@ -10,40 +10,37 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from check_queue.daily_cap import DailyCap
-from check_queue.logic import Sample
-from check_queue.queue_watch import QueueWatch
+from check_queue.logic import DrainState
+from check_queue.queue_checks import QueueChecks
 from check_queue.start_gate import Gate
 from shared import environment
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
 from shared.image_queue import PeekableQueue
-from shared.lease import Lease
-from shared.model_hours import ModelHours
-from shared.run_record import RunRecords
 from shared.s3_events import Source
 from shared.telemetry import logger, metrics, tracer
+from shared.wiring import Wiring
 
 
 @cache
-def _queue_watch() -> QueueWatch:
-    dynamodb = client("dynamodb")
-    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
-    sqs = client("sqs")
+def _queue_checks() -> QueueChecks:
+    wiring, sqs = Wiring(), client("sqs")
     dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
     schedule_minutes = environment.optional_number("SCHEDULE_MINUTES")
     source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
-    return QueueWatch(
+    return QueueChecks(
         PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, source),
-        Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
-        RunRecords(dynamodb, table, model_arn),
-        longest_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),
+        wiring.lease(),
+        wiring.states,
+        wiring.records,
+        max_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),
         gate=Gate(
             min_backlog=environment.integer("MIN_BACKLOG"),
             max_wait_seconds=environment.number("MAX_WAIT_MINUTES") * 60,
             schedule_seconds=None if schedule_minutes is None else schedule_minutes * 60,
         ),
-        cap=DailyCap(environment.optional_number("MAX_MODEL_HOURS_PER_DAY"), ModelHours(dynamodb, table, model_arn)),
+        cap=DailyCap(environment.optional_number("MAX_MODEL_HOURS_PER_DAY"), wiring.usage),
     )
 
 
@@ -51,16 +48,16 @@ def _queue_watch() -> QueueWatch:
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Return `{verdict, visible, in_flight, delayed, backlog, sample, wait_seconds}`."""
+    """Return `{decision, visible, in_flight, delayed, backlog, drain_state, wait_seconds}`."""
     run_id = event["run_id"]
     logger.append_keys(run_id=run_id)
-    before = Sample.from_workflow(event.get("before"))
+    before = DrainState.from_workflow(event.get("drain_state"))
     match event["phase"]:
         case "before_start":
-            return _queue_watch().before_start(run_id)
+            return _queue_checks().before_start(run_id)
         case "draining":
-            return _queue_watch().draining(run_id, before)
+            return _queue_checks().draining(run_id, before)
         case "closed":
-            return _queue_watch().closed(run_id, before, take_more=event["take_more"])
+            return _queue_checks().closed(run_id, before, take_more=event["take_more"])
         case phase:
             raise ConfigurationError(f"phase must be before_start, draining or closed, not {phase!r}")

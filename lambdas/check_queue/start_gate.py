@@ -1,13 +1,13 @@
-"""Whether a backlog is worth a start, or waits for company, and never longer than promised.
+"""Whether a backlog is worth a start, or waits for more images, and never longer than max_wait_minutes.
 
-A run costs the same overhead for one image as for a thousand. Nobody knows when an image came without receiving its
-message, but every look at an empty queue bounds it: what is there now came later.
+A run has the same overhead for one image as for a thousand. SQS does not reveal a message's age without a receive. But
+a check that found the queue empty bounds it: what is there now came later.
 """
 
 from dataclasses import dataclass
 
-# SQS's counts may be a minute old, so an image may have been there when the queue was counted empty; and EventBridge
-# Scheduler may come up to a minute late.
+# SQS's counts may lag by a minute, so an image may have been there when the queue was counted empty. EventBridge
+# Scheduler may start a run up to a minute late.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confirm-queue-is-empty.html
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 SLACK_SECONDS = 120
@@ -17,7 +17,7 @@ SLACK_SECONDS = 120
 class Gate:
     """`min_backlog` images are worth a start at once; fewer wait, but no image longer than `max_wait_seconds`.
 
-    `schedule_seconds` is the time from one look to the next; None where the schedule does not tell, as with cron.
+    `schedule_seconds` is the interval between checks; None where the schedule does not tell, as with cron.
     """
 
     min_backlog: int
@@ -26,39 +26,40 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known at a look, in epoch seconds; None: never yet.
+class GateInputs:
+    """What is known at a check, in epoch seconds; None: it never happened.
 
-    `looked_after` is how many seconds lay between the look before this one and the one before that.
+    `previous_interval_seconds` is the interval between the last check and the one before it.
     """
 
     now: float
     queue_empty_at: float | None
-    looked_at: float | None
-    looked_after: float | None = None
+    last_check_at: float | None
+    previous_interval_seconds: float | None = None
 
     @property
-    def pause(self) -> float | None:
-        """Seconds since the look before; None at the first."""
-        return None if self.looked_at is None else self.now - self.looked_at
+    def since_last_check(self) -> float | None:
+        """Seconds since the last check; None at the first."""
+        return None if self.last_check_at is None else self.now - self.last_check_at
 
 
-def reason_to_wait(backlog: int, known: Known, gate: Gate) -> str | None:
-    """Return why these images wait for the next look, as a sentence for the receipt; None: start now.
+def reason_to_defer_start(backlog: int, inputs: GateInputs, gate: Gate) -> str | None:
+    """Return why these images wait for the next check, as a sentence for the receipt; None: start now.
 
-    They wait only if the next look still comes in time. Where nothing tells when that is, the longer of the last two
-    pauses stands for it: one of them may have been cut short by a run that somebody started by hand.
+    They wait only if the next check is still in time. Where the schedule does not tell, the longer of the last two
+    intervals is the estimate, because a run that somebody started by hand may have shortened one of them.
     """
-    if backlog >= gate.min_backlog or known.queue_empty_at is None:
+    if backlog >= gate.min_backlog or inputs.queue_empty_at is None:
         return None
-    waited = known.now - known.queue_empty_at
-    next_look = gate.schedule_seconds
-    if next_look is None:
-        next_look = max(waited if known.pause is None else known.pause, known.looked_after or 0)
-    if waited + next_look + SLACK_SECONDS > gate.max_wait_seconds:
+    waited = inputs.now - inputs.queue_empty_at
+    interval = gate.schedule_seconds
+    if interval is None:
+        since_last_check = waited if inputs.since_last_check is None else inputs.since_last_check
+        interval = max(since_last_check, inputs.previous_interval_seconds or 0)
+    if waited + interval + SLACK_SECONDS > gate.max_wait_seconds:
         return None
     return (
-        f"{backlog} images wait, fewer than min_backlog ({gate.min_backlog}), for {waited / 60:.0f} minutes at "
-        f"the most; the next look, in about {next_look / 60:.0f} minutes, is in time for max_wait_minutes "
+        f"{backlog} images, fewer than min_backlog ({gate.min_backlog}), have waited for at most {waited / 60:.0f} "
+        f"minutes; the next check, in about {interval / 60:.0f} minutes, is in time for max_wait_minutes "
         f"({gate.max_wait_seconds / 60:g})"
     )

@@ -1,4 +1,4 @@
-"""How long a run may go on: until its own longest time, or what is left of the day's hours, is over."""
+"""How long a run may go on: until max_run_minutes or what is left of the daily cap is over."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from shared.run_record import RunRecord
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """Seconds: of the run, and of the day's cap, which is None without one. Negative: so much too long."""
+    """Seconds left for the run, and for the daily cap, None without one. Negative: overrun by so much."""
 
     run: int
     day: float | None
@@ -20,7 +20,7 @@ class TimeLeft:
         return self.run if self.day is None else min(self.run, int(self.day))
 
 
-def time_left(record: RunRecord, longest_run: timedelta, cap: DailyCap, instant: datetime) -> TimeLeft:
-    """Return what is left for a run to label; what its model took to start is not counted."""
+def time_left(record: RunRecord, max_run: timedelta, cap: DailyCap, instant: datetime) -> TimeLeft:
+    """Return what is left for a run to label; the time that its model took to start is not counted."""
     began = record.model_running_at or record.started_at or instant
-    return TimeLeft(int((began + longest_run - instant).total_seconds()), cap.seconds_left(record, instant))
+    return TimeLeft(int((began + max_run - instant).total_seconds()), cap.seconds_left(record, instant))

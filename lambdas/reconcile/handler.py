@@ -22,14 +22,14 @@ from reconcile.records import ReconcileRecords
 from reconcile.report import Reporting
 from reconcile.report_store import ReportStore
 from reconcile.source_bucket import SourceBucket
-from shared import environment, lease
+from shared import environment
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
 from shared.image_queue import ImageQueue
-from shared.instants import now
-from shared.items import Items
 from shared.telemetry import logger, metrics, tracer
+from shared.timestamps import now
+from shared.wiring import Wiring
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,16 @@ class Steps:
 @cache
 def _steps() -> Steps:
     # More attempts for S3, because an object is left out for which S3 was throttled in all of them.
-    dynamodb, s3, sqs = client("dynamodb"), client("s3", attempts=5), client("sqs")
-    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
+    wiring, s3, sqs = Wiring(), client("s3", attempts=5), client("sqs")
     bucket, suffixes = environment.text("SOURCE_BUCKET_NAME"), _image_suffixes()
     source = SourceBucket(s3, bucket, environment.optional_text("SOURCE_PREFIX"))
-    records = ReconcileRecords(Items(dynamodb, table, model_arn))
+    records = ReconcileRecords(wiring.items)
     store = ReportStore(s3, environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX"))
     dead_letters = DeadLetterImages(DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")), bucket)
     queue = ImageQueue(sqs, environment.text("QUEUE_URL"))
     return Steps(
-        Planner(source, dead_letters, store, records, suffixes, lambda: lease.current(dynamodb, table, model_arn), now),
-        Batches(source, queue, store, records, suffixes, Origin.of(bucket, model_arn)),
+        Planner(source, dead_letters, store, records, suffixes, wiring.states.read, now),
+        Batches(source, queue, store, records, suffixes, Origin.of(bucket, wiring.model_arn)),
         Reporting(store, records),
     )
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from urllib.parse import quote_plus
 
 from reconcile.listing import ImageId
-from shared.instants import to_text
 from shared.s3_events import UnexpectedMessage, uploads_anywhere
+from shared.timestamps import format_rfc3339
 
 # S3's own events are ObjectCreated:Put, Post, Copy and CompleteMultipartUpload. The analysis accepts every
 # ObjectCreated event, and this name shows in the logs where the message came from.
@@ -58,7 +58,7 @@ def event_body(version: Version, origin: Origin) -> str:
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": origin.region,
-        "eventTime": to_text(version.last_modified),
+        "eventTime": format_rfc3339(version.last_modified),
         "eventName": EVENT_NAME,
         "s3": {
             "s3SchemaVersion": "1.0",

@@ -13,7 +13,7 @@ from reconcile.records import ReconcileRecords
 from reconcile.report_store import ReportStore
 from reconcile.request import cutoff, parse, within
 from reconcile.source_bucket import SourceBucket
-from shared.lease import Held
+from shared.model_state import ModelState
 from shared.telemetry import logger
 
 
@@ -38,7 +38,7 @@ class Planner:
         store: ReportStore,
         records: ReconcileRecords,
         image_suffixes: tuple[str, ...],
-        read_lease: Callable[[], Held],
+        read_state: Callable[[], ModelState],
         now: Callable[[], datetime],
     ) -> None:
         self._source = source
@@ -46,7 +46,7 @@ class Planner:
         self._store = store
         self._records = records
         self._image_suffixes = image_suffixes
-        self._read_lease = read_lease
+        self._read_state = read_state
         self._now = now
 
     def plan(self, run_id: str, document: Any) -> Plan:  # noqa: ANN401 - whatever somebody started the execution with
@@ -59,7 +59,7 @@ class Planner:
         if last is not None and last.run_id == run_id:
             # An earlier attempt of this step recorded it.
             last = None
-        limit = cutoff(request, self._read_lease().queue_empty_at, last, self._now())
+        limit = cutoff(request, self._read_state().queue_empty_at, last, self._now())
         self._records.open(
             run_id,
             prefix=request.prefix,

@@ -20,9 +20,9 @@ from botocore.exceptions import ClientError
 from reconcile.listing import Counts, Refused
 from reconcile.request import LastRequeue
 from shared.clients import error_code
-from shared.instants import from_text, now, to_text
 from shared.items import ConditionFailed, Items, Update
 from shared.run_record import KEPT_DAYS
+from shared.timestamps import format_rfc3339, now, parse_rfc3339
 
 LAST_REQUEUE_ITEM = "reconcile"
 MAX_EXAMPLES = 10
@@ -61,10 +61,10 @@ class ReconcileRecords:
                 "SET started_at = if_not_exists(started_at, :now), delete_after = :delete_after, key_prefix = :prefix, "
                 "uploaded_before = :uploaded_before, dry_run = :dry_run, note = :note",
                 {
-                    "now": to_text(now()),
+                    "now": format_rfc3339(now()),
                     "delete_after": _delete_after(),
                     "prefix": prefix,
-                    "uploaded_before": to_text(uploaded_before) if uploaded_before else None,
+                    "uploaded_before": format_rfc3339(uploaded_before) if uploaded_before else None,
                     "dry_run": dry_run,
                     "note": note,
                 },
@@ -118,9 +118,9 @@ class ReconcileRecords:
         item = self._items.read(_item(run_id))
         started_at, uploaded_before = item.get("started_at"), item.get("uploaded_before")
         return ReconcileRecord(
-            started_at=from_text(started_at) if started_at else None,
+            started_at=parse_rfc3339(started_at) if started_at else None,
             prefix=item.get("key_prefix"),
-            uploaded_before=from_text(uploaded_before) if uploaded_before else None,
+            uploaded_before=parse_rfc3339(uploaded_before) if uploaded_before else None,
             dry_run=item.get("dry_run"),
             note=item.get("note"),
             counts=Counts(*(item.get(count.name, 0) for count in fields(Counts))),
@@ -136,13 +136,15 @@ class ReconcileRecords:
     def record_requeue(self, run_id: str) -> None:
         """Record that this reconcile queues images now."""
         self._items.update(
-            Update(LAST_REQUEUE_ITEM, "SET queued_by = :me, queued_at = :now", {"me": run_id, "now": to_text(now())})
+            Update(
+                LAST_REQUEUE_ITEM, "SET queued_by = :me, queued_at = :now", {"me": run_id, "now": format_rfc3339(now())}
+            )
         )
 
     def last_requeue(self) -> LastRequeue | None:
         """Return when a reconcile last queued images; None when none ever did."""
         item = self._items.read(LAST_REQUEUE_ITEM)
-        return LastRequeue(item["queued_by"], from_text(item["queued_at"])) if item else None
+        return LastRequeue(item["queued_by"], parse_rfc3339(item["queued_at"])) if item else None
 
 
 def _item(run_id: str) -> str:

@@ -9,8 +9,8 @@ from reconcile.listing import Counts, Refused
 from reconcile.records import ReconcileRecord, ReconcileRecords
 from reconcile.report_store import ReportStore
 from shared.failures import readable_error
-from shared.instants import now, to_text
 from shared.telemetry import MetricUnit, logger, metrics
+from shared.timestamps import format_rfc3339, now
 
 # The most that one Map Run reads.
 # https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
@@ -65,9 +65,9 @@ def report(
         "outcome": outcome(record.counts, error).value,
         "dry_run": record.dry_run,
         "prefix": record.prefix,
-        "uploaded_before": to_text(record.uploaded_before) if record.uploaded_before else None,
-        "started_at": to_text(record.started_at or finished_at),
-        "finished_at": to_text(finished_at),
+        "uploaded_before": format_rfc3339(record.uploaded_before) if record.uploaded_before else None,
+        "started_at": format_rfc3339(record.started_at or finished_at),
+        "finished_at": format_rfc3339(finished_at),
         **asdict(record.counts),
         "examples": examples,
         "refused_examples": [asdict(one) for one in refused],

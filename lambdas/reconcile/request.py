@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from reconcile.errors import InputInvalid
-from shared.instants import to_text
+from shared.timestamps import format_rfc3339
 
 # S3's events "typically" arrive in seconds, and SQS's counts lag by a minute. An hour is longer than both, and only
 # delays images that were lost anyway. https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
@@ -98,8 +98,8 @@ def cutoff(request: Request, queue_empty_at: int | None, last: LastRequeue | Non
         minutes = request.margin // timedelta(minutes=1)
         return Cutoff(
             None,
-            f"reconcile {last.run_id} queued images at {to_text(last.at)}, and no run has counted the queue empty "
-            f"more than {minutes} minutes later: the images may still wait",
+            f"reconcile {last.run_id} queued images at {format_rfc3339(last.at)}, and no run has counted the queue "
+            f"empty more than {minutes} minutes later: the images may still wait",
         )
     return Cutoff(instant)
 

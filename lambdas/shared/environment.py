@@ -33,15 +33,15 @@ def optional_number(name: str) -> float | None:
 
 
 def number(name: str) -> float:
-    """Return the variable `name` as a number; ConfigurationError when it is missing or none."""
+    """Return the variable `name` as a number; ConfigurationError when it is missing or not a number."""
     value = optional_number(name)
     if value is None:
-        raise ConfigurationError(f"environment variable {name} must be a number, and it is not set")
+        raise ConfigurationError(f"environment variable {name} must be a number, but it is not set")
     return value
 
 
 def integer(name: str) -> int:
-    """Return the variable `name` as a whole number; ConfigurationError when it is none."""
+    """Return the variable `name` as a whole number; ConfigurationError when it is not one."""
     value = text(name)
     try:
         return int(value)

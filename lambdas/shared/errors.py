@@ -1,35 +1,36 @@
 """Named errors of the control functions.
 
 Lambda hands an exception's class name to Step Functions as the error name, so these names are part of
-`terraform/statemachines/label_batch.asl.json`: what is named here is not retried there, because trying
-again at once cannot help. Anything else (a throttle, a time-out, a lost connection) is retried.
+`terraform/statemachines/label_batch.asl.json`. Each task lists those that its function raises, and does not retry
+them, because another attempt at once cannot help. Any other error (a throttle, a time-out, a lost connection) is
+retried. `tests/asl` reads from the code what each function raises.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 """
 
 
 class NotRetriedError(Exception):
-    """An outcome that another attempt within the same run would only repeat."""
+    """An error that another attempt within the same run would only repeat."""
 
 
 class ConfigurationError(NotRetriedError):
-    """The function's environment or its input is not what the module and the workflow provide."""
+    """The function's environment or input is not what the Terraform module and the workflow provide."""
 
 
 class LeaseLost(NotRetriedError):  # noqa: N818 - the name is shown in the console as the error of the run
-    """Another run holds the lease on the model: the model and the trigger are no longer ours to switch."""
+    """Another owner holds the lease on the model, so this one may no longer switch the model or the trigger."""
 
 
 class ModelNotStartable(NotRetriedError):  # noqa: N818
-    """The model's status allows no start: it is in training, being deleted, expired, or unknown to us."""
+    """The model's status allows no start: training, deleting, expired, or a status that we do not know."""
 
 
 class ModelStartRefused(NotRetriedError):  # noqa: N818
-    """Rekognition refused the start: a permission, a parameter, or a model that is not there."""
+    """Rekognition refused the start: a missing permission, a wrong parameter, or a model that does not exist."""
 
 
 class ModelQuotaReached(NotRetriedError):  # noqa: N818
-    """Other models had the account's quota for as long as a run waits for it: the next run tries again."""
+    """Other models used up the account's quota for as long as a run waits for it. The next run tries again."""
 
 
 class ModelStartFailed(NotRetriedError):  # noqa: N818
@@ -37,20 +38,20 @@ class ModelStartFailed(NotRetriedError):  # noqa: N818
 
 
 class ModelStartTimedOut(NotRetriedError):  # noqa: N818
-    """The model was not RUNNING within the time a run waits for it."""
+    """The model was not RUNNING within the time that a run waits for it."""
 
 
 class ModelStopTimedOut(NotRetriedError):  # noqa: N818
-    """A stop was asked for, and the model was not seen STOPPED within the time a run waits for it."""
+    """The run asked for a stop, and the model was not STOPPED within the time that a run waits for it."""
 
 
 class TriggerNotSettled(NotRetriedError):  # noqa: N818
-    """The event source mapping did not reach the state that was asked for within the time a run waits."""
+    """The event source mapping did not reach the wanted state within the time that a run waits for it."""
 
 
 class NoProgress(NotRetriedError):  # noqa: N818
-    """The queue holds messages and the model runs, but nothing gets done: the run ends rather than pays."""
+    """Messages wait and the model runs, but no image finishes: the run ends rather than pays."""
 
 
 class AnalysisBlocked(NotRetriedError):  # noqa: N818
-    """Nothing can be labelled whatever the image: the model no longer runs, or a permission is missing."""
+    """No image can be labelled: the model no longer runs, or a permission is missing."""

@@ -1,11 +1,11 @@
-"""What a workflow caught, as people read it."""
+"""What a workflow caught, in words for people."""
 
 import json
 import re
 from typing import Any
 
-# How botocore writes an answer of AWS.
-_OF_BOTOCORE = re.compile(
+# How botocore words an error that AWS answered.
+_BOTOCORE_ERROR = re.compile(
     r"An error occurred \((?P<code>[^)]+)\) when calling the (?P<operation>\w+) operation(?: \([^)]*\))?: (?P<text>.*)",
     re.DOTALL,
 )
@@ -13,20 +13,20 @@ _ERROR_MESSAGE = re.compile(r'\s*\{\s*"errorMessage"\s*:\s*')
 
 
 def readable_error(failure: dict[str, Any] | None) -> dict[str, str] | None:
-    """Return the receipt's `error` for a failure as the workflow caught it.
+    """Return the receipt's `error` for a failure as the workflow caught it: `{"Error": …, "Cause": …}`.
 
-    Step Functions hands on a function's exception as a JSON text with errorMessage and a stack trace; a time-out or a
-    fault of the service has plain text or nothing. The stack trace stays in the log. A long one is cut off in the
-    middle of the JSON, after the message.
+    The cause of a function's exception is JSON with errorMessage and a stack trace; a time-out or a service error has
+    plain text or nothing. The stack trace stays in the log. Step Functions cuts off a long cause in the middle of the
+    JSON, after the message.
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
     """
     if failure is None:
         return None
-    code, message = str(failure.get("code", "Unknown")), _message(failure.get("message") or "no further information")
-    answer = _OF_BOTOCORE.fullmatch(message)
+    code, message = str(failure.get("Error", "Unknown")), _message(failure.get("Cause") or "no further information")
+    answer = _BOTOCORE_ERROR.fullmatch(message)
     if answer is None:
         return {"code": code, "message": message}
-    # "ClientError" is botocore's name for every answer that its models do not name.
+    # botocore raises "ClientError" for every error that its service models do not name.
     code = answer["code"] if code == "ClientError" else code
     return {"code": code, "message": f"{answer['code']}: {answer['text']} ({answer['operation']})"}
 

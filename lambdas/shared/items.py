@@ -18,7 +18,7 @@ from shared.clients import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemsInputTypeDef
 
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
@@ -67,11 +67,13 @@ class Items:
         Error: ConditionFailed. A conflict with another write is a ClientError with code TransactionCanceledException.
         https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
         """
-        optional = {} if token is None else {"ClientRequestToken": token}
+        request: TransactWriteItemsInputTypeDef = {
+            "TransactItems": [{"Update": self._parameters(update)} for update in updates]
+        }
+        if token is not None:
+            request["ClientRequestToken"] = token
         try:
-            self._dynamodb.transact_write_items(
-                TransactItems=[{"Update": self._parameters(update)} for update in updates], **optional
-            )
+            self._dynamodb.transact_write_items(**request)
         except ClientError as error:
             reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
             if error_code(error) != "TransactionCanceledException" or "ConditionalCheckFailed" not in reasons:

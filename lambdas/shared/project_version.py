@@ -5,12 +5,16 @@ https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/running-model.htm
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import client, error_code, error_message
 from shared.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_rekognition.type_defs import StartProjectVersionRequestTypeDef
 
 
 class Phase(Enum):
@@ -25,7 +29,7 @@ class Phase(Enum):
     UNKNOWN = "unknown"
 
 
-# Every status of the API's ProjectVersionStatus; one that is not here is UNKNOWN.
+# Every status of the API's ProjectVersionStatus. Any other is UNKNOWN.
 PHASES = {
     "TRAINING_COMPLETED": Phase.STARTABLE,
     "STOPPED": Phase.STARTABLE,
@@ -33,7 +37,7 @@ PHASES = {
     "STARTING": Phase.STARTING,
     "RUNNING": Phase.RUNNING,
     "STOPPING": Phase.STOPPING,
-    # Whether a start from FAILED is accepted is not documented, so it is tried.
+    # AWS does not document whether a start from FAILED is accepted, so it is tried.
     "FAILED": Phase.FAILED,
     "TRAINING_IN_PROGRESS": Phase.UNUSABLE,
     "TRAINING_FAILED": Phase.UNUSABLE,
@@ -47,9 +51,13 @@ PHASES = {
 }
 
 
+# Ours, for a model that could not be described.
+STATUS_UNAVAILABLE = "STATUS_UNAVAILABLE"
+
+
 @dataclass(frozen=True)
-class Sighting:
-    """One look at the model. `inference_units` is the fewest it was started with; None before a first start."""
+class ModelDescription:
+    """What Rekognition says of the model. `inference_units` is its minimum; None before the first start."""
 
     status: str
     message: str
@@ -60,11 +68,16 @@ class Sighting:
         """What the status means to us."""
         return PHASES.get(self.status, Phase.UNKNOWN)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the model costs nothing in this status."""
+        return self.phase in (Phase.STARTABLE, Phase.FAILED, Phase.UNUSABLE)
+
 
 class ProjectVersion:
     """One model, addressed by the ARNs of its project and of its version."""
 
-    def __init__(self, rekognition: Any, project_arn: str, version_arn: str) -> None:  # noqa: ANN401
+    def __init__(self, rekognition: "RekognitionClient", project_arn: str, version_arn: str) -> None:
         self._rekognition = rekognition
         self._project_arn = project_arn
         self.arn = version_arn
@@ -74,31 +87,33 @@ class ProjectVersion:
         """The version's name: `…:project/NAME/version/VERSION/DIGITS`."""
         return self.arn.split("/")[3]
 
-    def look(self) -> Sighting:
+    def describe(self) -> ModelDescription:
         """Return the model's status; status DELETED when the project no longer lists it."""
         try:
             answer = self._rekognition.describe_project_versions(ProjectArn=self._project_arn, VersionNames=[self.name])
         except ClientError as error:
             if error_code(error) != "ResourceNotFoundException":
                 raise
-            return Sighting(status="DELETED", message=error_message(error), inference_units=None)
+            return ModelDescription(status="DELETED", message=error_message(error), inference_units=None)
         # Copies of a version may share its name, so the ARN decides.
         for version in answer["ProjectVersionDescriptions"]:
             if version["ProjectVersionArn"] == self.arn:
-                return Sighting(
+                return ModelDescription(
                     status=version["Status"],
                     message=version.get("StatusMessage", ""),
                     inference_units=version.get("MinInferenceUnits"),
                 )
-        return Sighting(status="DELETED", message="the project does not list this version", inference_units=None)
+        return ModelDescription(
+            status="DELETED", message="the project does not list this version", inference_units=None
+        )
 
-    def see(self) -> Sighting:
-        """Return the model's status as far as it can be had: status NOT_SEEN, which may cost money, when it cannot."""
+    def describe_or_unknown(self) -> ModelDescription:
+        """Return the model's status; status STATUS_UNAVAILABLE, which may cost money, when the call fails."""
         try:
-            return self.look()
+            return self.describe()
         except (ClientError, BotoCoreError) as error:
-            logger.exception("could not look at the model")
-            return Sighting(status="NOT_SEEN", message=str(error), inference_units=None)
+            logger.exception("could not read the model's status; treating the model as running")
+            return ModelDescription(status=STATUS_UNAVAILABLE, message=str(error), inference_units=None)
 
     def start(self, min_units: int, max_units: int | None) -> None:
         """Ask for a start with `min_units`. With `max_units` Rekognition may scale up to it by itself.
@@ -106,8 +121,10 @@ class ProjectVersion:
         Errors: ResourceInUseException (it is starting, running or stopping), LimitExceededException (the account's
         running models or the model's inference units), ResourceNotFoundException, AccessDeniedException.
         """
-        scaling = {} if max_units is None else {"MaxInferenceUnits": max_units}
-        self._rekognition.start_project_version(ProjectVersionArn=self.arn, MinInferenceUnits=min_units, **scaling)
+        request: StartProjectVersionRequestTypeDef = {"ProjectVersionArn": self.arn, "MinInferenceUnits": min_units}
+        if max_units is not None:
+            request["MaxInferenceUnits"] = max_units
+        self._rekognition.start_project_version(**request)
 
     def stop(self) -> None:
         """Ask for a stop. Errors: ResourceInUseException while it starts, ResourceNotFoundException."""
@@ -117,7 +134,7 @@ class ProjectVersion:
 def connect(project_arn: str, version_arn: str) -> ProjectVersion:
     """Return the model behind a Rekognition client of this function.
 
-    One attempt a call: a start or stop that was carried out and whose answer was lost would be refused the second
-    time, as if it was somebody else's. The workflow tries again instead, and looks at the model first.
+    One attempt a call: if the answer to a start or stop was lost, Rekognition would reject the second attempt as if
+    someone else had made the first. The workflow tries again instead, and describes the model first.
     """
     return ProjectVersion(client("rekognition", attempts=1), project_arn, version_arn)

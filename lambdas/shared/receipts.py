@@ -3,37 +3,22 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shared.instants import now, to_text
+from shared.outcome import Outcome
 from shared.run_record import RunRecord, RunRecords
 from shared.telemetry import MetricUnit, logger, metrics
+from shared.timestamps import format_rfc3339, now
 
-
-class Outcome(StrEnum):
-    """How a run ended, as the receipt names it."""
-
-    COMPLETED = "completed"
-    NOTHING_TO_DO = "nothing_to_do"
-    ANOTHER_RUN_ACTIVE = "another_run_active"
-    LEASE_LOST = "lease_lost"
-    TIME_LIMIT_REACHED = "time_limit_reached"
-    # Nothing was started, or what was is stopped: the images wait, and `reason` says for what.
-    WAITING_FOR_MORE_IMAGES = "waiting_for_more_images"
-    DAILY_CAP_REACHED = "daily_cap_reached"
-    MODEL_QUOTA_REACHED = "model_quota_reached"
-    FAILED = "failed"
-    # Its execution ended without its last steps: the watchdog took them.
-    ABORTED = "aborted"
-    STOP_NOT_CONFIRMED = "stop_not_confirmed"
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @dataclass(frozen=True)
 class ModelTime:
-    """Time in which the run's model was RUNNING, and its price. None where a model that someone else runs is concerned.
+    """Time in which the run's model was RUNNING, and its cost. None for a model that someone else runs and pays for.
 
-    `idle_share` is the part of that time before the model was first asked and after it last answered.
+    `idle_share` is the part of that time before the first call of the model and after its last answer.
     """
 
     inference_units: int | None
@@ -50,7 +35,7 @@ class Receipts:
     def __init__(
         self,
         records: RunRecords,
-        s3: Any,  # noqa: ANN401
+        s3: "S3Client",
         final_bucket: str,
         model_arn: str,
         unit_hour_usd: float,
@@ -83,7 +68,7 @@ class Receipts:
             Body=json.dumps(document, ensure_ascii=False, indent=2).encode(),
             ContentType="application/json",
         )
-        self._records.close(run_id, outcome.value, record)
+        self._records.close(run_id, outcome, record)
         metrics.add_metric(name="ModelRunningSeconds", unit=MetricUnit.Seconds, value=model.running_seconds or 0)
         metrics.add_metric(name="ModelUnitSeconds", unit=MetricUnit.Seconds, value=model.unit_seconds or 0)
         not_confirmed = int(outcome is Outcome.STOP_NOT_CONFIRMED)
@@ -92,9 +77,9 @@ class Receipts:
         return document
 
     def write_for_dead_run(self, run_id: str, outcome: Outcome, error: dict[str, str]) -> None:
-        """Write the receipt of a run that did not live to do it; one that is there stays as it is.
+        """Write the receipt that a dead run could not write. One that it wrote itself stays as it is.
 
-        Of a model that ran on after that, the day's account learns all the same.
+        If the model ran on after that receipt, the extra time still counts for the day.
         """
         record = self._records.read(run_id)
         if record.started_at is not None and record.finished_at is None:
@@ -107,8 +92,8 @@ def model_time(record: RunRecord, *, finished_at: datetime, unit_hour_usd: float
     """Return the run's model time, from the first sight of RUNNING until the stop was accepted.
 
     A model whose stop was not accepted counts until `finished_at`, and goes on costing. Rekognition bills by
-    inference unit and time; with autoscaling it may run more units than the fewest, so the cost is then the least
-    it can be. https://aws.amazon.com/rekognition/pricing/
+    inference unit and time. With autoscaling it may run more units than the minimum, so the cost is a lower bound.
+    https://aws.amazon.com/rekognition/pricing/
     """
     if record.model_running_at is None:
         return ModelTime(inference_units=None, running_seconds=0.0, cost_usd=0.0, unit_seconds=0.0)
@@ -131,10 +116,10 @@ def model_time(record: RunRecord, *, finished_at: datetime, unit_hour_usd: float
 
 
 def phases(record: RunRecord) -> dict[str, float | None]:
-    """Return how long each phase of the model's life in this run took, in seconds; None for one that was not seen.
+    """Return how long each phase of the model in this run took, in seconds; None for a phase that was not seen.
 
-    Rekognition bills from RUNNING until the stop is accepted, which is the three in the middle; whether it bills the
-    start and the stop too, it does not say.
+    Rekognition bills from RUNNING until the stop is accepted: the three phases in the middle. AWS does not say
+    whether the start and the stop are billed too.
     """
     return {
         "starting_seconds": _seconds(record.start_asked_at, record.model_running_at),
@@ -146,7 +131,7 @@ def phases(record: RunRecord) -> dict[str, float | None]:
 
 
 def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
-    # Batches in flight when a failed run stops its model may be answered after that.
+    # When a failed run stops its model, batches in flight may get their answers after that.
     return None if begin is None or end is None else round(max(0.0, (end - begin).total_seconds()), 3)
 
 
@@ -165,11 +150,10 @@ def receipt(
         "schema": "1",
         "run_id": run_id,
         "outcome": outcome.value,
-        "started_at": to_text(record.started_at or finished_at),
-        "finished_at": to_text(finished_at),
-        "images": {"processed": record.processed, "failed": record.failed},
-        # In the dead-letter queue, each with its reason: neither labelled nor found at fault.
-        "images_set_aside": record.set_aside,
+        "started_at": format_rfc3339(record.started_at or finished_at),
+        "finished_at": format_rfc3339(finished_at),
+        # The dead-lettered ones were neither labelled nor found at fault; the dead-letter queue has each reason.
+        "images": {"processed": record.processed, "failed": record.failed, "dead_lettered": record.dead_lettered},
         "model": {
             "project_version_arn": project_version_arn,
             "inference_units": model.inference_units,
@@ -181,9 +165,9 @@ def receipt(
         },
         "phases": phases(record),
         "calls_throttled": record.throttled,
-        # Why so many units: None when this run asked for no start.
+        # The reason for the number of units; None when this run asked for no start.
         "sizing": None if record.backlog is None else {"backlog": record.backlog, "reason": record.sizing_reason},
-        # Why the run did no more, when nothing is wrong with it.
+        # Why the run did no more, although nothing failed.
         "reason": record.reason,
         "error": error,
     }

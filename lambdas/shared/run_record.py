@@ -4,23 +4,35 @@ One item per run in the runs table. Several functions add to it, each its own at
 update and may be repeated. The receipt is made of it when the run ends.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
-from botocore.exceptions import ClientError
-
-from shared.clients import error_code
-from shared.instants import from_text, now, to_text
-from shared.model_hours import ModelHours
+from shared.items import ConditionFailed, Items, Update
+from shared.model_usage import DailyModelUsage
+from shared.outcome import Outcome
+from shared.timestamps import format_rfc3339, now, parse_rfc3339
 
 # The table keeps a run's record this long; the receipt in the final bucket stays.
 KEPT_DAYS = 90
 
 
+# The counters of a run and of a batch: the field, and the item's attribute.
+COUNTERS = {
+    "processed": "images_processed",
+    "failed": "images_failed",
+    "already_done": "images_already_done",
+    "dead_lettered": "images_dead_lettered",
+    "blocked": "messages_blocked",
+    "throttled": "calls_throttled",
+}
+
+
 @dataclass(frozen=True)
 class RunRecord:
-    """What is known of a run. Instants are None until they have happened."""
+    """What is known of a run. Timestamps are None until it has happened."""
 
     started_at: datetime | None = None
     start_asked_at: datetime | None = None
@@ -29,47 +41,60 @@ class RunRecord:
     last_detection_at: datetime | None = None
     model_stop_accepted_at: datetime | None = None
     model_stopped_at: datetime | None = None
-    # The messages that the model was started for, and why with so many units.
+    finished_at: datetime | None = None
+    # The messages that the model was started for, and the reason for the number of units.
     backlog: int | None = None
     sizing_reason: str | None = None
     inference_units: int | None = None
-    # Whether the units are known to stay as they are while the model runs; with autoscaling nobody says how many run.
+    # Whether the units stay as they are while the model runs. With autoscaling, their number is not known.
     units_are_fixed: bool = False
     model_is_ours: bool = False
-    finished_at: datetime | None = None
     # Why the run did no more than it did.
     reason: str | None = None
     processed: int = 0
     failed: int = 0
-    nothing_left: int = 0
-    set_aside: int = 0
-    refused: int = 0
-    refusal: str | None = None
+    already_done: int = 0
+    dead_lettered: int = 0
+    blocked: int = 0
+    blocked_reason: str | None = None
     throttled: int = 0
+    # The time in which messages waited from one poll of the queue to the next, and the images labelled in it.
+    saturated_seconds: float = 0.0
+    saturated_images: int = 0
+
+    @classmethod
+    def parse(cls, item: Mapping[str, Any]) -> Self:
+        """Return the record that an item holds; an empty one when it is empty."""
+        known: dict[str, Any] = {}
+        for field in fields(cls):
+            attribute = COUNTERS.get(field.name, field.name)
+            if attribute in item:
+                value = item[attribute]
+                known[field.name] = parse_rfc3339(value) if field.name.endswith("_at") else value
+        return cls(**known)
 
     @property
     def images_done(self) -> int:
-        """Images that left the queue, one way or the other, those with nothing left to do for them too."""
-        return self.processed + self.failed + self.nothing_left + self.set_aside
+        """Images that left the queue one way or another, including those that an earlier delivery had finished."""
+        return self.processed + self.failed + self.already_done + self.dead_lettered
 
 
 @dataclass(frozen=True)
 class BatchCounts:
     """What became of the messages of one batch.
 
-    `set_aside` went to the dead-letter queue with their reason; `refused` went back because nothing at all can be
-    labelled now, and `refusal` says why (the last reason, when there are several). `throttled` counts the calls that
-    Rekognition refused for coming too fast.
+    `dead_lettered` went to the dead-letter queue with their reason. `blocked` were requeued because no image can be
+    labelled now; `blocked_reason` is the last reason. `throttled` counts the calls that Rekognition throttled.
     """
 
     processed: int = 0
     failed: int = 0
-    nothing_left: int = 0
-    set_aside: int = 0
-    refused: int = 0
-    refusal: str | None = None
+    already_done: int = 0
+    dead_lettered: int = 0
+    blocked: int = 0
+    blocked_reason: str | None = None
     throttled: int = 0
-    # When the model was first asked, and when it last answered.
+    # The first call of the model, and its last answer.
     first_detection_at: datetime | None = None
     last_detection_at: datetime | None = None
 
@@ -77,38 +102,36 @@ class BatchCounts:
 class RunRecords:
     """The records of the runs of one model."""
 
-    def __init__(self, dynamodb: Any, table_name: str, model_arn: str) -> None:  # noqa: ANN401
-        self._dynamodb = dynamodb
-        self._table_name = table_name
-        self._model_arn = model_arn
-        self._model_hours = ModelHours(dynamodb, table_name, model_arn)
+    def __init__(self, items: Items) -> None:
+        self._items = items
+        self._usage = DailyModelUsage(items)
 
     def open(self, run_id: str) -> None:
-        """Write down that the run began. A repeated attempt keeps the first instant."""
+        """Record that the run began. A repeated attempt keeps the first timestamp."""
         instant = now()
         self._update(
             run_id,
             "SET started_at = if_not_exists(started_at, :now), delete_after = :delete_after",
-            {
-                ":now": {"S": to_text(instant)},
-                ":delete_after": {"N": str(int((instant + timedelta(days=KEPT_DAYS)).timestamp()))},
-            },
+            now=format_rfc3339(instant),
+            delete_after=int((instant + timedelta(days=KEPT_DAYS)).timestamp()),
         )
 
-    def note_start_asked(self, run_id: str, *, backlog: int, sizing_reason: str) -> None:
-        """Write down when the start is asked for, the last time if it is refused, for how many messages, and why so."""
+    def record_start_asked(self, run_id: str, *, backlog: int, sizing_reason: str) -> None:
+        """Record when the start was last asked for, for how many messages, and the reason for the number of units."""
         self._update(
             run_id,
             "SET start_asked_at = :now, backlog = :backlog, sizing_reason = :reason",
-            {":now": {"S": to_text(now())}, ":backlog": {"N": str(backlog)}, ":reason": {"S": sizing_reason}},
+            now=format_rfc3339(now()),
+            backlog=backlog,
+            reason=sizing_reason,
         )
 
-    def note_reason(self, run_id: str, reason: str) -> None:
-        """Write down why the run does no more than it does, as a sentence for its receipt."""
-        self._update(run_id, "SET reason = :reason", {":reason": {"S": reason}})
+    def record_reason(self, run_id: str, reason: str) -> None:
+        """Record why the run does no more than it does, as a sentence for its receipt."""
+        self._update(run_id, "SET reason = :reason", reason=reason)
 
-    def note_model_running(self, run_id: str, *, inference_units: int, ours: bool, fixed: bool = False) -> None:
-        """Write down the first time this run saw the model RUNNING, which is when its model time begins.
+    def record_model_running(self, run_id: str, *, inference_units: int, ours: bool, fixed: bool = False) -> None:
+        """Record the first time this run saw the model RUNNING, which is when its model time begins.
 
         `ours` tells a model that this system started from one that someone else runs and pays for; `fixed` says that
         Rekognition does not scale it.
@@ -117,88 +140,67 @@ class RunRecords:
             run_id,
             "SET model_running_at = if_not_exists(model_running_at, :now), inference_units = :units, "
             "model_is_ours = :ours, units_are_fixed = if_not_exists(units_are_fixed, :fixed)",
-            {
-                ":now": {"S": to_text(now())},
-                ":units": {"N": str(inference_units)},
-                ":ours": {"BOOL": ours},
-                ":fixed": {"BOOL": fixed},
-            },
+            now=format_rfc3339(now()),
+            units=inference_units,
+            ours=ours,
+            fixed=fixed,
         )
 
-    def note_model_stop_accepted(self, run_id: str) -> None:
-        """Write down when Rekognition accepted the stop, which is when the run's model time ends."""
-        self._update(
-            run_id,
-            "SET model_stop_accepted_at = if_not_exists(model_stop_accepted_at, :now)",
-            {":now": {"S": to_text(now())}},
-        )
+    def record_saturated_period(self, run_id: str, seconds: float, images: int) -> None:
+        """Record for how long messages always waited so far, and how many images were labelled in that time."""
+        expression = "SET saturated_seconds = :seconds, saturated_images = :images"
+        self._update(run_id, expression, seconds=seconds, images=images)
 
-    def note_model_stopped(self, run_id: str) -> None:
-        """Write down when the model was first seen at rest again."""
-        self._update(
-            run_id,
-            "SET model_stopped_at = if_not_exists(model_stopped_at, :now)",
-            {":now": {"S": to_text(now())}},
-        )
+    def record_model_stop_accepted(self, run_id: str) -> None:
+        """Record when Rekognition accepted the stop, which is when the run's model time ends."""
+        expression = "SET model_stop_accepted_at = if_not_exists(model_stop_accepted_at, :now)"
+        self._update(run_id, expression, now=format_rfc3339(now()))
+
+    def record_model_stopped(self, run_id: str) -> None:
+        """Record when the model was first seen stopped again."""
+        expression = "SET model_stopped_at = if_not_exists(model_stopped_at, :now)"
+        self._update(run_id, expression, now=format_rfc3339(now()))
 
     def add_batch(self, run_id: str, counts: BatchCounts) -> None:
-        """Add a batch to the run's counters, once however often the SDK has to repeat the call.
+        """Add a batch to the run's counters, once even if the SDK repeats the call.
 
-        A transaction, for its client request token (which boto3 makes) lets DynamoDB know a repetition.
-        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+        It is a transaction because DynamoDB recognises a repeated one by its client request token.
         """
-        added = {
-            "images_processed": counts.processed,
-            "images_failed": counts.failed,
-            "images_nothing_left": counts.nothing_left,
-            "images_set_aside": counts.set_aside,
-            "messages_refused": counts.refused,
-            "calls_throttled": counts.throttled,
-        }
+        added = {attribute: getattr(counts, field) for field, attribute in COUNTERS.items()}
         expression = "ADD " + ", ".join(f"{name} :{name}" for name in added)
-        values: dict[str, Any] = {f":{name}": {"N": str(count)} for name, count in added.items()}
+        values: dict[str, Any] = dict(added)
         sets = []
-        if counts.refusal is not None:
-            sets.append("refusal = :refusal")
-            values[":refusal"] = {"S": counts.refusal}
+        if counts.blocked_reason is not None:
+            sets.append("blocked_reason = :blocked_reason")
+            values["blocked_reason"] = counts.blocked_reason
         if counts.first_detection_at and counts.last_detection_at:
-            # Batches end in about the order in which they began: the last that is written is the last within seconds.
+            # Batches end roughly in the order in which they began, so the last write is the latest within seconds.
             sets.append("first_detection_at = if_not_exists(first_detection_at, :first), last_detection_at = :last")
-            values[":first"] = {"S": to_text(counts.first_detection_at)}
-            values[":last"] = {"S": to_text(counts.last_detection_at)}
+            values["first"] = format_rfc3339(counts.first_detection_at)
+            values["last"] = format_rfc3339(counts.last_detection_at)
         if sets:
             expression += " SET " + ", ".join(sets)
-        update = {
-            "TableName": self._table_name,
-            "Key": self._key(run_id),
-            "UpdateExpression": expression,
-            "ExpressionAttributeValues": values,
-        }
-        self._dynamodb.transact_write_items(TransactItems=[{"Update": update}])
+        self._items.transact([Update(_item(run_id), expression, values)])
 
-    def close(self, run_id: str, outcome: str, record: RunRecord) -> None:
-        """Write down how the run ended, and add its model time to the days on which it ran: once, if repeated.
+    def close(self, run_id: str, outcome: Outcome, record: RunRecord) -> None:
+        """Record how the run ended, and add its model time to the days on which it ran: once, if repeated.
 
         `record` is what was read of the run before. A run whose stop is not accepted yet counts until now.
         """
         instant = now()
-        ending = {
-            "TableName": self._table_name,
-            "Key": self._key(run_id),
-            "UpdateExpression": "SET outcome = :outcome, finished_at = :now",
-            "ExpressionAttributeValues": {":outcome": {"S": outcome}, ":now": {"S": to_text(instant)}},
-        }
-        if record.finished_at is not None or record.model_running_at is None or not record.model_is_ours:
-            self._dynamodb.update_item(**ending)
-            return
-        additions = self._model_hours.additions(record.model_running_at, record.model_stop_accepted_at or instant)
-        first_time = {**ending, "ConditionExpression": "attribute_not_exists(finished_at)"}
-        try:
-            self._dynamodb.transact_write_items(TransactItems=[{"Update": first_time}, *additions])
-        except ClientError as error:
-            if not _was_closed_already(error):
-                raise
-            self._dynamodb.update_item(**ending)
+        expression = "SET outcome = :outcome, finished_at = :now"
+        values = {"outcome": outcome.value, "now": format_rfc3339(instant)}
+        if record.finished_at is None and record.model_running_at is not None and record.model_is_ours:
+            additions = self._usage.additions(record.model_running_at, record.model_stop_accepted_at or instant)
+            once = Update(_item(run_id), expression, values, condition="attribute_not_exists(finished_at)")
+            try:
+                self._items.transact([once, *additions])
+            except ConditionFailed:
+                # Closed before, by an attempt whose answer was lost.
+                pass
+            else:
+                return
+        self._update(run_id, expression, **values)
 
     def add_late_model_time(self, run_id: str, record: RunRecord) -> None:
         """Add what a model ran on after its run was closed, because its stop came late: once, if repeated.
@@ -207,67 +209,24 @@ class RunRecords:
         """
         if record.finished_at is None or record.model_stop_accepted_at is None or not record.model_is_ours:
             return
-        additions = self._model_hours.additions(record.finished_at, record.model_stop_accepted_at)
-        if not additions:
-            return
-        counted = {
-            "TableName": self._table_name,
-            "Key": self._key(run_id),
-            "UpdateExpression": "SET late_time_counted = :yes",
-            "ConditionExpression": "attribute_not_exists(late_time_counted)",
-            "ExpressionAttributeValues": {":yes": {"BOOL": True}},
-        }
-        try:
-            self._dynamodb.transact_write_items(TransactItems=[{"Update": counted}, *additions])
-        except ClientError as error:
-            if not _was_closed_already(error):
-                raise
+        additions = self._usage.additions(record.finished_at, record.model_stop_accepted_at)
+        once = Update(
+            _item(run_id),
+            "SET late_time_counted = :yes",
+            {"yes": True},
+            condition="attribute_not_exists(late_time_counted)",
+        )
+        if additions:
+            with suppress(ConditionFailed):
+                self._items.transact([once, *additions])
 
     def read(self, run_id: str) -> RunRecord:
         """Return what is known of the run (a consistent read); an empty record when there is none."""
-        answer = self._dynamodb.get_item(TableName=self._table_name, Key=self._key(run_id), ConsistentRead=True)
-        item = answer.get("Item", {})
-        return RunRecord(
-            started_at=_instant(item, "started_at"),
-            start_asked_at=_instant(item, "start_asked_at"),
-            model_running_at=_instant(item, "model_running_at"),
-            first_detection_at=_instant(item, "first_detection_at"),
-            last_detection_at=_instant(item, "last_detection_at"),
-            model_stop_accepted_at=_instant(item, "model_stop_accepted_at"),
-            model_stopped_at=_instant(item, "model_stopped_at"),
-            backlog=int(item["backlog"]["N"]) if "backlog" in item else None,
-            sizing_reason=item.get("sizing_reason", {}).get("S"),
-            inference_units=int(item["inference_units"]["N"]) if "inference_units" in item else None,
-            units_are_fixed=item.get("units_are_fixed", {}).get("BOOL", False),
-            model_is_ours=item.get("model_is_ours", {}).get("BOOL", False),
-            finished_at=_instant(item, "finished_at"),
-            reason=item.get("reason", {}).get("S"),
-            processed=int(item.get("images_processed", {}).get("N", "0")),
-            failed=int(item.get("images_failed", {}).get("N", "0")),
-            nothing_left=int(item.get("images_nothing_left", {}).get("N", "0")),
-            set_aside=int(item.get("images_set_aside", {}).get("N", "0")),
-            refused=int(item.get("messages_refused", {}).get("N", "0")),
-            refusal=item.get("refusal", {}).get("S"),
-            throttled=int(item.get("calls_throttled", {}).get("N", "0")),
-        )
+        return RunRecord.parse(self._items.read(_item(run_id)))
 
-    def _key(self, run_id: str) -> dict[str, Any]:
-        return {"model": {"S": self._model_arn}, "item": {"S": f"run#{run_id}"}}
-
-    def _update(self, run_id: str, expression: str, values: dict[str, Any]) -> None:
-        self._dynamodb.update_item(
-            TableName=self._table_name,
-            Key=self._key(run_id),
-            UpdateExpression=expression,
-            ExpressionAttributeValues=values,
-        )
+    def _update(self, run_id: str, expression: str, **values: Any) -> None:  # noqa: ANN401 - plain values of an item
+        self._items.update(Update(_item(run_id), expression, values))
 
 
-def _was_closed_already(error: ClientError) -> bool:
-    """Whether a transaction was cancelled by its first condition, and not for a conflict with another write."""
-    reasons = error.response.get("CancellationReasons", [{}])
-    return error_code(error) == "TransactionCanceledException" and reasons[0].get("Code") == "ConditionalCheckFailed"
-
-
-def _instant(item: dict[str, Any], name: str) -> datetime | None:
-    return from_text(item[name]["S"]) if name in item else None
+def _item(run_id: str) -> str:
+    return f"run#{run_id}"

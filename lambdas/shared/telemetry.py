@@ -1,7 +1,7 @@
-"""Logs, metrics and traces: the one place that knows which libraries make them.
+"""Logs, metrics and traces. No other module knows which libraries make them.
 
-aws-xray-sdk sits behind Powertools' Tracer and is out of support from 2027-02-25, so that OpenTelemetry has
-to replace it in this file alone. https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-migration.html
+Powertools' Tracer uses aws-xray-sdk, which is out of support from 2027-02-25. OpenTelemetry will then have to
+replace it, in this file alone. https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-migration.html
 """
 
 import logging
@@ -18,24 +18,24 @@ metrics = Metrics()
 # Only botocore is patched: it is the only thing in a function that calls out.
 tracer = Tracer(patch_modules=["botocore"])
 
-# Several copies of the module write to one namespace; the deployment tells them apart.
+# Several deployments write to one namespace, so the dimension tells them apart.
 metrics.set_default_dimensions(deployment=os.environ.get("DEPLOYMENT_NAME", "unnamed"))
 
 
 def _let_libraries_log_json() -> None:
-    """Write what libraries log, and Python's warnings, as our own logs are written: one JSON object a line.
+    """Write the logs of libraries, and Python's warnings, like our own logs: one JSON object per line.
 
-    Lambda's root handler writes plain text, and without any Python itself does.
+    Lambda's root handler writes plain text, and so does Python without a handler.
     https://github.com/aws/aws-lambda-python-runtime-interface-client/blob/main/awslambdaric/bootstrap.py
     """
     root = logging.getLogger()
-    # Lambda's is no stream's: it leaves the end of the line to its formatter.
+    # Lambda's handler is not a StreamHandler: it leaves the line end to its formatter.
     root.handlers = [handler for handler in root.handlers if isinstance(handler, logging.StreamHandler)]
     if not root.handlers:
-        handler = logging.StreamHandler(sys.stdout)
-        # Our logger has a handler of its own.
-        handler.addFilter(lambda record: record.name != logger.name)
-        root.addHandler(handler)
+        added = logging.StreamHandler(sys.stdout)
+        # Our logger has its own handler.
+        added.addFilter(lambda record: record.name != logger.name)
+        root.addHandler(added)
     for handler in root.handlers:
         handler.setFormatter(logger.registered_formatter)
     logging.captureWarnings(True)

@@ -1,72 +1,94 @@
-"""The event source mapping between the queue and the analysis function.
+"""The queue's trigger: the Lambda event source mapping from the image queue to the analysis function.
 
-Enabling and disabling take effect later, and an update during a change is refused, so a switch is asked for
-until the mapping is seen in the state that was asked for.
+A switch takes effect later, and Lambda rejects an update during another one. A switch is therefore asked for until the
+mapping is in the wanted state.
 https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html
 """
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from shared.clients import error_code
 from shared.errors import TriggerNotSettled
 from shared.lease import Lease
-from shared.pace import Pace
+from shared.owner import Owner
+from shared.request_rate import RequestRate
 from shared.telemetry import logger
 
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import UpdateEventSourceMappingRequestTypeDef
+
 POLL_SECONDS = 5
-# The model runs, and costs, while the trigger is waited for.
+# The model runs, and costs, during this wait. The timeout of toggle_trigger is longer.
 SETTLE_TIMEOUT_SECONDS = 3 * 60
 
 IN_CHANGE = frozenset({"ResourceInUseException", "ResourceConflictException"})
 TRANSIENT_STATES = frozenset({"Creating", "Enabling", "Disabling", "Updating", "Deleting"})
 
 
-class Trigger:
-    """Switches the mapping on behalf of whoever holds the lease."""
+@dataclass(frozen=True)
+class SwitchStep:
+    """What came of a step. `settled`: the mapping is in the wanted state."""
 
-    def __init__(self, lambda_client: Any, mapping_uuid: str, lease: Lease) -> None:  # noqa: ANN401
+    state: str
+    settled: bool
+
+
+class Trigger:
+    """Switches the mapping on behalf of the lease's owner."""
+
+    def __init__(self, lambda_client: "LambdaClient", mapping_uuid: str, lease: Lease) -> None:
         self._lambda = lambda_client
         self._uuid = mapping_uuid
         self._lease = lease
 
     def is_closed(self) -> bool:
-        """Whether the mapping is seen Disabled."""
+        """Whether the mapping is Disabled."""
         return self._state() == "Disabled"
 
-    def step(self, owner: str, *, enable: bool, waited_seconds: int, pace: Pace | None = None) -> dict[str, Any]:
-        """Ask for the switch if need be, and say whether the mapping has settled.
+    def switch(self, owner: Owner, *, enable: bool, pause: Callable[[float], None]) -> SwitchStep:
+        """Take steps until the mapping is in the wanted state. Errors: LeaseLost, TriggerNotSettled."""
+        for waited_seconds in range(0, SETTLE_TIMEOUT_SECONDS + 1, POLL_SECONDS):
+            if waited_seconds:
+                pause(POLL_SECONDS)
+            step = self.step(owner, enable=enable)
+            if step.settled:
+                return step
+        raise TriggerNotSettled(
+            f"event source mapping {self._uuid} is {step.state} and not {_wanted(enable=enable)} after "
+            f"{waited_seconds} s"
+        )
 
-        `waited_seconds` is what the workflow has waited for this switch so far. `pace` is that of the run which opens
-        the trigger: it sets how many batches Lambda hands out at once. Errors: LeaseLost, TriggerNotSettled.
-        """
-        self._lease.renew(owner)
-        if pace is not None:
-            # Before the first batch, which reads it.
-            self._lease.note_pace(owner, pace)
-        wanted = "Enabled" if enable else "Disabled"
-        state = self._state()
-        settled = state == wanted
-        logger.info("looked at the trigger", state=state, wanted=wanted, waited_seconds=waited_seconds)
-        if not settled:
-            if waited_seconds >= SETTLE_TIMEOUT_SECONDS:
-                raise TriggerNotSettled(
-                    f"event source mapping {self._uuid} is {state} and not {wanted} after {waited_seconds} s"
-                )
-            if state not in TRANSIENT_STATES:
-                self._switch(enable=enable, pace=pace)
-        return {"state": state, "settled": settled, "wait_seconds": 0 if settled else POLL_SECONDS}
+    def step(self, owner: Owner, *, enable: bool) -> SwitchStep:
+        """Ask for the switch unless it is done or under way. Error: LeaseLost."""
+        rate = self._lease.renew(owner).request_rate
+        wanted, state = _wanted(enable=enable), self._state()
+        if state != wanted and state not in TRANSIENT_STATES:
+            state = self._update(enable=enable, rate=rate) or state
+        logger.info("checked the trigger", state=state, wanted=wanted)
+        return SwitchStep(state, settled=state == wanted)
 
     def _state(self) -> str:
-        return str(self._lambda.get_event_source_mapping(UUID=self._uuid)["State"])
+        return self._lambda.get_event_source_mapping(UUID=self._uuid)["State"]
 
-    def _switch(self, *, enable: bool, pace: Pace | None) -> None:
-        # Not reserved concurrency: each invocation that it throttles counts as a receive.
-        scaling = {} if pace is None else {"ScalingConfig": {"MaximumConcurrency": pace.batches_at_once}}
+    def _update(self, *, enable: bool, rate: RequestRate | None) -> str | None:
+        """Ask for the switch; return the state that Lambda answers, None when another update is in progress."""
+        request: UpdateEventSourceMappingRequestTypeDef = {"UUID": self._uuid, "Enabled": enable}
+        if enable and rate is not None:
+            # Not reserved concurrency: each invocation that it throttles counts as a receive.
+            request["ScalingConfig"] = {"MaximumConcurrency": rate.concurrent_batches}
         try:
-            self._lambda.update_event_source_mapping(UUID=self._uuid, Enabled=enable, **scaling)
+            return self._lambda.update_event_source_mapping(**request)["State"]
         except ClientError as error:
             if error_code(error) not in IN_CHANGE:
                 raise
-            logger.info("the trigger is in another change; waiting", code=error_code(error))
+            logger.info("event source mapping update in progress; retrying", code=error_code(error))
+            return None
+
+
+def _wanted(*, enable: bool) -> str:
+    return "Enabled" if enable else "Disabled"

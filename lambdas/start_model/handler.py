@@ -1,34 +1,32 @@
-"""Lambda handler: `{"run_id": …, "backlog": n, "waited_seconds": n, "quota_seconds": n, "start_accepted": bool}`."""
+"""Lambda handler: `{"run_id": …, "backlog": n, "waited_seconds": n, "quota_seconds": n}`."""
 
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import environment, project_version
-from shared.clients import client
-from shared.lease import Lease
-from shared.run_record import RunRecords
+from shared import environment
 from shared.telemetry import logger, tracer
-from shared.throughput import ThroughputBook
-from start_model.model_start import Begun, ModelStart, Units
+from shared.wiring import Wiring
+from start_model.model_start import ModelStart, StartProgress, Units
 from start_model.sizing import Limits
 
 
 @cache
 def _model_start() -> ModelStart:
-    dynamodb = client("dynamodb")
-    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
+    wiring = Wiring()
     limits = Limits(
-        fewest=environment.integer("MIN_INFERENCE_UNITS"),
-        most=environment.integer("MAX_INFERENCE_UNITS"),
+        min_units=environment.integer("MIN_INFERENCE_UNITS"),
+        max_units=environment.integer("MAX_INFERENCE_UNITS"),
         target_drain_minutes=environment.number("TARGET_DRAIN_MINUTES"),
     )
     return ModelStart(
-        project_version.connect(environment.text("PROJECT_ARN"), model_arn),
-        Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS")),
-        RunRecords(dynamodb, table, model_arn),
-        ThroughputBook(dynamodb, table, model_arn, environment.number("IMAGES_PER_SECOND_PER_UNIT")),
+        wiring.model(),
+        wiring.lease(),
+        wiring.states,
+        wiring.records,
+        wiring.throughput(),
         Units(limits, scales=environment.flag("AUTOSCALING_ENABLED")),
     )
 
@@ -36,6 +34,8 @@ def _model_start() -> ModelStart:
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Return `{status, ready, start_accepted, started_by_us, quota_seconds, pace, wait_seconds}`."""
-    logger.append_keys(run_id=event["run_id"])
-    return _model_start().step(event["run_id"], backlog=int(event["backlog"]), begun=Begun.from_workflow(event))
+    """Return `{status, ready, started_by_us, quota_seconds, wait_seconds}`."""
+    run_id = event["run_id"]
+    logger.append_keys(run_id=run_id)
+    progress = StartProgress(int(event["waited_seconds"]), int(event["quota_seconds"]))
+    return asdict(_model_start().step(run_id, backlog=int(event["backlog"]), progress=progress))

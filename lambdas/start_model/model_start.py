@@ -1,18 +1,19 @@
 """One step towards a running model. Every step may be repeated."""
 
 from dataclasses import dataclass
-from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
 from shared.clients import error_code, error_message
 from shared.errors import ModelNotStartable, ModelQuotaReached, ModelStartFailed, ModelStartRefused, ModelStartTimedOut
 from shared.lease import Lease
-from shared.pace import pace_of
-from shared.project_version import ProjectVersion, Sighting
+from shared.model_state import ModelState, ModelStates
+from shared.owner import Owner
+from shared.project_version import ModelDescription, ProjectVersion
+from shared.request_rate import initial_rate
 from shared.run_record import RunRecords
 from shared.telemetry import logger
-from shared.throughput import ThroughputBook
+from shared.throughput import ThroughputStore
 from start_model.logic import (
     QUOTA_POLL_SECONDS,
     QUOTA_TIMEOUT_SECONDS,
@@ -26,156 +27,171 @@ from start_model.sizing import Limits, Sizing, size
 # The account's running models, or the model's inference units: others may give some back.
 QUOTA = "LimitExceededException"
 
-# Refusals that the same call would meet again at once, and what a person can do about each.
+# Errors that the same call would meet again at once, and what a person can do about each.
 REFUSALS = {
     "AccessDeniedException": "the function's role may not start this model; check the role and the project's policy.",
     "ResourceNotFoundException": "the model does not exist; check project_arn and project_version_arn.",
-    "InvalidParameterException": "Rekognition takes these parameters for no start; check the inference units.",
-    # In no list of the API, and what it answers to parameters that are not of the right form.
-    "ValidationException": "Rekognition takes these parameters for no start; check the ARNs and the inference units.",
+    "InvalidParameterException": "Rekognition rejected the parameters; check min/max_inference_units.",
+    # In no list of the API; Rekognition answers it to parameters of the wrong form.
+    "ValidationException": "Rekognition rejected the parameters; check the ARNs and min/max_inference_units.",
 }
 
 
 @dataclass(frozen=True)
 class Units:
-    """What a run may rent; `scales`: Rekognition may scale up to the most by itself while the model runs."""
+    """What a run may rent; `scales`: Rekognition may scale up to the maximum by itself while the model runs."""
 
     limits: Limits
     scales: bool
 
 
 @dataclass(frozen=True)
-class Begun:
-    """How far the start of a run has come: what the workflow carries from one step to the next."""
+class StartProgress:
+    """How long the workflow has waited for the model so far, and how much of that for the quota.
 
-    # What was waited so far, and how much of it for the quota.
+    The workflow sums up the waits that it was told, rather than the table holding the begin: a step whose answer was
+    lost does not count twice, and a local stack may shorten the waits although it cannot speed up the clock.
+    """
+
     waited_seconds: int = 0
     quota_seconds: int = 0
-    accepted: bool = False
-
-    @classmethod
-    def from_workflow(cls, event: dict[str, Any]) -> Self:
-        """Return what the workflow carried; the names are those of the answer."""
-        return cls(int(event["waited_seconds"]), int(event["quota_seconds"]), bool(event["start_accepted"]))
 
     @property
     def starting_seconds(self) -> int:
-        """What was waited for the model itself."""
+        """The wait for the model itself."""
         return self.waited_seconds - self.quota_seconds
+
+
+@dataclass(frozen=True)
+class StartStep:
+    """What came of a step: the answer to the workflow."""
+
+    status: str
+    ready: bool
+    started_by_us: bool
+    quota_seconds: int
+    wait_seconds: int
 
 
 class ModelStart:
     """Brings one model to RUNNING on behalf of one run."""
 
     def __init__(
-        self, model: ProjectVersion, lease: Lease, records: RunRecords, throughput: ThroughputBook, units: Units
+        self,
+        model: ProjectVersion,
+        lease: Lease,
+        states: ModelStates,
+        records: RunRecords,
+        throughput: ThroughputStore,
+        units: Units,
     ) -> None:
         self._model = model
         self._lease = lease
+        self._states = states
         self._records = records
         self._throughput = throughput
         self._units = units
 
-    def step(self, run_id: str, *, backlog: int, begun: Begun) -> dict[str, Any]:
-        """Look at the model, start it if it can be started, and say whether it is RUNNING.
+    def step(self, run_id: str, *, backlog: int, progress: StartProgress) -> StartStep:
+        """Describe the model, start it if it can be started, and say whether it is RUNNING.
 
         `backlog` is the number of messages for which it starts. Errors: LeaseLost, ModelNotStartable,
         ModelQuotaReached, ModelStartRefused, ModelStartFailed, ModelStartTimedOut.
         """
-        ours = self._lease.renew(run_id).model_started_by is not None
-        sighting = self._model.look()
-        action = next_action(sighting, start_accepted=begun.accepted)
+        state = self._lease.renew(Owner.run(run_id))
+        description = self._model.describe()
+        action = next_action(description, start_accepted=state.start_accepted_by == run_id)
         logger.info(
-            "looked at the model", status=sighting.status, action=action.value, waited_seconds=begun.waited_seconds
+            "checked the model",
+            status=description.status,
+            action=action.value,
+            waited_seconds=progress.waited_seconds,
         )
+        message = description.message or "no message"
         if action is Action.USE:
-            return self._use(run_id, sighting, begun, ours=ours)
+            return self._use(run_id, description, progress, ours=state.started_by is not None)
         if action is Action.GIVE_UP:
             raise ModelNotStartable(
-                f"model {self._model.arn} has status {sighting.status} ({sighting.message or 'no message'}), from "
-                "which it cannot be started. The images stay in the queue."
+                f"model {self._model.arn} has status {description.status} ({message}), from which it cannot be "
+                "started. The images stay in the queue."
             )
         if action is Action.REPORT_FAILURE:
-            raise ModelStartFailed(
-                f"model {self._model.arn} went to FAILED while it started: {sighting.message or 'no message'}"
-            )
-        if begun.starting_seconds >= START_TIMEOUT_SECONDS:
+            raise ModelStartFailed(f"model {self._model.arn} went to FAILED while it started: {message}")
+        if progress.starting_seconds >= START_TIMEOUT_SECONDS:
             raise ModelStartTimedOut(
-                f"model {self._model.arn} is {sighting.status} after {begun.starting_seconds} s and not RUNNING. It is "
-                "stopped if this system started it; the images stay in the queue for the next run."
+                f"model {self._model.arn} is still {description.status} after {progress.starting_seconds} s. The run "
+                "stops it if this system started it; the images stay in the queue for the next run."
             )
         if action is Action.START:
-            return self._start(run_id, sighting, backlog, begun, ours=ours)
-        units = sighting.inference_units or self._units.limits.fewest
-        return self._answer(sighting, begun, ours=ours, wait_seconds=poll_seconds(units))
+            return self._start(run_id, description, state, backlog, progress)
+        units = description.inference_units or self._units.limits.min_units
+        return _wait(description, progress, ours=state.started_by is not None, seconds=poll_seconds(units))
 
-    def _use(self, run_id: str, sighting: Sighting, begun: Begun, *, ours: bool) -> dict[str, Any]:
+    def _use(self, run_id: str, description: ModelDescription, progress: StartProgress, *, ours: bool) -> StartStep:
         limits = self._units.limits
-        units = sighting.inference_units or limits.fewest
-        self._records.note_model_running(run_id, inference_units=units, ours=ours, fixed=not self._units.scales)
+        units = description.inference_units or limits.min_units
+        self._records.record_model_running(run_id, inference_units=units, ours=ours, fixed=not self._units.scales)
         if not ours:
-            logger.warning("the model was started by someone else: it is used, and left running afterwards")
-        most_units = limits.most if self._units.scales else None
-        pace = pace_of(units, self._throughput.read().images_per_second_per_unit, most_units=most_units)
-        return self._answer(sighting, begun, ours=ours, wait_seconds=0) | {"ready": True, "pace": pace.to_workflow()}
+            logger.warning("someone else started the model; this run uses it and leaves it running")
+        max_units = limits.max_units if self._units.scales else None
+        rate = initial_rate(units, self._throughput.read().images_per_second_per_unit, max_units=max_units)
+        # Here, before the trigger is opened: the first batch reads it.
+        self._states.record_request_rate(Owner.run(run_id), rate)
+        return StartStep(description.status, True, ours, progress.quota_seconds, wait_seconds=0)
 
-    def _start(self, run_id: str, sighting: Sighting, backlog: int, begun: Begun, *, ours: bool) -> dict[str, Any]:
-        limits = self._units.limits
+    def _start(
+        self, run_id: str, description: ModelDescription, state: ModelState, backlog: int, progress: StartProgress
+    ) -> StartStep:
+        owner, limits, ours = Owner.run(run_id), self._units.limits, state.started_by is not None
         sizing = size(backlog, self._throughput.read(), limits)
-        if begun.quota_seconds // QUOTA_POLL_SECONDS % 2:
-            # Perhaps it is the units that are too many, and not the models.
-            sizing = Sizing(limits.fewest, f"{sizing.reason}; but the account's quota refused that, so the fewest")
+        if progress.quota_seconds // QUOTA_POLL_SECONDS % 2:
+            # Perhaps the quota is on the units, and not on the models.
+            reason = f"{sizing.reason}; the account's quota blocked that, so this is min_inference_units"
+            sizing = Sizing(limits.min_units, reason)
         # Written first: if this function dies after the call, whoever comes next knows that the model is ours to stop.
-        self._lease.note_model_started(run_id)
-        if not begun.accepted:
-            self._records.note_start_asked(run_id, backlog=backlog, sizing_reason=sizing.reason)
+        self._states.record_start_asked(owner)
+        if state.start_accepted_by != run_id:
+            self._records.record_start_asked(run_id, backlog=backlog, sizing_reason=sizing.reason)
+        wait_seconds = poll_seconds(sizing.inference_units)
         try:
-            self._model.start(sizing.inference_units, limits.most if self._units.scales else None)
+            self._model.start(sizing.inference_units, limits.max_units if self._units.scales else None)
         except ClientError as error:
             code = error_code(error)
             if code not in REFUSALS and code not in (QUOTA, "ResourceInUseException"):
-                # A throttle or a server error: the call may have been carried out, so the note stays.
+                # A throttle or a server error: Rekognition may have started the model, so the mark stays.
                 raise
             if not ours:
-                self._lease.note_model_stopped(run_id)
+                self._states.record_nothing_to_stop(owner)
             if code == QUOTA:
-                return self._wait_for_quota(run_id, sighting, begun, error, ours=ours)
+                return self._wait_for_quota(run_id, description, progress, error, ours=ours)
             if code in REFUSALS:
                 raise ModelStartRefused(
                     f"Rekognition refused to start {self._model.arn} with {sizing.inference_units} inference units "
                     f"({code}: {error_message(error)}): {REFUSALS[code]}"
                 ) from error
-            # Its status changed under our hands.
-            logger.info("the model is being started or stopped already; waiting", code=code)
-            wait_seconds = poll_seconds(sizing.inference_units)
-            return self._answer(sighting, begun, ours=ours, wait_seconds=wait_seconds)
+            # Its status changed after it was described.
+            logger.info("the model is already starting or stopping; waiting", code=code)
+            return _wait(description, progress, ours=ours, seconds=wait_seconds)
+        self._states.record_start_accepted(owner)
         logger.info("start accepted", inference_units=sizing.inference_units, reason=sizing.reason)
-        wait_seconds = poll_seconds(sizing.inference_units)
-        return self._answer(sighting, begun, ours=True, wait_seconds=wait_seconds) | {"start_accepted": True}
+        return _wait(description, progress, ours=True, seconds=wait_seconds)
 
     def _wait_for_quota(
-        self, run_id: str, sighting: Sighting, begun: Begun, error: ClientError, *, ours: bool
-    ) -> dict[str, Any]:
+        self, run_id: str, description: ModelDescription, progress: StartProgress, error: ClientError, *, ours: bool
+    ) -> StartStep:
         reason = (
-            f"Rekognition refused to start {self._model.arn} for {begun.quota_seconds // 60} minutes "
-            f"({error_message(error)}): other models have the account's quota of running models, or "
+            f"Rekognition refused to start {self._model.arn} for {progress.quota_seconds // 60} minutes "
+            f"({error_message(error)}): other models use up the account's quota of running models, or "
             "max_inference_units is above the quota of units for a model"
         )
-        if begun.quota_seconds >= QUOTA_TIMEOUT_SECONDS:
-            self._records.note_reason(run_id, f"{reason}. The images wait for the next run.")
+        if progress.quota_seconds >= QUOTA_TIMEOUT_SECONDS:
+            self._records.record_reason(run_id, f"{reason}. The images wait for the next run.")
             raise ModelQuotaReached(f"{reason}. The images stay in the queue and the next run tries again.")
-        self._lease.renew(run_id, quiet_seconds=QUOTA_POLL_SECONDS)
-        logger.warning("no model may be started now; asking again in a minute", reason=reason)
-        answer = self._answer(sighting, begun, ours=ours, wait_seconds=QUOTA_POLL_SECONDS)
-        return answer | {"quota_seconds": begun.quota_seconds + QUOTA_POLL_SECONDS}
+        self._lease.renew(Owner.run(run_id), extra_seconds=QUOTA_POLL_SECONDS)
+        logger.warning("the quota allows no start now; trying again in a minute", reason=reason)
+        waited = StartProgress(progress.waited_seconds, progress.quota_seconds + QUOTA_POLL_SECONDS)
+        return _wait(description, waited, ours=ours, seconds=QUOTA_POLL_SECONDS)
 
-    def _answer(self, sighting: Sighting, begun: Begun, *, ours: bool, wait_seconds: int) -> dict[str, Any]:
-        return {
-            "status": sighting.status,
-            "ready": False,
-            "start_accepted": begun.accepted,
-            "started_by_us": ours,
-            "quota_seconds": begun.quota_seconds,
-            "pace": None,
-            "wait_seconds": wait_seconds,
-        }
+
+def _wait(description: ModelDescription, progress: StartProgress, *, ours: bool, seconds: int) -> StartStep:
+    return StartStep(description.status, False, ours, progress.quota_seconds, wait_seconds=seconds)

@@ -1,5 +1,7 @@
-"""Lambda handler: `{"run_id": …, "enable": bool, "waited_seconds": n, "pace": pace | absent}`."""
+"""Lambda handler: `{"run_id": …, "enable": bool}`. It returns when the trigger is switched."""
 
+import time
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -7,35 +9,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import environment
 from shared.clients import client
-from shared.lease import Lease
-from shared.pace import Pace
+from shared.owner import Owner
 from shared.telemetry import logger, tracer
 from shared.trigger import Trigger
+from shared.wiring import Wiring
 
 
 @cache
 def _trigger() -> Trigger:
-    return Trigger(
-        client("lambda"),
-        environment.text("EVENT_SOURCE_MAPPING_UUID"),
-        Lease(
-            client("dynamodb"),
-            environment.text("RUNS_TABLE_NAME"),
-            environment.text("PROJECT_VERSION_ARN"),
-            environment.integer("LEASE_SECONDS"),
-        ),
-    )
+    return Trigger(client("lambda"), environment.text("EVENT_SOURCE_MAPPING_UUID"), Wiring().lease())
 
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Return `{state, settled, wait_seconds}`."""
+    """Return `{state, settled}`."""
     logger.append_keys(run_id=event["run_id"])
-    pace = event.get("pace")
-    return _trigger().step(
-        event["run_id"],
-        enable=event["enable"],
-        waited_seconds=int(event["waited_seconds"]),
-        pace=None if pace is None else Pace.from_workflow(pace),
-    )
+    return asdict(_trigger().switch(Owner.run(event["run_id"]), enable=event["enable"], pause=time.sleep))

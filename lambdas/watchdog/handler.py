@@ -10,44 +10,31 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from shared import environment, lease, project_version
+from shared import environment
 from shared.clients import client
 from shared.errors import ConfigurationError
-from shared.lease import Lease
 from shared.model_stop import ModelStop
-from shared.receipts import Receipts
-from shared.run_record import RunRecords
 from shared.telemetry import logger, metrics, tracer
 from shared.trigger import Trigger
+from shared.wiring import Wiring
 from watchdog.executions import Executions
-from watchdog.watchdog import Ended, Watchdog
+from watchdog.watchdog import ExecutionEnded, Watchdog
 
 
 @cache
 def _watchdog() -> Watchdog:
-    dynamodb = client("dynamodb")
-    table, model_arn = environment.text("RUNS_TABLE_NAME"), environment.text("PROJECT_VERSION_ARN")
-    held_lease = Lease(dynamodb, table, model_arn, environment.integer("LEASE_SECONDS"))
-    records = RunRecords(dynamodb, table, model_arn)
-    model = project_version.connect(environment.text("PROJECT_ARN"), model_arn)
-    unit_hour_usd = environment.number("INFERENCE_UNIT_HOUR_USD")
+    wiring = Wiring()
+    lease, model = wiring.lease(), wiring.model()
     return Watchdog(
-        look_at_lease=lambda: lease.current(dynamodb, table, model_arn),
-        lease=held_lease,
-        records=records,
-        receipts=Receipts(
-            records,
-            client("s3"),
-            environment.text("FINAL_BUCKET_NAME"),
-            model_arn,
-            unit_hour_usd,
-            environment.optional_text("FINAL_PREFIX"),
-        ),
+        lease=lease,
+        states=wiring.states,
+        records=wiring.records,
+        receipts=wiring.receipts(),
         executions=Executions(client("stepfunctions"), environment.text("STATE_MACHINE_ARN")),
         model=model,
-        model_stop=ModelStop(model, held_lease, records),
-        trigger=Trigger(client("lambda"), environment.text("EVENT_SOURCE_MAPPING_UUID"), held_lease),
-        longest_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),
+        model_stop=ModelStop(model, lease, wiring.states, wiring.records),
+        trigger=Trigger(client("lambda"), environment.text("EVENT_SOURCE_MAPPING_UUID"), lease),
+        max_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),
     )
 
 
@@ -55,7 +42,7 @@ def _watchdog() -> Watchdog:
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Return `{owner, held_by, settled}`; settled is null when there was nothing to clean up."""
+    """Return `{holder, owner, settled}`; settled is null when there was nothing to clean up."""
     match event:
         case {"tf": {"action": "delete"}}:
             return _watchdog().retire(
@@ -65,7 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             return _watchdog().resume(pause=time.sleep)
         case {"detail": {"name": str(run_id), "status": str(status)}}:
             logger.append_keys(run_id=run_id)
-            return _watchdog().tick(context.aws_request_id, Ended(run_id, status))
+            return _watchdog().tick(context.aws_request_id, ExecutionEnded(run_id, status))
         case {"source": "schedule"}:
             return _watchdog().tick(context.aws_request_id, None)
         case _:

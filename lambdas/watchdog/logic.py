@@ -1,15 +1,17 @@
-"""Whose the lease is, and whether that owner lives."""
+"""Who holds the lease, and whether that owner lives."""
 
+from dataclasses import dataclass
 from enum import Enum
 
-from shared.lease import RETIRED, WATCHDOG, Held
+from shared.model_state import ModelState
+from shared.owner import OwnerKind
 from watchdog.executions import RUNNING, UNKNOWN
 
 # What a run may take beyond its limit: the start of the model, its stop, and the last batches.
 OVERDUE_SECONDS = 2 * 3600
 
 
-class Owner(Enum):
+class Holder(Enum):
     """Who holds the lease."""
 
     NOBODY = "nobody"
@@ -19,23 +21,35 @@ class Owner(Enum):
     TERRAFORM = "terraform"
 
 
-def owner_without_asking(held: Held, now: int) -> Owner | None:
-    """Return who holds the lease; None when it is a run, whose execution has to be looked at."""
-    if held.held_by is None:
-        return Owner.NOBODY
-    if held.held_by.startswith(WATCHDOG):
-        return Owner.WATCHDOG
-    if held.held_by == RETIRED:
-        return Owner.TERRAFORM if held.held_until >= now else Owner.NOBODY
-    return None
+@dataclass(frozen=True)
+class CauseOfDeath:
+    """Why a run counts as dead: the error of its receipt."""
+
+    code: str
+    reason: str
 
 
-def death(held: Held, status: str, *, seconds_overdue: int, now: int) -> str | None:
-    """Return why the run that holds the lease counts as dead, as "Code: sentence"; None if it lives."""
+def holder_without_asking(state: ModelState, now: int) -> Holder | None:
+    """Return who holds the lease; None when it is a run, whose execution has to be described."""
+    if state.owner is None:
+        return Holder.NOBODY
+    match state.owner.kind:
+        case OwnerKind.WATCHDOG:
+            return Holder.WATCHDOG
+        case OwnerKind.TERRAFORM:
+            return Holder.TERRAFORM if state.lease_expires_at >= now else Holder.NOBODY
+        case _:
+            return None
+
+
+def why_dead(state: ModelState, status: str, *, seconds_overdue: int, now: int) -> CauseOfDeath | None:
+    """Return why the run that holds the lease counts as dead; None if it lives."""
     if status not in (RUNNING, UNKNOWN):
-        return f"Execution{status.title().replace('_', '')}: the execution ended as {status} before its last steps"
-    if held.held_until < now:
-        return f"RunSilent: the run gave no sign of life for {now - held.held_until} s longer than its lease"
+        code = f"Execution{status.title().replace('_', '')}"
+        return CauseOfDeath(code, f"the execution ended as {status} before its last steps")
+    if state.lease_expires_at < now:
+        seconds = now - state.lease_expires_at
+        return CauseOfDeath("RunSilent", f"the run's lease expired {seconds} s ago without renewal")
     if seconds_overdue > OVERDUE_SECONDS:
-        return f"RunOverdue: the run has lasted {seconds_overdue} s longer than max_run_minutes"
+        return CauseOfDeath("RunOverdue", f"the run has lasted {seconds_overdue} s longer than max_run_minutes")
     return None

@@ -125,7 +125,7 @@ def test_a_run_whose_images_are_all_refused_says_which_operation_was_and_leaves_
         for run in runs:
             assert (run.status, run.error) == ("FAILED", "AnalysisBlocked")
             # Where nothing can be written the receipt cannot either, which makes a cause readable.
-            cause = readable_error({"message": run.cause})["message"]
+            cause = readable_error({"Cause": run.cause})["message"]
             assert cause.startswith(f"AccessDenied: refused by the simulation ({operation} s3://")
         assert world.images.waiting() == {upload.identity for upload in uploads}
         assert len(messages(deployment.QUEUE)) == images

@@ -22,7 +22,7 @@ from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
 from shared.lease import Held
-from shared.pace import Pace
+from shared.request_rate import RequestRate
 from shared.run_record import RunRecord, RunRecords
 from shared.s3_events import Source, Upload
 from tests.rig.emulator import contract
@@ -170,7 +170,7 @@ class Pipeline:
     monkeypatch: pytest.MonkeyPatch
     milliseconds: float = 1_800_000_000_000.0
     run_id: str | None = RUN
-    pace: Pace | None = None
+    pace: RequestRate | None = None
     seconds_left: float = 119.0
     # How the receive count of a message that is taken from the queue was at its highest, over all messages.
     most_receives: int = 0

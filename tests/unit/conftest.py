@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.items import Items
 from shared.lease import Lease
+from shared.model_state import ModelStates
+from shared.owner import Owner
 from shared.project_version import ProjectVersion
 from shared.receipts import Receipts
 from shared.run_record import RunRecords
 from tests.rig.quick_moto import client, mock_aws
 
 TABLE = "runs"
+RUN_0, RUN, RUN_2, RUN_3 = (Owner.run(f"run-{number}") for number in range(4))
 SOURCE, FINAL = "source-bucket", "final-bucket"
 PROJECT_ARN = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000001"
 MODEL_ARN = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000002"
@@ -104,13 +108,23 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lease(dynamodb: Any, clock: Clock) -> Lease:  # noqa: ANN401
-    return Lease(dynamodb, TABLE, MODEL_ARN, 900, clock)
+def items(dynamodb: Any) -> Items:  # noqa: ANN401
+    return Items(dynamodb, TABLE, MODEL_ARN)
 
 
 @pytest.fixture
-def records(dynamodb: Any) -> RunRecords:  # noqa: ANN401
-    return RunRecords(dynamodb, TABLE, MODEL_ARN)
+def lease(items: Items, clock: Clock) -> Lease:
+    return Lease(items, 900, clock)
+
+
+@pytest.fixture
+def states(items: Items) -> ModelStates:
+    return ModelStates(items)
+
+
+@pytest.fixture
+def records(items: Items) -> RunRecords:
+    return RunRecords(items)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.pace import Pace
+from shared.request_rate import RequestRate
 from tests.rig.quick_moto import listening
 from tests.unit.analyze_image_kit import RUN, Pipeline, detect_error
 from tests.unit.analyze_image_kit import pipeline as pipeline
@@ -18,7 +18,7 @@ NAMES = [f"{number}.jpg" for number in range(10)]
 @pytest.fixture
 def quick(pipeline: Pipeline) -> Pipeline:
     """A pipeline whose pace lets all ten images of a batch be at work at once."""
-    pipeline.pace = Pace(images_per_second=10_000, batches_at_once=2)
+    pipeline.pace = RequestRate(images_per_second=10_000, concurrent_batches=2)
     return pipeline
 
 
@@ -60,7 +60,7 @@ def test_an_image_takes_seven_calls_and_a_batch_two_more(quick: Pipeline) -> Non
 
     quick.upload(*NAMES)
     with ExitStack() as stack:
-        for client in (quick.s3, quick.sqs, quick.records._dynamodb):
+        for client in (quick.s3, quick.sqs, quick.records._items._dynamodb):
             stack.enter_context(listening(client, "before-call", count))
         quick.invoke()
     detections = len(quick.rekognition.calls)
@@ -87,7 +87,7 @@ def test_a_model_that_is_not_ready_sends_the_whole_batch_back_and_says_so_once_e
     uploads = quick.upload(*NAMES)
     quick.rekognition.error = detect_error("ResourceNotReadyException")
     quick.invoke()
-    assert (quick.record.processed, quick.record.refused) == (0, len(NAMES))
+    assert (quick.record.processed, quick.record.blocked) == (0, len(NAMES))
     assert len(quick.messages()) == len(NAMES)
     quick.assert_nothing_lost_or_doubled(uploads)
 

@@ -114,7 +114,7 @@ def test_a_poison_image_among_good_ones_ends_after_four_attempts_with_its_reason
         "run_id": RUN,
     }
     assert pipeline.rekognition.calls_for("poison.jpg") == 4
-    assert (pipeline.record.processed, pipeline.record.set_aside) == (9, 1)
+    assert (pipeline.record.processed, pipeline.record.dead_lettered) == (9, 1)
     assert pipeline.messages() == []
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
@@ -182,7 +182,7 @@ def test_several_poison_images_among_good_ones_end_in_one_run(pipeline: Pipeline
     pipeline.run_for(130)
     assert len(pipeline.dead_letters()) == 5
     assert pipeline.messages() == []
-    assert (pipeline.record.processed, pipeline.record.set_aside) == (20, 5)
+    assert (pipeline.record.processed, pipeline.record.dead_lettered) == (20, 5)
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 

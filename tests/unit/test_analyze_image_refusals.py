@@ -28,10 +28,10 @@ def test_what_is_refused_for_all_images_is_told_by_operation_and_object_and_leav
     uploads = pipeline.upload(*names(6))
     deny(pipeline, method, code)
     pipeline.run_for(60)
-    assert pipeline.record.refused >= 6, "AnalysisBlocked"
+    assert pipeline.record.blocked >= 6, "AnalysisBlocked"
     assert pipeline.record.images_done == 0
     place = rf"{method[:3].title()}.*s3://({SOURCE}|{FINAL})/.*\d\.jpg"
-    assert re.match(rf"{code}: explicit deny in a policy \({place}", pipeline.record.refusal)
+    assert re.match(rf"{code}: explicit deny in a policy \({place}", pipeline.record.blocked_reason)
     assert pipeline.dead_letters() == pipeline.failures == []
     assert keys(pipeline.s3, SOURCE) == names(6)
     assert len(pipeline.messages()) == 6
@@ -68,7 +68,7 @@ def test_a_policy_that_changes_in_the_middle_of_a_run_ends_it_too(pipeline: Pipe
     uploads = pipeline.upload(*names(10))
     deny(pipeline, "copy_object", "AccessDenied")
     pipeline.run_for(FRUITLESS_RUN_SECONDS)
-    assert pipeline.record.refused > 10
+    assert pipeline.record.blocked > 10
     assert pipeline.dead_letters() == []
     pipeline.faulty_s3.faults.clear()
     pipeline.run_for(62)
@@ -80,8 +80,8 @@ def test_a_message_that_may_not_be_sent_is_told_too(pipeline: Pipeline) -> None:
     pipeline.rekognition.errors["busy.jpg"] = detect_error("InternalServerError")
     pipeline.faulty_sqs.faults["send_message"] = aws_error("KmsAccessDenied", "no key", "SendMessage")
     pipeline.invoke()
-    assert (pipeline.record.processed, pipeline.record.refused) == (1, 1)
-    assert pipeline.record.refusal == f"KmsAccessDenied: no key (SendMessage {pipeline.url})"
+    assert (pipeline.record.processed, pipeline.record.blocked) == (1, 1)
+    assert pipeline.record.blocked_reason == f"KmsAccessDenied: no key (SendMessage {pipeline.url})"
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
@@ -110,7 +110,7 @@ def test_one_image_that_is_refused_blocks_no_other_and_ends_with_its_reason(
         rf"{code}: not this one \({OPERATIONS[method]} s3://{SOURCE}/locked.jpg .*\(failed 4 times\)$",
         dead["attributes"]["error_message"],
     )
-    assert pipeline.record.refused <= 1, "before any other had passed"
+    assert pipeline.record.blocked <= 1, "before any other had passed"
     assert pipeline.messages() == []
     monkeypatch.undo()
     assert uploads[0].key in keys(pipeline.s3, SOURCE)
@@ -186,8 +186,8 @@ def test_a_request_that_is_refused_for_every_image_fails_none(member: str, code:
     pipeline.rekognition.error = detect_error(code, message)
     pipeline.run_for(60)
     assert keys(pipeline.s3, FINAL) == pipeline.dead_letters() == []
-    assert pipeline.record.refused >= 5, "AnalysisBlocked"
-    assert pipeline.record.refusal.startswith(code)
+    assert pipeline.record.blocked >= 5, "AnalysisBlocked"
+    assert pipeline.record.blocked_reason.startswith(code)
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 

@@ -160,9 +160,10 @@ def test_when_nothing_can_be_labelled_the_batch_goes_back_after_one_call(code: s
     pipeline.rekognition.error = detect_error(code, "is not for you")
     pipeline.invoke()
     assert len(pipeline.rekognition.calls) == 1
-    assert pipeline.record.refused == 10
+    assert pipeline.record.blocked == 10
     assert re.fullmatch(
-        rf"{code}: is not for you \(DetectCustomLabels s3://{SOURCE}/\d\.jpg \(etag \w+\)\)", pipeline.record.refusal
+        rf"{code}: is not for you \(DetectCustomLabels s3://{SOURCE}/\d\.jpg \(etag \w+\)\)",
+        pipeline.record.blocked_reason,
     )
     assert pipeline.record.images_done == 0
     assert [message["attributes"]["deferrals"] for message in pipeline.messages()] == ["1"] * 10
@@ -176,13 +177,15 @@ def test_when_the_final_bucket_refuses_nothing_leaves_the_source(code: str, pipe
     uploads = pipeline.upload("a.jpg", "b.jpg", "c.jpg")
     pipeline.faulty_s3.faults["put_object"] = aws_error(code, "no", "PutObject")
     pipeline.drain()
-    assert pipeline.record.refused == 3
-    assert re.fullmatch(rf"{code}: no \(PutObject s3://{FINAL}/processed/[abc]\.jpg\.json\)", pipeline.record.refusal)
+    assert pipeline.record.blocked == 3
+    assert re.fullmatch(
+        rf"{code}: no \(PutObject s3://{FINAL}/processed/[abc]\.jpg\.json\)", pipeline.record.blocked_reason
+    )
     # The second time names are looked up first.
     pipeline.faulty_s3.faults["get_object"] = aws_error(code, "no", "GetObject")
     pipeline.pass_time(10)
     pipeline.drain()
-    assert pipeline.record.refused == 6
+    assert pipeline.record.blocked == 6
     assert keys(pipeline.s3, SOURCE) == ["a.jpg", "b.jpg", "c.jpg"]
     assert keys(pipeline.s3, FINAL) == []
     assert pipeline.dead_letters() == []
@@ -207,7 +210,7 @@ def test_after_a_throttle_the_batch_goes_back_without_another_call(error: Except
     pipeline.rekognition.error = error
     pipeline.invoke()
     assert len(pipeline.rekognition.calls) == 1
-    assert pipeline.record.refused == 0
+    assert pipeline.record.blocked == 0
     assert [message["attributes"]["attempts"] for message in pipeline.messages()] == ["0"] * 10
     pipeline.rekognition.error = None
     pipeline.run_for(60)
@@ -282,7 +285,7 @@ def test_a_time_out_of_s3_sends_the_batch_back(call: str, pipeline: Pipeline) ->
     pipeline.faulty_s3.faults[call] = ReadTimeoutError(endpoint_url=URL)
     pipeline.invoke()
     assert len(pipeline.rekognition.calls) == 1, "each would take its 27 seconds"
-    assert pipeline.record.refused == 0
+    assert pipeline.record.blocked == 0
     pipeline.faulty_s3.faults.clear()
     pipeline.run_for(60)
     assert pipeline.messages() == pipeline.dead_letters() == []
@@ -324,7 +327,7 @@ def test_an_unexpected_message_is_kept_with_its_reason_at_once(unexpected: str, 
     assert dead["attributes"]["error_code"] == "UnexpectedMessage"
     assert dead["attributes"]["error_message"]
     assert dead["attributes"]["run_id"] == RUN
-    assert pipeline.record.set_aside == 0, "it is no image, and no progress"
+    assert pipeline.record.dead_lettered == 0, "it is no image, and no progress"
     assert pipeline.record.processed == 1
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
@@ -377,7 +380,7 @@ def test_a_message_of_several_images_is_requeued_whole_and_each_ends_once(pipeli
     pipeline.run_for(30)
     assert [pipeline.rekognition.calls_for(upload.key) for upload in uploads] == [1, 2, 1]
     assert pipeline.messages() == []
-    assert (pipeline.record.processed, pipeline.record.nothing_left) == (3, 1)
+    assert (pipeline.record.processed, pipeline.record.already_done) == (3, 1)
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 

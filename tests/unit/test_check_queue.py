@@ -7,32 +7,33 @@ from typing import Any
 
 import pytest
 import time_machine
+from check_queue.queue import ImageQueue, kind_of
 from hypothesis import given
 from hypothesis import strategies as st
+from shared.dead_letters import DeadLetters
 
-from check_queue import queue_watch
+from check_queue import queue_checks
 from check_queue.daily_cap import DailyCap
 from check_queue.logic import (
-    LOOKS_AT_MOST,
+    MAX_POLLS,
+    Backlog,
+    DrainState,
+    Observation,
     Progress,
-    Sample,
-    is_blocked,
-    is_drained,
-    sample_closed,
-    sample_draining,
+    poll_closed,
+    poll_draining,
 )
-from check_queue.queue_watch import QueueWatch
-from check_queue.start_gate import Gate, Known, reason_to_wait
-from shared.dead_letter_queue import DeadLetterQueue
+from check_queue.queue_checks import QueueChecks
+from check_queue.start_gate import Gate, GateInputs, reason_to_defer_start
 from shared.errors import AnalysisBlocked, LeaseLost, NoProgress
-from shared.image_queue import PeekableQueue
-from shared.instants import now
+from shared.items import Items, Update
 from shared.lease import Lease
-from shared.model_hours import ModelHours, day_of, spread
+from shared.model_state import ModelStates
+from shared.model_usage import DailyModelUsage, day_of, split_by_utc_day
 from shared.run_record import BatchCounts, RunRecords
 from shared.s3_events import Source
-from shared.sqs import Backlog
-from tests.unit.conftest import MODEL_ARN, TABLE, Clock
+from shared.timestamps import now
+from tests.unit.conftest import RUN, RUN_2, Clock
 
 SOURCE = Source("photos", "logos/")
 IMAGE = json.dumps(
@@ -54,10 +55,11 @@ class Place:
     """What a watch looks at and writes to."""
 
     sqs: Any
-    dynamodb: Any
+    items: Items
     queue_url: str
-    queue: PeekableQueue
+    queue: ImageQueue
     lease: Lease
+    states: ModelStates
     records: RunRecords
     clock: Clock
 
@@ -68,26 +70,26 @@ class Place:
     def watch(
         self,
         *,
-        longest_run: timedelta = timedelta(hours=24),
+        max_run: timedelta = timedelta(hours=24),
         gate: Gate | None = None,
         cap_hours: float | None = None,
-    ) -> QueueWatch:
-        return QueueWatch(
+    ) -> QueueChecks:
+        return QueueChecks(
             self.queue,
             self.lease,
+            self.states,
             self.records,
-            longest_run=longest_run,
+            max_run=max_run,
             gate=gate or Gate(min_backlog=1, max_wait_seconds=0),
-            cap=DailyCap(cap_hours, ModelHours(self.dynamodb, TABLE, MODEL_ARN)),
+            cap=DailyCap(cap_hours, DailyModelUsage(self.items)),
             epoch=self.clock,
         )
 
-    def capped(self, used_seconds: float) -> QueueWatch:
+    def capped(self, used_seconds: float) -> QueueChecks:
         """A watch with a cap of an hour, of which some is used."""
-        self.lease.acquire("run-1")
+        self.lease.acquire(RUN)
         self.records.open("run-1")
-        day = {"model": {"S": MODEL_ARN}, "item": {"S": f"day#{day_of(now())}"}}
-        self.dynamodb.put_item(TableName=TABLE, Item={**day, "model_seconds": {"N": str(used_seconds)}})
+        self.items.update(Update(f"day#{day_of(now())}", "SET model_seconds = :used", {"used": used_seconds}))
         return self.watch(cap_hours=1)
 
 
@@ -99,57 +101,66 @@ def dead_letter_url(sqs: Any) -> str:  # noqa: ANN401
 @pytest.fixture
 def place(
     sqs: Any,  # noqa: ANN401
-    dynamodb: Any,  # noqa: ANN401
+    items: Items,
     dead_letter_url: str,
     lease: Lease,
+    states: ModelStates,
     records: RunRecords,
     clock: Clock,
 ) -> Place:
     url = sqs.create_queue(QueueName="images")["QueueUrl"]
-    queue = PeekableQueue(sqs, url, DeadLetterQueue(sqs, dead_letter_url), SOURCE)
-    return Place(sqs, dynamodb, url, queue, lease, records, clock)
+    queue = ImageQueue(sqs, url, DeadLetters(sqs, dead_letter_url), SOURCE)
+    return Place(sqs, items, url, queue, lease, states, records, clock)
 
 
 @pytest.fixture
-def watch(place: Place) -> QueueWatch:
-    place.lease.acquire("run-1")
+def watch(place: Place) -> QueueChecks:
+    place.lease.acquire(RUN)
     place.records.open("run-1")
     return place.watch()
 
 
-def draining(backlog: Backlog, progress: Progress, before: Sample | None, left: int = 3600, at: float = 0) -> Sample:
-    return sample_draining(backlog, progress, before, seconds_left=left, now_ms=int(at * 1000))
+def carried(*, total: int = 0, images_done: int = 0, blocked_before: int = 0, **folded: int) -> DrainState:
+    """The state after polls that ended with this one."""
+    last = Observation(total, 0, images_done, labelled=0, blocked=0, trigger_open=True, at_ms=0)
+    return DrainState(last, blocked_before, **folded)
 
 
-def test_an_empty_queue_is_nothing_to_do(watch: QueueWatch) -> None:
-    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+def draining(
+    backlog: Backlog, progress: Progress, before: DrainState | None, left: int = 3600, at: float = 0
+) -> DrainState:
+    return poll_draining(backlog, progress, before, seconds_left=left, now_ms=int(at * 1000))
 
 
-def test_an_image_is_work_and_stays_visible(watch: QueueWatch, place: Place) -> None:
+def test_an_empty_queue_is_nothing_to_do(watch: QueueChecks) -> None:
+    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
+
+
+def test_an_image_is_work_and_stays_visible(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
-    assert watch.before_start("run-1")["verdict"] == "work"
+    assert watch.before_start("run-1")["decision"] == "work"
     again = watch.before_start("run-1")
     assert (again["visible"], again["in_flight"]) == (1, 0)
 
 
-def test_test_events_are_acknowledged_and_start_nothing(watch: QueueWatch, place: Place) -> None:
+def test_test_events_are_acknowledged_and_start_nothing(watch: QueueChecks, place: Place) -> None:
     place.fill(TEST_EVENT, TEST_EVENT)
-    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
     assert place.queue.count() == Backlog(0, 0, 0)
 
 
-def test_an_image_behind_test_events_is_work(watch: QueueWatch, place: Place) -> None:
+def test_an_image_behind_test_events_is_work(watch: QueueChecks, place: Place) -> None:
     place.fill(TEST_EVENT, TEST_EVENT, IMAGE)
-    assert watch.before_start("run-1")["verdict"] == "work"
+    assert watch.before_start("run-1")["decision"] == "work"
     assert place.queue.count() == Backlog(1, 0, 0)
 
 
 def test_a_message_that_is_no_event_starts_nothing_and_is_kept_with_its_reason(
-    watch: QueueWatch, dead_letter_url: str, place: Place
+    watch: QueueChecks, dead_letter_url: str, place: Place
 ) -> None:
     bodies = ["hello", "[1]", "{}", IMAGE.replace("photos", "another")]
     place.fill(*bodies)
-    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
     assert place.queue.count() == Backlog(0, 0, 0)
     kept = place.sqs.receive_message(QueueUrl=dead_letter_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
     assert sorted(message["Body"] for message in kept["Messages"]) == sorted(bodies)
@@ -159,42 +170,42 @@ def test_a_message_that_is_no_event_starts_nothing_and_is_kept_with_its_reason(
     assert told["{}"]["run_id"]["StringValue"] == "run-1"
 
 
-def test_images_that_are_known_to_wait_are_not_looked_at_again(watch: QueueWatch, place: Place) -> None:
+def test_images_that_are_known_to_wait_are_not_peeked_at_again(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
     for _ in range(20):
-        assert watch.before_start("run-1")["verdict"] == "work"
+        assert watch.before_start("run-1")["decision"] == "work"
     received = place.sqs.receive_message(QueueUrl=place.queue_url, AttributeNames=["ApproximateReceiveCount"])[
         "Messages"
     ]
     assert received[0]["Attributes"]["ApproximateReceiveCount"] == "2"
 
 
-def test_an_empty_queue_forgets_that_images_waited(watch: QueueWatch, place: Place) -> None:
+def test_an_empty_queue_forgets_that_images_waited(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
     watch.before_start("run-1")
     place.sqs.purge_queue(QueueUrl=place.queue_url)
-    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
     place.fill(TEST_EVENT)
-    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
 
 
-def test_a_drained_queue_forgets_that_images_waited(watch: QueueWatch, place: Place) -> None:
-    place.lease.note_images_waiting("run-1", waiting=True)
+def test_a_drained_queue_forgets_that_images_waited(watch: QueueChecks, place: Place) -> None:
+    place.states.record_images_waiting(RUN, waiting=True)
     watch.closed("run-1", None, take_more=True)
-    assert not place.lease.renew("run-1").images_waiting
+    assert not place.lease.renew(RUN).images_waiting
 
 
-def test_an_empty_queue_is_written_down_with_its_instant(watch: QueueWatch, place: Place) -> None:
+def test_an_empty_queue_is_written_down_with_its_instant(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
     watch.before_start("run-1")
     watch.closed("run-1", None, take_more=True)
-    assert place.lease.renew("run-1").queue_empty_at is None
+    assert place.lease.renew(RUN).queue_empty_at is None
     place.sqs.purge_queue(QueueUrl=place.queue_url)
     watch.closed("run-1", None, take_more=True)
-    assert place.lease.renew("run-1").queue_empty_at == int(place.clock.now)
+    assert place.lease.renew(RUN).queue_empty_at == int(place.clock.now)
     place.clock.now += 50
     watch.before_start("run-1")
-    assert place.lease.renew("run-1").queue_empty_at == int(place.clock.now)
+    assert place.lease.renew(RUN).queue_empty_at == int(place.clock.now)
 
 
 def test_receives_that_return_less_than_there_is_are_repeated() -> None:
@@ -222,12 +233,12 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
             self.put_back.append(parameters["ReceiptHandle"])
 
     miser = Miser(TEST_EVENT, "hello", IMAGE, IMAGE)
-    peek = PeekableQueue(miser, "url", DeadLetterQueue(miser, "dead-letter-url"), SOURCE).peek("run-1")
+    peek = ImageQueue(miser, "url", DeadLetters(miser, "dead-letter-url"), SOURCE).peek("run-1")
     assert (peek.images, peek.test_events, peek.unexpected) == (1, 1, 1)
     assert (miser.deleted, miser.put_back, miser.set_aside) == ([TEST_EVENT, "hello"], [IMAGE], ["hello"])
 
 
-def test_a_peek_ends_although_unexpected_messages_keep_coming() -> None:
+def test_a_look_ends_although_strangers_keep_coming() -> None:
     class Flood:
         """Always has one more message of a stranger, as a queue whose count was far too low."""
 
@@ -244,27 +255,27 @@ def test_a_peek_ends_although_unexpected_messages_keep_coming() -> None:
             self.deleted += 1
 
     flood = Flood()
-    assert PeekableQueue(flood, "url", DeadLetterQueue(flood, "dead-letter-url"), SOURCE).peek("run-1").unexpected == 10
+    assert ImageQueue(flood, "url", DeadLetters(flood, "dead-letter-url"), SOURCE).peek("run-1").unexpected == 10
     assert (flood.receives, flood.deleted) == (10, 10)
 
 
-def test_a_long_queue_is_work_without_a_peek_at_it(watch: QueueWatch, place: Place) -> None:
+def test_a_long_queue_is_work_without_a_look_into_it(watch: QueueChecks, place: Place) -> None:
     place.fill(*[TEST_EVENT] * 11)
-    assert watch.before_start("run-1")["verdict"] == "work"
+    assert watch.before_start("run-1")["decision"] == "work"
     assert place.queue.count().visible == 11
 
 
-def test_messages_in_flight_or_delayed_are_work(watch: QueueWatch, place: Place) -> None:
+def test_messages_in_flight_or_delayed_are_work(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
     place.sqs.receive_message(QueueUrl=place.queue_url)
-    assert watch.before_start("run-1")["verdict"] == "work"
+    assert watch.before_start("run-1")["decision"] == "work"
     place.sqs.purge_queue(QueueUrl=place.queue_url)
     place.sqs.send_message(QueueUrl=place.queue_url, MessageBody=IMAGE, DelaySeconds=60)
     assert watch.before_start("run-1")["delayed"] == 1
-    assert watch.before_start("run-1")["verdict"] == "work"
+    assert watch.before_start("run-1")["decision"] == "work"
 
 
-def test_every_look_needs_the_lease(watch: QueueWatch) -> None:
+def test_every_look_needs_the_lease(watch: QueueChecks) -> None:
     for look in (
         watch.before_start,
         lambda run: watch.draining(run, None),
@@ -275,19 +286,19 @@ def test_every_look_needs_the_lease(watch: QueueWatch) -> None:
 
 
 def test_a_queue_is_drained_when_seen_empty_over_a_minute() -> None:
-    sample, waited = None, 0
+    state, waited = None, 0
     for _ in range(20):
-        sample = draining(Backlog(0, 0, 0), Progress(5, 0), sample)
-        if is_drained(sample):
+        state = draining(Backlog(0, 0, 0), Progress(5, 0), state)
+        if state.is_drained:
             break
-        waited += sample.wait_seconds
+        waited += state.wait_seconds
     assert waited == 60
 
 
 @pytest.mark.parametrize("backlog", [Backlog(1, 0, 0), Backlog(0, 1, 0), Backlog(0, 0, 1)])
 def test_any_message_begins_the_minute_again(backlog: Backlog) -> None:
-    almost = Sample(total=0, images_done=5, empty_samples=3, wait_seconds=20)
-    assert draining(backlog, Progress(5, 0), almost).empty_samples == 0
+    almost = carried(total=0, images_done=5, empty_polls=3, wait_seconds=20)
+    assert draining(backlog, Progress(5, 0), almost).empty_polls == 0
 
 
 @pytest.mark.parametrize(
@@ -304,80 +315,82 @@ def test_any_message_begins_the_minute_again(backlog: Backlog) -> None:
     ],
 )
 def test_the_wait_grows_with_the_work_left_and_the_time_watched(total: int, watched: int, left: int, wait: int) -> None:
-    before = Sample(total=total, images_done=1, watched_seconds=watched)
+    before = carried(total=total, images_done=1, watched_seconds=watched)
     assert draining(Backlog(total, 0, 0), Progress(2, 0), before, left).wait_seconds == wait
 
 
 def test_progress_is_an_image_that_ended_and_not_a_lower_count() -> None:
-    before = Sample(total=10, images_done=5, idle_seconds=100, wait_seconds=15)
+    before = carried(total=10, images_done=5, idle_seconds=100, wait_seconds=15)
     assert draining(Backlog(10, 0, 0), Progress(6, 0), before).idle_seconds == 0
     assert draining(Backlog(9, 0, 0), Progress(5, 0), before).idle_seconds == 115
     assert draining(Backlog(10, 0, 0), Progress(5, 0), before).idle_seconds == 115
-    assert sample_closed(Backlog(0, 10, 0), Progress(5, 0), before, now_ms=0).idle_seconds == 115
+    assert poll_closed(Backlog(0, 10, 0), Progress(5, 0), before, now_ms=0).idle_seconds == 115
 
 
-def test_a_queue_that_does_not_move_ends_the_run_within_minutes(watch: QueueWatch, place: Place) -> None:
+def test_a_queue_that_does_not_move_ends_the_run_within_minutes(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
     before, waited = None, 0
     while waited < 180:
         answer = watch.draining("run-1", before)
-        assert answer["verdict"] == "busy"
-        before, waited = Sample.from_workflow(answer["sample"]), waited + answer["wait_seconds"]
-    with pytest.raises(NoProgress, match="1 messages are in the queue and none was finished for 180 s"):
+        assert answer["decision"] == "busy"
+        before, waited = DrainState.from_workflow(answer["drain_state"]), waited + answer["wait_seconds"]
+    with pytest.raises(NoProgress, match="1 messages are in the queue, and no image has finished for 180 s"):
         watch.draining("run-1", before)
 
 
-def test_after_closing_what_is_left_decides(watch: QueueWatch, place: Place) -> None:
-    assert watch.closed("run-1", None, take_more=True)["verdict"] == "empty"
+def test_after_closing_what_is_left_decides(watch: QueueChecks, place: Place) -> None:
+    assert watch.closed("run-1", None, take_more=True)["decision"] == "empty"
     place.fill(IMAGE)
-    assert watch.closed("run-1", None, take_more=True)["verdict"] == "more_work"
-    assert watch.closed("run-1", None, take_more=False)["verdict"] == "empty"
+    assert watch.closed("run-1", None, take_more=True)["decision"] == "more_work"
+    assert watch.closed("run-1", None, take_more=False)["decision"] == "empty"
     place.sqs.receive_message(QueueUrl=place.queue_url)
-    assert watch.closed("run-1", None, take_more=True)["verdict"] == "in_flight"
-    assert watch.closed("run-1", None, take_more=False)["verdict"] == "in_flight"
+    assert watch.closed("run-1", None, take_more=True)["decision"] == "in_flight"
+    assert watch.closed("run-1", None, take_more=False)["decision"] == "in_flight"
 
 
 def test_a_run_that_has_lasted_long_enough_is_out_of_time(place: Place) -> None:
     place.fill(IMAGE)
-    place.lease.acquire("run-1")
+    place.lease.acquire(RUN)
     place.records.open("run-1")
-    assert place.watch(longest_run=timedelta(0)).draining("run-1", None)["verdict"] == "time_limit_reached"
+    assert place.watch(max_run=timedelta(0)).draining("run-1", None)["decision"] == "time_limit_reached"
     assert (
-        place.records.read("run-1").reason == "the run has lasted for max_run_minutes; 1 images wait for the next one"
+        place.records.read("run-1").reason == "the run has lasted for max_run_minutes; 1 images wait for the next run"
     )
-    assert place.watch(longest_run=timedelta(hours=1)).draining("run-1", None)["verdict"] == "busy"
+    assert place.watch(max_run=timedelta(hours=1)).draining("run-1", None)["decision"] == "busy"
 
 
 def test_the_time_that_the_model_took_to_start_is_none_of_the_runs(place: Place) -> None:
     place.fill(IMAGE)
-    place.lease.acquire("run-1")
+    place.lease.acquire(RUN)
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
         place.records.open("run-1")
         wall.shift(timedelta(minutes=70))
-        place.records.note_model_running("run-1", inference_units=1, ours=True)
-        watch = place.watch(longest_run=timedelta(minutes=60))
+        place.records.record_model_running("run-1", inference_units=1, ours=True)
+        watch = place.watch(max_run=timedelta(minutes=60))
         wall.shift(timedelta(minutes=59))
-        assert watch.draining("run-1", None)["verdict"] == "busy"
+        assert watch.draining("run-1", None)["decision"] == "busy"
         wall.shift(timedelta(minutes=1))
-        assert watch.draining("run-1", None)["verdict"] == "time_limit_reached"
+        assert watch.draining("run-1", None)["decision"] == "time_limit_reached"
 
 
-def test_the_lease_lasts_through_the_wait_that_is_asked_for(watch: QueueWatch, place: Place) -> None:
+def test_the_lease_lasts_through_the_wait_that_is_asked_for(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
-    before = Sample(total=1_000_000, images_done=0, watched_seconds=864_000)
+    before = carried(total=1_000_000, images_done=0, watched_seconds=864_000)
     answer = watch.draining("run-1", before)
     place.clock.now += answer["wait_seconds"] + 899
-    assert not place.lease.acquire("run-2").acquired
+    assert not place.lease.acquire(RUN_2).acquired
 
 
 def test_refusals_of_the_whole_analysis_end_the_run_before_the_long_wait_for_progress(
-    watch: QueueWatch, place: Place
+    watch: QueueChecks, place: Place
 ) -> None:
     place.fill(IMAGE)
-    before = Sample.from_workflow(watch.draining("run-1", None)["sample"])
-    place.records.add_batch("run-1", BatchCounts(refused=3, refusal="ResourceNotReadyException: the model is STOPPED"))
+    before = DrainState.from_workflow(watch.draining("run-1", None)["drain_state"])
+    place.records.add_batch(
+        "run-1", BatchCounts(blocked=3, blocked_reason="ResourceNotReadyException: the model is STOPPED")
+    )
     for _ in range(5):
-        before = Sample.from_workflow(watch.draining("run-1", before)["sample"])
+        before = DrainState.from_workflow(watch.draining("run-1", before)["drain_state"])
     with pytest.raises(
         AnalysisBlocked, match=r"^ResourceNotReadyException: the model is STOPPED\. 1 messages .* for 30 s"
     ):
@@ -385,17 +398,22 @@ def test_refusals_of_the_whole_analysis_end_the_run_before_the_long_wait_for_pro
 
 
 def test_refusals_that_an_image_overcame_do_not_end_the_run() -> None:
-    before = Sample(total=5, images_done=1, refused_before=0, idle_seconds=15, wait_seconds=15)
-    progress = Progress(images_done=2, refused=3)
-    assert not is_blocked(draining(Backlog(4, 0, 0), progress, before), progress)
-    still = draining(Backlog(4, 0, 0), Progress(2, 3), Sample(total=4, images_done=2, refused_before=3))
-    assert not is_blocked(still, Progress(2, 3))
+    before = carried(total=5, images_done=1, blocked_before=0, idle_seconds=15, wait_seconds=15)
+    progress = Progress(images_done=2, blocked=3)
+    assert not draining(Backlog(4, 0, 0), progress, before).is_blocked
+    still = draining(Backlog(4, 0, 0), Progress(2, 3), carried(total=4, images_done=2, blocked_before=3))
+    assert not still.is_blocked
 
 
-def test_the_sample_survives_the_way_through_the_workflow() -> None:
-    sample = Sample(total=3, images_done=2, empty_samples=1, idle_seconds=15, wait_seconds=20)
-    assert Sample.from_workflow(json.loads(json.dumps(sample.to_workflow()))) == sample
-    assert Sample.from_workflow(None) is None
+def test_the_state_survives_the_way_through_the_workflow() -> None:
+    state = carried(total=3, images_done=2, empty_polls=1, idle_seconds=15, wait_seconds=20)
+    assert DrainState.from_workflow(json.loads(json.dumps(state.to_workflow()))) == state
+    assert DrainState.from_workflow(None) is None
+
+
+@pytest.mark.parametrize("body", ["", "null", "7", '"x"', "{", '{"Records": 3}', '{"Event": "other"}'])
+def test_anything_else_is_unexpected(body: str) -> None:
+    assert kind_of(body, SOURCE)[0] == "unexpected"
 
 
 # --- the gate: small backlogs wait for company
@@ -422,10 +440,10 @@ def test_few_images_wait_for_company_and_never_too_long(
     backlog: int, empty_minutes_ago: int | None, waits: bool
 ) -> None:
     empty_at = None if empty_minutes_ago is None else 1_000_000 - empty_minutes_ago * 60
-    reason = reason_to_wait(backlog, Known(1_000_000, empty_at, None), HOURLY)
+    reason = reason_to_defer_start(backlog, GateInputs(1_000_000, empty_at, None), HOURLY)
     assert (reason is not None) == waits
     if reason:
-        assert f"{backlog} images wait, fewer than min_backlog (10)" in reason
+        assert f"{backlog} images, fewer than min_backlog (10), have waited" in reason
 
 
 @pytest.mark.parametrize(
@@ -444,8 +462,8 @@ def test_where_the_schedule_does_not_tell_the_longer_of_two_pauses_stands_for_th
     empty_minutes_ago: int, looked_minutes_ago: int | None, waits: bool
 ) -> None:
     looked_at = None if looked_minutes_ago is None else 1_000_000 - looked_minutes_ago * 60
-    known = Known(1_000_000, 1_000_000 - empty_minutes_ago * 60, looked_at, None if looked_at is None else 3600)
-    assert (reason_to_wait(1, known, Gate(10, 4 * 3600)) is not None) == waits
+    known = GateInputs(1_000_000, 1_000_000 - empty_minutes_ago * 60, looked_at, None if looked_at is None else 3600)
+    assert (reason_to_defer_start(1, known, Gate(10, 4 * 3600)) is not None) == waits
 
 
 @given(
@@ -466,7 +484,7 @@ def test_no_image_waits_longer_for_company_than_promised(
         todo = [minute for minute in todo if minute > look]
         if not waiting:
             empty_at = look * 60
-        elif reason_to_wait(len(waiting), Known(look * 60, empty_at, None), gate) is None:
+        elif reason_to_defer_start(len(waiting), GateInputs(look * 60, empty_at, None), gate) is None:
             assert all(look - minute <= max(max_wait, every) for minute in waiting)
             waiting, empty_at = [], look * 60
     assert not waiting
@@ -474,93 +492,95 @@ def test_no_image_waits_longer_for_company_than_promised(
 
 
 def test_a_run_that_waits_for_more_says_so_and_receives_nothing(place: Place) -> None:
-    place.lease.acquire("run-1")
+    place.lease.acquire(RUN)
     gated = place.watch(gate=HOURLY)
-    assert gated.before_start("run-1")["verdict"] == "nothing_to_do"
+    assert gated.before_start("run-1")["decision"] == "nothing_to_do"
     place.clock.now += 3600
     place.fill(IMAGE)
-    assert gated.before_start("run-1")["verdict"] == "waiting_for_more_images"
+    assert gated.before_start("run-1")["decision"] == "waiting_for_more_images"
     assert "in time for max_wait_minutes (240)" in str(place.records.read("run-1").reason)
     received = place.sqs.receive_message(QueueUrl=place.queue_url, AttributeNames=["ApproximateReceiveCount"])[
         "Messages"
     ][0]
     assert received["Attributes"]["ApproximateReceiveCount"] == "1"
     place.clock.now += 3 * 3600
-    assert gated.before_start("run-1")["verdict"] == "work"
+    assert gated.before_start("run-1")["decision"] == "work"
 
 
 def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(place: Place) -> None:
-    place.lease.acquire("run-1")
+    place.lease.acquire(RUN)
     gated = place.watch(gate=HOURLY)
     gated.before_start("run-1")
-    place.lease.note_model_started("run-1")
+    place.states.record_start_asked(RUN)
     place.fill(IMAGE)
-    assert gated.before_start("run-1")["verdict"] == "work"
+    assert gated.before_start("run-1")["decision"] == "work"
 
 
-def test_looks_are_written_down_with_their_pauses_and_repeated_ones_are_not(place: Place) -> None:
-    place.lease.acquire("run-1")
+def test_checks_are_recorded_with_their_intervals_and_repeated_ones_are_not(place: Place) -> None:
+    place.lease.acquire(RUN)
     gated = place.watch(gate=Gate(10, 4 * 3600))
     seen = []
     for pause in (0, 3600, 10, 3590, 7200):
         place.clock.now += pause
         gated.before_start("run-1")
-        held = place.lease.renew("run-1")
-        seen.append((int(held.looked_at - 1_800_000_000), held.looked_after))
+        held = place.lease.renew(RUN)
+        seen.append((held.last_check_at - 1_800_000_000, held.previous_interval_seconds))
     assert seen == [(0, None), (3600, 3600), (3600, 3600), (7200, 3600), (14400, 7200)]
 
 
 # --- the cap
 
 
-@pytest.mark.parametrize(("used", "verdict"), [(0, "work"), (3420, "work"), (3421, "daily_cap_reached")])
-def test_at_the_daily_cap_no_run_starts(used: int, verdict: str, monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
+@pytest.mark.parametrize(("used", "decision"), [(0, "work"), (3420, "work"), (3421, "daily_cap_reached")])
+def test_at_the_daily_cap_no_run_starts(
+    used: int, decision: str, monkeypatch: pytest.MonkeyPatch, place: Place
+) -> None:
     metrics: list[str] = []
-    monkeypatch.setattr(queue_watch.metrics, "add_metric", lambda name, **_: metrics.append(name))
+    monkeypatch.setattr(queue_checks.metrics, "add_metric", lambda name, **_: metrics.append(name))
     watch = place.capped(used)
     place.fill(IMAGE)
-    assert watch.before_start("run-1")["verdict"] == verdict
-    assert metrics == (["DailyCapReached"] if verdict == "daily_cap_reached" else [])
+    assert watch.before_start("run-1")["decision"] == decision
+    assert metrics == (["DailyCapReached"] if decision == "daily_cap_reached" else [])
     assert ("the 1 hours of max_model_hours_per_day" in str(place.records.read("run-1").reason)) == bool(metrics)
 
 
 def test_the_cap_is_no_reason_to_do_nothing_about_an_empty_queue(place: Place) -> None:
     watch = place.capped(99999)
-    assert watch.before_start("run-1")["verdict"] == "nothing_to_do"
+    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
 
 
 def test_a_run_that_reaches_the_cap_ends_in_order(place: Place) -> None:
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
         watch = place.capped(3000)
         place.fill(*[IMAGE] * 3)
-        place.records.note_model_running("run-1", inference_units=1, ours=True)
+        place.records.record_model_running("run-1", inference_units=1, ours=True)
         wall.shift(590)
         answer = watch.draining("run-1", None)
-        assert (answer["verdict"], answer["wait_seconds"]) == ("busy", 5)
+        assert (answer["decision"], answer["wait_seconds"]) == ("busy", 5)
         wall.shift(10)
-        assert watch.draining("run-1", None)["verdict"] == "daily_cap_reached"
+        assert watch.draining("run-1", None)["decision"] == "daily_cap_reached"
 
 
 def test_no_wait_is_longer_than_what_is_left_of_the_day_or_the_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(place.queue, "count", lambda: Backlog(1_000_000, 0, 0))
-    before = Sample(total=1_000_000, images_done=0, watched_seconds=864_000)
+    before = carried(total=1_000_000, images_done=0, watched_seconds=864_000)
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
         capped = place.capped(3000)
-        place.records.note_model_running("run-1", inference_units=1, ours=True)
+        place.records.record_model_running("run-1", inference_units=1, ours=True)
         wall.shift(570)
         assert capped.draining("run-1", before)["wait_seconds"] == 30
-        assert place.watch(longest_run=timedelta(seconds=590)).draining("run-1", before)["wait_seconds"] == 20
+        assert place.watch(max_run=timedelta(seconds=590)).draining("run-1", before)["wait_seconds"] == 20
 
 
 def test_a_model_that_somebody_else_runs_uses_nothing_of_the_cap(place: Place) -> None:
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as wall:
         watch = place.capped(0)
         place.fill(IMAGE)
-        place.records.note_model_running("run-1", inference_units=1, ours=False)
+        place.records.record_model_running("run-1", inference_units=1, ours=False)
         wall.shift(4000)
-        assert watch.draining("run-1", None)["verdict"] == "busy"
+        assert watch.draining("run-1", None)["decision"] == "busy"
 
 
 @pytest.mark.parametrize(
@@ -578,42 +598,54 @@ def test_a_model_that_somebody_else_runs_uses_nothing_of_the_cap(place: Place) -
     ],
 )
 def test_model_time_falls_on_the_days_of_utc(begin: str, end: str, days: dict[str, float]) -> None:
-    assert spread(datetime.fromisoformat(begin), datetime.fromisoformat(end)) == days
+    assert split_by_utc_day(datetime.fromisoformat(begin), datetime.fromisoformat(end)) == days
 
 
 # --- how fast it was, and how long it may look
 
 
 def test_only_time_with_images_waiting_shows_how_fast_the_model_is() -> None:
-    sample = draining(Backlog(100, 10, 0), Progress(0, 0, 0), None, at=1000)
-    sample = draining(Backlog(70, 10, 0), Progress(30, 0, 25), sample, at=1010)
-    assert (sample.busy_ms, sample.busy_images) == (10_000, 25)
+    state = draining(Backlog(100, 10, 0), Progress(0, 0, 0), None, at=1000)
+    state = draining(Backlog(70, 10, 0), Progress(30, 0, 25), state, at=1010)
+    assert (state.saturated_ms, state.saturated_images) == (10_000, 25)
     # No progress: a look is only as new as the last batch that ended.
-    sample = draining(Backlog(70, 10, 0), Progress(30, 0, 25), sample, at=1015)
-    assert (sample.busy_ms, sample.busy_images) == (10_000, 25)
+    state = draining(Backlog(70, 10, 0), Progress(30, 0, 25), state, at=1015)
+    assert (state.saturated_ms, state.saturated_images) == (10_000, 25)
     # Images that were deleted meanwhile, or are too large, never asked the model.
-    sample = draining(Backlog(20, 10, 0), Progress(80, 0, 25), sample, at=1020)
-    assert (sample.busy_ms, sample.busy_images) == (10_000, 25)
+    state = draining(Backlog(20, 10, 0), Progress(80, 0, 25), state, at=1020)
+    assert (state.saturated_ms, state.saturated_images) == (10_000, 25)
     # Nothing waits any more: the model may have had less to do than it could.
-    sample = draining(Backlog(0, 10, 0), Progress(90, 0, 35), sample, at=1030)
-    assert (sample.busy_ms, sample.busy_images) == (10_000, 25)
-    closed = sample_closed(Backlog(9, 0, 0), Progress(100, 0, 45), sample, now_ms=1_040_000)
+    state = draining(Backlog(0, 10, 0), Progress(90, 0, 35), state, at=1030)
+    assert (state.saturated_ms, state.saturated_images) == (10_000, 25)
+    closed = poll_closed(Backlog(9, 0, 0), Progress(100, 0, 45), state, now_ms=1_040_000)
     reopened = draining(Backlog(5, 0, 0), Progress(104, 0, 49), closed, at=1100)
-    assert (reopened.busy_ms, reopened.busy_images) == (10_000, 25)
+    assert (reopened.saturated_ms, reopened.saturated_images) == (10_000, 25)
 
 
-def test_a_run_that_has_looked_as_often_as_its_history_holds_ends_in_order(watch: QueueWatch, place: Place) -> None:
+def test_the_time_with_images_waiting_is_in_the_runs_record(
+    watch: QueueChecks, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.queue, "count", lambda: Backlog(50, 10, 0))
+    before = DrainState.from_workflow(watch.draining("run-1", None)["drain_state"])
+    place.records.add_batch("run-1", BatchCounts(processed=20))
+    place.clock.now += 10
+    watch.draining("run-1", before)
+    record = place.records.read("run-1")
+    assert (record.saturated_seconds, record.saturated_images) == (10, 20)
+
+
+def test_a_run_that_has_polled_as_often_as_its_history_allows_ends_in_order(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
-    before = Sample(total=1, images_done=0, looks=LOOKS_AT_MOST - 2)
+    before = carried(total=1, images_done=0, polls=MAX_POLLS - 2)
     answer = watch.draining("run-1", before)
-    assert answer["verdict"] == "busy"
-    assert watch.draining("run-1", Sample.from_workflow(answer["sample"]))["verdict"] == "time_limit_reached"
+    assert answer["decision"] == "busy"
+    assert watch.draining("run-1", DrainState.from_workflow(answer["drain_state"]))["decision"] == "time_limit_reached"
     assert (
         place.records.read("run-1").reason
-        == "the run has looked as often as its history holds; 1 images wait for the next one"
+        == "the run has polled as often as its history allows; 1 images wait for the next run"
     )
 
 
 def test_a_look_at_the_closed_trigger_counts_for_the_switches_around_it() -> None:
-    before = Sample(total=0, images_done=0, looks=10)
-    assert sample_closed(Backlog(0, 0, 0), Progress(0, 0), before, now_ms=0).looks == 30
+    before = carried(total=0, images_done=0, polls=10)
+    assert poll_closed(Backlog(0, 0, 0), Progress(0, 0), before, now_ms=0).polls == 30

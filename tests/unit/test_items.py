@@ -1,19 +1,8 @@
 """Plain values in the runs table, and writes that say why nothing was written."""
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from shared.items import ConditionFailed, Items, Update, from_item, to_item
-from tests.unit.conftest import MODEL_ARN, TABLE
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-
-@pytest.fixture
-def items(dynamodb: "DynamoDBClient") -> Items:
-    return Items(dynamodb, TABLE, MODEL_ARN)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS, MIN_IMAGES_PER_SECOND, AdaptiveRateLimiter
-from shared.pace import Pace, pace_of
+from shared.request_rate import RequestRate, initial_rate
 from tests.rig.emulator.clock import ManualClock
 from tests.rig.emulator.errors import ServiceError
 from tests.rig.emulator.model import Model, ModelSettings
@@ -21,19 +21,32 @@ from tests.unit.conftest import MODEL_ARN, PROJECT_ARN
 
 @pytest.mark.parametrize(
     ("units", "images_per_second_per_unit", "pace"),
-    [(1, 3, Pace(3, 2)), (2, 3, Pace(6, 2)), (5, 3, Pace(15, 5)), (5, 5.5, Pace(27.5, 5)), (2000, 1, Pace(2000, 1000))],
+    [
+        (1, 3, RequestRate(3, 2)),
+        (2, 3, RequestRate(6, 2)),
+        (5, 3, RequestRate(15, 5)),
+        (5, 5.5, RequestRate(27.5, 5)),
+        (2000, 1, RequestRate(2000, 1000)),
+    ],
 )
 def test_each_unit_has_a_batch_at_work_and_there_are_two_at_the_least(
-    units: int, images_per_second_per_unit: float, pace: Pace
+    units: int, images_per_second_per_unit: float, pace: RequestRate
 ) -> None:
-    assert pace_of(units, images_per_second_per_unit) == pace
+    assert initial_rate(units, images_per_second_per_unit) == pace
 
 
 @pytest.mark.parametrize(
-    ("pace", "images"), [(Pace(0.1, 2), 1), (Pace(1, 2), 2), (Pace(3, 2), 6), (Pace(15, 5), 10), (Pace(999, 2), 10)]
+    ("pace", "images"),
+    [
+        (RequestRate(0.1, 2), 1),
+        (RequestRate(1, 2), 2),
+        (RequestRate(3, 2), 6),
+        (RequestRate(15, 5), 10),
+        (RequestRate(999, 2), 10),
+    ],
 )
-def test_as_many_images_are_at_work_as_come_in_four_seconds(pace: Pace, images: int) -> None:
-    assert pace.images_at_once_a_batch == images
+def test_as_many_images_are_at_work_as_come_in_four_seconds(pace: RequestRate, images: int) -> None:
+    assert pace.concurrent_images_per_batch == images
 
 
 # --- one execution environment
@@ -61,7 +74,7 @@ def time() -> Time:
 
 def limiter_of(time: Time, images_per_second: float) -> AdaptiveRateLimiter:
     limiter = AdaptiveRateLimiter(time, time.sleep)
-    limiter.start_batch("run-1", Pace(images_per_second * 2, 2))
+    limiter.start_batch("run-1", RequestRate(images_per_second * 2, 2))
     return limiter
 
 
@@ -182,9 +195,9 @@ def test_a_new_run_begins_with_its_own_pace_and_a_batch_of_the_same_goes_on(time
     time.now += 5
     limiter.throttled()
     found_out = limiter.rate
-    limiter.start_batch("run-1", Pace(8, 2))
+    limiter.start_batch("run-1", RequestRate(8, 2))
     assert (limiter.rate, limiter.throttled_calls) == (found_out, 0)
-    limiter.start_batch("run-2", Pace(20, 2))
+    limiter.start_batch("run-2", RequestRate(20, 2))
     assert limiter.rate == 10
 
 
@@ -226,7 +239,7 @@ def test_the_client_of_the_sdk_is_held_back_at_each_attempt_and_tells_each_refus
 
 def test_threads_share_one_pace() -> None:
     limiter = AdaptiveRateLimiter(sleep=lambda _: None)
-    limiter.start_batch("run-1", Pace(100_000, 2))
+    limiter.start_batch("run-1", RequestRate(100_000, 2))
     threads = [
         threading.Thread(target=lambda: [(limiter.wait(), limiter.throttled()) for _ in range(500)]) for _ in range(8)
     ]
@@ -243,7 +256,7 @@ def test_threads_share_one_pace() -> None:
 class Fleet:
     """Batches of ten, as many at once as the pace says, on one model; each image also takes a while after its call."""
 
-    def __init__(self, units: int, truth: float, pace: Pace, images: int, seed: int) -> None:
+    def __init__(self, units: int, truth: float, pace: RequestRate, images: int, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311 - the same each time
         self.clock = ManualClock()
         settings = ModelSettings(start_seconds=0, images_per_second_per_unit=truth)
@@ -254,7 +267,7 @@ class Fleet:
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
         self.limiters = [
-            AdaptiveRateLimiter(self.clock.now, sleep=self._note_sleep) for _ in range(pace.batches_at_once)
+            AdaptiveRateLimiter(self.clock.now, sleep=self._note_sleep) for _ in range(pace.concurrent_batches)
         ]
         self._slept = 0.0
         for limiter in self.limiters:
@@ -272,7 +285,7 @@ class Fleet:
         self.left -= size
         if size:
             work = {"to_begin": size, "to_end": size}
-            for _ in range(min(size, self.pace.images_at_once_a_batch)):
+            for _ in range(min(size, self.pace.concurrent_images_per_batch)):
                 self.image(limiter, work)
 
     def image(self, limiter: AdaptiveRateLimiter, work: dict[str, int]) -> None:
@@ -323,7 +336,7 @@ class Fleet:
 @pytest.mark.parametrize("units", [1, 2, 5])
 @pytest.mark.parametrize(("estimate", "truth"), [(3, 5), (3, 3), (5, 4), (4.9, 5)])
 def test_two_thousand_images_keep_the_model_busy_with_few_refusals(units: int, estimate: float, truth: float) -> None:
-    pace = pace_of(units, estimate)
+    pace = initial_rate(units, estimate)
     used, refused = Fleet(units, truth, pace, 2000, seed=units).run()
     assert used >= 0.95
     assert refused < 0.02

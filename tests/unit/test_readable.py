@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.readable import WORD_CHARACTERS_AT_MOST, shortened
+from shared.readable import MAX_WORD_CHARACTERS, shortened
 
 KEY = "k" * 1024
 REFUSAL = (
@@ -25,7 +25,7 @@ def test_a_refusal_of_the_longest_keys_keeps_its_cause_its_operation_and_its_end
 
 
 @pytest.mark.parametrize("text", ["word " * 1000, "x" * 5000, "é" * 1001])
-@pytest.mark.parametrize("characters", [WORD_CHARACTERS_AT_MOST, 1000])
+@pytest.mark.parametrize("characters", [MAX_WORD_CHARACTERS, 1000])
 def test_no_text_stays_too_long_and_both_ends_stay(text: str, characters: int) -> None:
     short = shortened(f"begin{text}end", characters)
     assert len(short) <= characters

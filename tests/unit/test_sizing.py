@@ -37,10 +37,10 @@ def test_the_fewest_units_that_label_the_backlog_in_an_hour(backlog: int, fewest
 def test_one_unit_less_would_be_too_late(backlog: int, rate: float, fewest: int, more: int, minutes: float) -> None:
     limits = Limits(fewest, fewest + more, minutes)
     units = size(backlog, Throughput(rate), limits).inference_units
-    assert limits.fewest <= units <= limits.most
-    if units > limits.fewest:
+    assert limits.min_units <= units <= limits.max_units
+    if units > limits.min_units:
         assert backlog / (rate * (units - 1)) > minutes * 60 * (1 - 1e-9)
-    if units < limits.most:
+    if units < limits.max_units:
         assert backlog / (rate * units) <= minutes * 60 * (1 + 1e-9)
 
 
@@ -52,8 +52,16 @@ def test_one_unit_less_would_be_too_late(backlog: int, rate: float, fewest: int,
             Limits(1, 5, 60),
             "take 60.0 minutes with 2 inference units, the fewest for target_drain_minutes (60)",
         ),
-        (99_999, Limits(1, 2, 60), "with 2 inference units: more than target_drain_minutes (60), but it is the most"),
-        (10, Limits(3, 5, 60), "with 3 inference units, which is the fewest; 1 would do for 60"),
+        (
+            99_999,
+            Limits(1, 2, 60),
+            "longer than target_drain_minutes (60), but max_inference_units allows no more units",
+        ),
+        (
+            10,
+            Limits(3, 5, 60),
+            "with 3 inference units, which is min_inference_units; 1 would finish within 60 minutes",
+        ),
     ],
 )
 def test_the_reason_says_which_limit_decided(backlog: int, limits: Limits, reason: str) -> None:

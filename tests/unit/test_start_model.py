@@ -14,33 +14,40 @@ from shared.errors import (
     ModelStartTimedOut,
 )
 from shared.lease import Lease
-from shared.pace import Pace
+from shared.model_state import ModelStates, StopProgress
 from shared.project_version import PHASES, Phase, connect
+from shared.request_rate import RequestRate
 from shared.run_record import RunRecords
-from shared.throughput import ThroughputBook
+from shared.throughput import ThroughputStore
 from start_model.logic import START_TIMEOUT_SECONDS, poll_seconds
-from start_model.model_start import Begun, ModelStart, Units
+from start_model.model_start import ModelStart, StartProgress, StartStep, Units
 from start_model.sizing import Limits
-from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, TABLE, Clock, ScriptedModel, aws_error
+from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, RUN, RUN_0, RUN_2, Clock, ScriptedModel, aws_error
 
 
 @pytest.fixture
 def held(lease: Lease) -> Lease:
-    lease.acquire("run-1")
+    lease.acquire(RUN)
     return lease
 
 
 def starter(
     model: ScriptedModel, lease: Lease, records: RunRecords, most: int = 2, *, scales: bool = False
 ) -> ModelStart:
-    throughput = ThroughputBook(records._dynamodb, TABLE, MODEL_ARN, estimate=3)
-    return ModelStart(
-        model.model(), lease, records, throughput, Units(Limits(2, most, target_drain_minutes=60), scales)
-    )
+    throughput = ThroughputStore(records._items, estimate=3)
+    units = Units(Limits(2, most, target_drain_minutes=60), scales)
+    return ModelStart(model.model(), lease, ModelStates(records._items), records, throughput, units)
 
 
-def step(start: ModelStart, backlog: int = 10, **begun: Any) -> dict[str, Any]:  # noqa: ANN401
-    return start.step("run-1", backlog=backlog, begun=Begun(**begun))
+def step(start: ModelStart, backlog: int = 10, **waited: int) -> StartStep:
+    return start.step("run-1", backlog=backlog, progress=StartProgress(**waited))
+
+
+def start_accepted(records: RunRecords) -> None:
+    """The run's start was accepted at an earlier step."""
+    states = ModelStates(records._items)
+    states.record_start_asked(RUN)
+    states.record_start_accepted(RUN)
 
 
 @pytest.mark.parametrize("status", [name for name, phase in PHASES.items() if phase is Phase.STARTABLE] + ["FAILED"])
@@ -48,16 +55,9 @@ def test_a_startable_model_is_started_and_noted_as_ours(status: str, held: Lease
     model = ScriptedModel([status])
     answer = step(starter(model, held, records))
     assert model.calls == [("start", {"ProjectVersionArn": MODEL_ARN, "MinInferenceUnits": 2})]
-    assert answer == {
-        "status": status,
-        "ready": False,
-        "start_accepted": True,
-        "started_by_us": True,
-        "quota_seconds": 0,
-        "pace": None,
-        "wait_seconds": 6,
-    }
-    assert held.renew("run-1").model_started_by == "run-1"
+    assert answer == StartStep(status, ready=False, started_by_us=True, quota_seconds=0, wait_seconds=6)
+    assert held.renew(RUN).start_accepted_by == "run-1"
+    assert held.renew(RUN).started_by == "run-1"
 
 
 def test_the_most_units_are_named_only_when_rekognition_may_scale(held: Lease, records: RunRecords) -> None:
@@ -70,31 +70,31 @@ def test_the_most_units_are_named_only_when_rekognition_may_scale(held: Lease, r
 def test_a_model_in_between_is_waited_for_and_not_called_ours(status: str, held: Lease, records: RunRecords) -> None:
     model = ScriptedModel([status])
     answer = step(starter(model, held, records))
-    assert (answer["ready"], answer["started_by_us"], model.calls) == (False, False, [])
+    assert (answer.ready, answer.started_by_us, model.calls) == (False, False, [])
 
 
 def test_a_model_that_someone_else_runs_is_used_and_not_ours(held: Lease, records: RunRecords) -> None:
     answer = step(starter(ScriptedModel(["RUNNING"], units=3), held, records))
-    assert (answer["ready"], answer["started_by_us"]) == (True, False)
+    assert (answer.ready, answer.started_by_us) == (True, False)
     record = records.read("run-1")
     assert (record.inference_units, record.model_is_ours) == (3, False)
 
 
 def test_a_model_that_a_dead_run_started_is_ours(lease: Lease, records: RunRecords) -> None:
-    lease.acquire("run-0")
-    lease.note_model_started("run-0")
-    lease.release("run-0")
-    lease.acquire("run-1")
+    lease.acquire(RUN_0)
+    ModelStates(records._items).record_start_asked(RUN_0)
+    lease.release(RUN_0)
+    lease.acquire(RUN)
     answer = step(starter(ScriptedModel(["RUNNING"]), lease, records))
-    assert answer["started_by_us"]
+    assert answer.started_by_us
     assert records.read("run-1").model_is_ours
 
 
 def test_the_first_sight_of_running_begins_the_model_time(held: Lease, records: RunRecords) -> None:
     start = starter(ScriptedModel(["RUNNING"]), held, records)
-    step(start, accepted=True)
+    step(start)
     first = records.read("run-1").model_running_at
-    step(start, accepted=True)
+    step(start)
     assert first is not None
     assert records.read("run-1").model_running_at == first
 
@@ -107,7 +107,7 @@ def test_a_refused_start_ends_the_run_and_leaves_nothing_to_stop(code: str, held
     model = ScriptedModel(["STOPPED"], start_error=aws_error(code, "no"))
     with pytest.raises(ModelStartRefused, match=f"{code}: no"):
         step(starter(model, held, records))
-    assert held.renew("run-1").model_started_by is None
+    assert held.renew(RUN).started_by is None
 
 
 def quota(model_error: str = "two models run already") -> ScriptedModel:
@@ -116,9 +116,9 @@ def quota(model_error: str = "two models run already") -> ScriptedModel:
 
 def test_a_start_that_the_quota_refuses_is_asked_for_again_in_a_minute(held: Lease, records: RunRecords) -> None:
     answer = step(starter(quota(), held, records))
-    assert (answer["ready"], answer["quota_seconds"], answer["wait_seconds"]) == (False, 60, 60)
-    assert not answer["start_accepted"]
-    assert held.renew("run-1").model_started_by is None
+    assert (answer.ready, answer.quota_seconds, answer.wait_seconds) == (False, 60, 60)
+    assert held.renew(RUN).start_accepted_by is None
+    assert held.renew(RUN).started_by is None
 
 
 def test_every_second_start_after_a_quota_asks_for_the_fewest_units(held: Lease, records: RunRecords) -> None:
@@ -132,21 +132,21 @@ def test_every_second_start_after_a_quota_asks_for_the_fewest_units(held: Lease,
 def test_half_an_hour_of_the_quota_leaves_the_images_to_the_next_run(held: Lease, records: RunRecords) -> None:
     with pytest.raises(ModelQuotaReached, match=r"for 30 minutes \(two models run already\)"):
         step(starter(quota(), held, records), waited_seconds=1800, quota_seconds=1800)
-    assert held.renew("run-1").model_started_by is None
+    assert held.renew(RUN).started_by is None
     assert "wait for the next run" in str(records.read("run-1").reason)
 
 
 def test_the_wait_for_the_quota_is_none_for_the_model(held: Lease, records: RunRecords) -> None:
     start = starter(ScriptedModel(["STARTING"]), held, records)
     seconds = START_TIMEOUT_SECONDS + 600
-    assert not step(start, waited_seconds=seconds, quota_seconds=660, accepted=True)["ready"]
+    assert not step(start, waited_seconds=seconds, quota_seconds=660).ready
 
 
 def test_a_start_rents_what_the_backlog_needs_and_says_why(held: Lease, records: RunRecords) -> None:
     model = ScriptedModel(["STOPPED"])
     answer = step(starter(model, held, records, most=5), backlog=40_000)
     assert model.calls[0][1]["MinInferenceUnits"] == 4
-    assert answer["wait_seconds"] == poll_seconds(4) < poll_seconds(1) == 9
+    assert answer.wait_seconds == poll_seconds(4) < poll_seconds(1) == 9
     record = records.read("run-1")
     assert record.backlog == 40_000
     assert record.sizing_reason == (
@@ -157,9 +157,11 @@ def test_a_start_rents_what_the_backlog_needs_and_says_why(held: Lease, records:
 
 
 @pytest.mark.parametrize(("scales", "batches"), [(False, 2), (True, 5)])
-def test_the_pace_is_what_the_units_are_good_for(scales: bool, batches: int, held: Lease, records: RunRecords) -> None:
-    answer = step(starter(ScriptedModel(["RUNNING"], units=2), held, records, most=5, scales=scales), accepted=True)
-    assert Pace.from_workflow(answer["pace"]) == Pace(images_per_second=6.0, batches_at_once=batches)
+def test_the_request_rate_is_what_the_units_can_label(
+    scales: bool, batches: int, held: Lease, records: RunRecords
+) -> None:
+    step(starter(ScriptedModel(["RUNNING"], units=2), held, records, most=5, scales=scales))
+    assert held.renew(RUN).request_rate == RequestRate(images_per_second=6.0, concurrent_batches=batches)
     assert records.read("run-1").units_are_fixed is not scales
 
 
@@ -175,33 +177,34 @@ def test_a_run_whose_start_was_carried_out_unanswered_still_says_why_it_rented_s
 
 def test_the_lease_lasts_through_the_wait_for_the_quota(held: Lease, records: RunRecords, clock: Clock) -> None:
     answer = step(starter(quota(), held, records))
-    clock.now += answer["wait_seconds"] + 899
-    assert not held.acquire("run-2").acquired
+    clock.now += answer.wait_seconds + 899
+    assert not held.acquire(RUN_2).acquired
 
 
 def test_what_runs_have_shown_takes_the_place_of_the_estimate(held: Lease, records: RunRecords) -> None:
-    ThroughputBook(records._dynamodb, TABLE, MODEL_ARN, estimate=3).learn(10)
+    ThroughputStore(records._items, estimate=3).learn(10)
     model = ScriptedModel(["STOPPED"])
     step(starter(model, held, records, most=5), backlog=100_000)
     assert model.calls[0][1]["MinInferenceUnits"] == 3
     assert "learnt from 1 runs" in str(records.read("run-1").sizing_reason)
-    pace = step(starter(ScriptedModel(["RUNNING"], units=3), held, records), accepted=True)["pace"]
-    assert pace == {"images_per_second": 30.0, "batches_at_once": 3}
+    step(starter(ScriptedModel(["RUNNING"], units=3), held, records))
+    assert held.renew(RUN).request_rate == RequestRate(30.0, 3)
 
 
 def test_a_start_that_someone_else_won_is_waited_for_and_not_ours(held: Lease, records: RunRecords) -> None:
     model = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
     answer = step(starter(model, held, records))
-    assert (answer["ready"], answer["start_accepted"], answer["started_by_us"]) == (False, False, False)
-    assert held.renew("run-1").model_started_by is None
+    assert (answer.ready, answer.started_by_us) == (False, False)
+    assert held.renew(RUN).started_by is None
 
 
 def test_an_old_status_after_our_start_does_not_disown_the_model(held: Lease, records: RunRecords) -> None:
-    held.note_model_started("run-1")
+    start_accepted(records)
     model = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
-    answer = step(starter(model, held, records), waited_seconds=15, accepted=True)
-    assert (answer["start_accepted"], answer["started_by_us"]) == (True, True)
-    assert held.renew("run-1").model_started_by == "run-1"
+    answer = step(starter(model, held, records), waited_seconds=15)
+    assert answer.started_by_us
+    assert held.renew(RUN).start_accepted_by == "run-1"
+    assert held.renew(RUN).started_by == "run-1"
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
@@ -212,7 +215,7 @@ def test_a_start_that_may_have_been_carried_out_stays_ours_and_is_tried_again(
     with pytest.raises(Exception, match=code) as raised:
         step(starter(model, held, records))
     assert not isinstance(raised.value, ModelStartRefused)
-    assert held.renew("run-1").model_started_by == "run-1"
+    assert held.renew(RUN).started_by == "run-1"
 
 
 @pytest.mark.parametrize(
@@ -233,17 +236,46 @@ def test_a_model_that_was_deleted_ends_the_run(answer: str, held: Lease, records
 
 
 def test_a_model_that_fails_after_our_start_ends_the_run(held: Lease, records: RunRecords) -> None:
+    start_accepted(records)
     with pytest.raises(ModelStartFailed, match="is FAILED"):
-        step(starter(ScriptedModel(["FAILED"]), held, records), waited_seconds=60, accepted=True)
+        step(starter(ScriptedModel(["FAILED"]), held, records), waited_seconds=60)
+
+
+def test_a_model_that_failed_after_the_start_of_a_dead_run_is_started_again(
+    lease: Lease, records: RunRecords, clock: Clock
+) -> None:
+    lease.acquire(RUN_0)
+    states = ModelStates(records._items)
+    states.record_start_asked(RUN_0)
+    states.record_start_accepted(RUN_0)
+    clock.now += 901
+    lease.acquire(RUN)
+    model = ScriptedModel(["FAILED"])
+    step(starter(model, lease, records))
+    assert [name for name, _ in model.calls] == ["start"]
+
+
+def test_a_start_that_is_asked_for_voids_the_stop_before_it(held: Lease, records: RunRecords) -> None:
+    states = ModelStates(records._items)
+    states.record_stop_progress(RUN, StopProgress(accepted=True))
+
+    class Seen(ScriptedModel):
+        def start_project_version(self, **parameters: Any) -> None:  # noqa: ANN401
+            assert states.read().stop_progress == StopProgress()
+            super().start_project_version(**parameters)
+
+    model = Seen(["STOPPED"])
+    step(starter(model, held, records))
+    assert [name for name, _ in model.calls] == ["start"]
 
 
 def test_the_wait_for_running_is_bounded(held: Lease, records: RunRecords) -> None:
     with pytest.raises(ModelStartTimedOut, match="STARTING after 2700 s"):
-        step(starter(ScriptedModel(["STARTING"]), held, records), waited_seconds=START_TIMEOUT_SECONDS, accepted=True)
+        step(starter(ScriptedModel(["STARTING"]), held, records), waited_seconds=START_TIMEOUT_SECONDS)
 
 
 def test_a_run_without_the_lease_touches_no_model(lease: Lease, records: RunRecords) -> None:
-    lease.acquire("run-2")
+    lease.acquire(RUN_2)
     model = ScriptedModel(["STOPPED"])
     with pytest.raises(LeaseLost):
         step(starter(model, lease, records))
@@ -256,8 +288,8 @@ def test_a_start_whose_answer_was_lost_is_ours_when_the_workflow_tries_again(hel
         step(starter(lost, held, records))
     refused = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
     answer = step(starter(refused, held, records))
-    assert answer["started_by_us"]
-    assert held.renew("run-1").model_started_by == "run-1"
+    assert answer.started_by_us
+    assert held.renew(RUN).started_by == "run-1"
 
 
 def test_the_sdk_repeats_no_start_by_itself(aws: None) -> None:  # noqa: ARG001

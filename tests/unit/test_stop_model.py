@@ -1,120 +1,164 @@
 """A stop counts when the model is seen stopped."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from shared.errors import LeaseLost, ModelStopTimedOut
 from shared.lease import Lease
-from shared.model_stop import STOP_TIMEOUT_SECONDS, ModelStop
-from shared.run_record import RunRecords
-from tests.unit.conftest import MODEL_ARN, ScriptedModel, aws_error
+from shared.model_state import ModelStates, StopProgress
+from shared.model_stop import POLL_SECONDS, STOP_TIMEOUT_SECONDS, ModelStop, StopStep
+from shared.run_record import RunRecord, RunRecords
+from tests.unit.conftest import MODEL_ARN, RUN, RUN_2, ScriptedModel, aws_error
+
+
+@dataclass
+class Stopping:
+    """A run that holds the lease and has asked for its model's start."""
+
+    lease: Lease
+    states: ModelStates
+    records: RunRecords
+    waited_seconds: int = 0
+
+    def step(self, model: ScriptedModel | str, *, repeated: bool = False) -> StopStep:
+        """Take the next step, or the last one again because its answer was lost."""
+        scripted = ScriptedModel([model]) if isinstance(model, str) else model
+        stop = ModelStop(scripted.model(), self.lease, self.states, self.records)
+        if repeated:
+            self.waited_seconds -= POLL_SECONDS
+        answer = stop.step(RUN, "run-1", self.waited_seconds)
+        self.waited_seconds += POLL_SECONDS
+        return answer
+
+    @property
+    def progress(self) -> StopProgress:
+        return self.states.read().stop_progress
+
+    @property
+    def is_ours(self) -> bool:
+        return self.states.read().started_by is not None
+
+    @property
+    def record(self) -> RunRecord:
+        return self.records.read("run-1")
 
 
 @pytest.fixture
-def ours(lease: Lease) -> Lease:
-    lease.acquire("run-1")
-    lease.note_model_started("run-1")
-    return lease
+def ours(lease: Lease, states: ModelStates, records: RunRecords) -> Stopping:
+    lease.acquire(RUN)
+    states.record_start_asked(RUN)
+    return Stopping(lease, states, records)
 
 
-def step(
-    model: ScriptedModel,
-    lease: Lease,
-    records: RunRecords,
-    *,
-    waited: int = 0,
-    accepted: bool = False,
-    at_rest: int = 0,
-) -> dict[str, object]:
-    stop = ModelStop(model.model(), lease, records)
-    return stop.step("run-1", run_id="run-1", waited_seconds=waited, stop_accepted=accepted, sightings_at_rest=at_rest)
-
-
-def test_a_running_model_of_ours_is_stopped_and_not_yet_settled(ours: Lease, records: RunRecords) -> None:
+def test_a_running_model_of_ours_is_stopped_and_not_yet_settled(ours: Stopping) -> None:
     model = ScriptedModel(["RUNNING"])
-    answer = step(model, ours, records)
+    assert ours.step(model) == StopStep("RUNNING", settled=False, wait_seconds=15)
     assert model.calls == [("stop", {"ProjectVersionArn": MODEL_ARN})]
-    assert (answer["settled"], answer["stop_accepted"], answer["wait_seconds"]) == (False, True, 15)
-    assert records.read("run-1").model_stop_accepted_at is not None
-    assert ours.renew("run-1").model_started_by == "run-1"
+    assert ours.progress.accepted
+    assert ours.record.model_stop_accepted_at is not None
+    assert ours.is_ours
 
 
-def test_a_model_that_became_running_unseen_is_on_the_receipt(ours: Lease, records: RunRecords) -> None:
-    step(ScriptedModel(["RUNNING"], units=3), ours, records)
-    record = records.read("run-1")
-    assert record.model_running_at is not None
-    assert (record.model_is_ours, record.inference_units) == (True, 3)
+def test_a_model_that_became_running_unseen_is_on_the_receipt(ours: Stopping) -> None:
+    ours.step(ScriptedModel(["RUNNING"], units=3))
+    assert ours.record.model_running_at is not None
+    assert (ours.record.model_is_ours, ours.record.inference_units) == (True, 3)
 
 
-def test_a_stop_whose_answer_was_lost_ends_the_model_time_when_seen(ours: Lease, records: RunRecords) -> None:
-    step(ScriptedModel(["STOPPING"]), ours, records)
-    assert records.read("run-1").model_stop_accepted_at is not None
+def test_a_stop_whose_answer_was_lost_ends_the_model_time_when_seen(ours: Stopping) -> None:
+    ours.step("STOPPING")
+    assert ours.record.model_stop_accepted_at is not None
 
 
-def test_a_model_of_someone_else_is_left_running(lease: Lease, records: RunRecords) -> None:
-    lease.acquire("run-1")
+def test_a_model_of_someone_else_is_left_running(lease: Lease, states: ModelStates, records: RunRecords) -> None:
+    lease.acquire(RUN)
     model = ScriptedModel(["RUNNING"])
-    answer = step(model, lease, records)
-    assert (answer["settled"], answer["status"], model.calls) == (True, "RUNNING", [])
-
-
-def test_a_stopped_model_after_an_accepted_stop_settles_and_is_nobodys(ours: Lease, records: RunRecords) -> None:
-    answer = step(ScriptedModel(["STOPPED"]), ours, records, accepted=True)
-    assert answer["settled"]
-    assert ours.renew("run-1").model_started_by is None
-
-
-@pytest.mark.parametrize("status", ["STOPPED", "TRAINING_COMPLETED", "FAILED", "DELETING", "not listed", "not found"])
-def test_without_an_accepted_stop_rest_has_to_be_seen_twice(status: str, ours: Lease, records: RunRecords) -> None:
-    first = step(ScriptedModel([status]), ours, records)
-    assert (first["settled"], first["sightings_at_rest"]) == (False, 1)
-    assert step(ScriptedModel([status]), ours, records, at_rest=1)["settled"]
-
-
-def test_a_start_seen_in_between_begins_the_count_again(ours: Lease, records: RunRecords) -> None:
-    assert step(ScriptedModel(["STARTING"]), ours, records, at_rest=1)["sightings_at_rest"] == 0
-
-
-def test_a_model_that_is_stopping_is_waited_for(ours: Lease, records: RunRecords) -> None:
-    model = ScriptedModel(["STOPPING"])
-    assert not step(model, ours, records, accepted=True)["settled"]
+    assert Stopping(lease, states, records).step(model) == StopStep("RUNNING", settled=True, wait_seconds=0)
     assert model.calls == []
 
 
+def test_a_stopped_model_after_an_accepted_stop_settles_and_is_nobodys(ours: Stopping) -> None:
+    ours.step("RUNNING")
+    assert ours.step("STOPPED") == StopStep("STOPPED", settled=True, wait_seconds=0)
+    assert not ours.is_ours
+    assert ours.record.model_stopped_at is not None
+
+
+@pytest.mark.parametrize("status", ["STOPPED", "TRAINING_COMPLETED", "FAILED", "DELETING", "not listed", "not found"])
+def test_without_an_accepted_stop_the_model_has_to_be_seen_stopped_twice(status: str, ours: Stopping) -> None:
+    assert not ours.step(status).settled
+    assert ours.step(status).settled
+
+
+def test_a_step_whose_answer_was_lost_is_no_second_observation(ours: Stopping) -> None:
+    ours.step("STOPPED")
+    assert not ours.step("STOPPED", repeated=True).settled
+    assert ours.progress.stopped_observations == 1
+    assert ours.step("STOPPED").settled
+
+
+def test_a_start_seen_in_between_begins_the_count_again(ours: Stopping) -> None:
+    ours.step("STOPPED")
+    ours.step(ScriptedModel(["STARTING"], stop_error=aws_error("ResourceInUseException")))
+    assert ours.progress == StopProgress()
+    assert not ours.step("STOPPED").settled
+
+
+def test_an_accepted_stop_of_an_earlier_start_does_not_settle_a_new_one(ours: Stopping) -> None:
+    """The model is asked to start again, and is still described as STOPPED: it may begin to cost at any moment."""
+    ours.step("RUNNING")
+    assert ours.progress.accepted
+    ours.states.record_start_asked(RUN)
+    assert not ours.step("STOPPED").settled
+    assert ours.is_ours
+
+
+def test_a_model_that_is_stopping_is_waited_for(ours: Stopping) -> None:
+    ours.step("RUNNING")
+    model = ScriptedModel(["STOPPING"])
+    assert not ours.step(model).settled
+    assert model.calls == []
+    assert ours.progress.accepted
+
+
 @pytest.mark.parametrize("status", ["STARTING", "SOMETHING_NEW"])
-def test_a_model_that_may_cost_money_is_asked_to_stop(status: str, ours: Lease, records: RunRecords) -> None:
+def test_a_model_that_may_cost_money_is_asked_to_stop(status: str, ours: Stopping) -> None:
     model = ScriptedModel([status])
-    step(model, ours, records)
+    ours.step(model)
     assert [name for name, _ in model.calls] == ["stop"]
 
 
-def test_a_stop_refused_while_the_model_starts_is_asked_for_again(ours: Lease, records: RunRecords) -> None:
-    answer = step(ScriptedModel(["STARTING"], stop_error=aws_error("ResourceInUseException")), ours, records)
-    assert (answer["settled"], answer["stop_accepted"]) == (False, False)
-    assert records.read("run-1").model_stop_accepted_at is None
+def test_a_stop_rejected_while_the_model_starts_is_asked_for_again(ours: Stopping) -> None:
+    assert not ours.step(ScriptedModel(["STARTING"], stop_error=aws_error("ResourceInUseException"))).settled
+    assert not ours.progress.accepted
+    assert ours.record.model_stop_accepted_at is None
 
 
-def test_any_other_refusal_is_left_to_the_workflow_to_retry(ours: Lease, records: RunRecords) -> None:
+def test_any_other_error_is_left_to_the_workflow_to_retry(ours: Stopping) -> None:
     with pytest.raises(Exception, match="InternalServerError"):
-        step(ScriptedModel(["RUNNING"], stop_error=aws_error("InternalServerError")), ours, records)
-    assert ours.renew("run-1").model_started_by == "run-1"
+        ours.step(ScriptedModel(["RUNNING"], stop_error=aws_error("InternalServerError")))
+    assert ours.is_ours
 
 
-def test_a_model_that_cannot_be_seen_is_stopped_unseen(ours: Lease, records: RunRecords) -> None:
+def test_a_model_that_cannot_be_described_is_stopped_unseen(ours: Stopping) -> None:
     model = ScriptedModel(["throttled"])
-    answer = step(model, ours, records)
+    answer = ours.step(model)
     assert [name for name, _ in model.calls] == ["stop"]
-    assert (answer["status"], answer["settled"], answer["stop_accepted"]) == ("NOT_SEEN", False, True)
+    assert (answer.status, answer.settled, ours.progress.accepted) == ("STATUS_UNAVAILABLE", False, True)
 
 
-def test_the_wait_for_stopped_is_bounded_and_the_model_stays_ours(ours: Lease, records: RunRecords) -> None:
+def test_the_wait_for_stopped_is_bounded_and_the_model_stays_ours(ours: Stopping) -> None:
+    ours.step("RUNNING")
+    ours.waited_seconds = STOP_TIMEOUT_SECONDS
     with pytest.raises(ModelStopTimedOut, match="stop-project-version"):
-        step(ScriptedModel(["STOPPING"]), ours, records, waited=STOP_TIMEOUT_SECONDS, accepted=True)
-    assert ours.renew("run-1").model_started_by == "run-1"
+        ours.step("STOPPING")
+    assert ours.is_ours
 
 
-def test_a_run_that_lost_the_lease_stops_nothing(lease: Lease, records: RunRecords) -> None:
-    lease.acquire("run-2")
+def test_a_run_that_lost_the_lease_stops_nothing(lease: Lease, states: ModelStates, records: RunRecords) -> None:
+    lease.acquire(RUN_2)
     model = ScriptedModel(["RUNNING"])
     with pytest.raises(LeaseLost):
-        step(model, lease, records)
+        Stopping(lease, states, records).step(model)
     assert model.calls == []

@@ -93,7 +93,7 @@ STATUS = {
     "name": ALL,
     "model": {"status": ALL, "started_by": ALL, "project_version_arn": ALL, "inference_units": 1},
     "trigger": ALL,
-    "lease": {"held_by": ALL, "seconds_left": 1, "clean_up": ALL},
+    "lease": {"owner": ALL, "seconds_left": 1, "clean_up": ALL},
     "queue": {"waiting": 1, "in_flight": 0, "delayed": 0},
     "dead_letter_queue": {"waiting": 1, "in_flight": 0, "delayed": 0, "messages": [str(LETTER), str(STRANGER)]},
     "runs": [
@@ -133,9 +133,9 @@ def test_status_shows_dead_letters_and_receipts_in_every_encoding(
 
 
 def test_status_calls_no_lease_held_that_has_run_out() -> None:
-    expired = {"held_by": "run-1", "seconds_left": -7, "clean_up": None}
+    expired = {"owner": "run-1", "seconds_left": -7, "clean_up": None}
     [line] = [line for line in status.lines({**STATUS, "lease": expired}) if line.startswith("  lease")]
-    assert line == "  lease         free: run-1 let it run out 7 s ago"
+    assert line == "  lease         free: run-1 let it expire 7 s ago"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

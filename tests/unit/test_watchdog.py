@@ -1,23 +1,24 @@
 """What has no living owner is brought to rest, by something that does not depend on the workflow."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared import lease as lease_module
 from shared.errors import ModelStopTimedOut
-from shared.lease import RETIRED, Held, Lease
+from shared.lease import Lease
+from shared.model_state import CleanUp, ModelState, ModelStates
 from shared.model_stop import STOP_TIMEOUT_SECONDS, ModelStop
-from shared.receipts import Outcome, Receipts
+from shared.outcome import Outcome
+from shared.owner import RETIRED, Owner
+from shared.receipts import Receipts
 from shared.run_record import RunRecords
 from shared.trigger import Trigger
-from tests.unit.conftest import FINAL, MODEL_ARN, TABLE, Clock, ScriptedModel, aws_error
+from tests.unit.conftest import FINAL, RUN_2, Clock, ScriptedModel, aws_error
 from watchdog.executions import Executions
-from watchdog.watchdog import Ended, Watchdog
+from watchdog.watchdog import ExecutionEnded, Step, Watchdog
 
 MACHINE = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:labels-label-batch"
 
@@ -53,10 +54,11 @@ class Mapping:
     def get_event_source_mapping(self, **_: str) -> dict[str, str]:
         return {"State": self.state}
 
-    def update_event_source_mapping(self, **parameters: Any) -> None:  # noqa: ANN401
+    def update_event_source_mapping(self, **parameters: Any) -> dict[str, str]:  # noqa: ANN401
         if self.error:
             raise self.error
         self.state = "Enabled" if parameters["Enabled"] else "Disabled"
+        return {"State": "Enabling" if parameters["Enabled"] else "Disabling"}
 
 
 @dataclass
@@ -65,25 +67,32 @@ class World:
 
     watchdog: Watchdog
     lease: Lease
+    state: ModelStates
     records: RunRecords
     receipts: Receipts
     states: States
     mapping: Mapping
     model: ScriptedModel
     clock: Clock
-    held: Callable[[], Held]
     s3: Any
 
     def start_run(self, run_id: str = "run-1") -> None:
         """A run that has started the model and opened the trigger."""
         self.records.open(run_id)
-        assert self.lease.acquire(run_id).acquired
-        self.lease.note_model_started(run_id)
-        self.records.note_model_running(run_id, inference_units=1, ours=True)
+        assert self.lease.acquire(Owner.run(run_id)).acquired
+        self.state.record_start_asked(Owner.run(run_id))
+        self.records.record_model_running(run_id, inference_units=1, ours=True)
         self.mapping.state = "Enabled"
         self.states.executions[run_id] = "RUNNING"
 
-    def tick(self, ended: Ended | None = None, invocation: str = "1") -> dict[str, Any]:
+    def held(self) -> ModelState:
+        return self.state.read()
+
+    def owner(self) -> str:
+        """The lease's owner as text; "nobody" when it is free."""
+        return str(self.held().owner or "nobody")
+
+    def tick(self, ended: ExecutionEnded | None = None, invocation: str = "1") -> dict[str, Any]:
         return self.watchdog.tick(invocation, ended)
 
     def receipt(self, run_id: str = "run-1") -> dict[str, Any]:
@@ -96,42 +105,38 @@ class World:
 @pytest.fixture
 def world(
     lease: Lease,
+    states: ModelStates,
     records: RunRecords,
     receipts: Receipts,
     clock: Clock,
-    dynamodb: Any,  # noqa: ANN401
     s3: Any,  # noqa: ANN401
 ) -> World:
-    states, mapping, scripted = States(), Mapping(), ScriptedModel(["RUNNING"])
+    executions, mapping, scripted = States(), Mapping(), ScriptedModel(["RUNNING"])
     model = scripted.model()
-
-    def held() -> Held:
-        return lease_module.current(dynamodb, TABLE, MODEL_ARN)
-
     watchdog = Watchdog(
-        look_at_lease=held,
         lease=lease,
+        states=states,
         records=records,
         receipts=receipts,
-        executions=Executions(states, MACHINE),
+        executions=Executions(executions, MACHINE),
         model=model,
-        model_stop=ModelStop(model, lease, records),
+        model_stop=ModelStop(model, lease, states, records),
         trigger=Trigger(mapping, "uuid", lease),
-        longest_run=timedelta(hours=24),
+        max_run=timedelta(hours=24),
         epoch=clock,
     )
-    return World(watchdog, lease, records, receipts, states, mapping, scripted, clock, held, s3)
+    return World(watchdog, lease, states, records, receipts, executions, mapping, scripted, clock, s3)
 
 
 def at_rest(world: World) -> bool:
     held = world.held()
-    return held.held_by is None and held.model_started_by is None and world.mapping.state == "Disabled"
+    return held.owner is None and held.started_by is None and world.mapping.state == "Disabled"
 
 
 def test_a_living_run_is_left_alone(world: World) -> None:
     world.start_run()
-    assert world.tick() == {"owner": "a living run", "held_by": "run-1", "settled": None}
-    assert (world.stops(), world.mapping.state, world.held().held_by) == (0, "Enabled", "run-1")
+    assert world.tick() == {"holder": "a living run", "owner": "run-1", "settled": None}
+    assert (world.stops(), world.mapping.state, world.owner()) == (0, "Enabled", "run-1")
 
 
 @pytest.mark.parametrize("status", ["ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"])
@@ -140,9 +145,9 @@ def test_a_run_whose_execution_ended_is_cleaned_up_after_without_waiting_for_its
 ) -> None:
     world.start_run()
     world.states.executions["run-1"] = status
-    assert world.tick()["owner"] == "a dead run"
+    assert world.tick()["holder"] == "a dead run"
     assert (world.stops(), world.mapping.state) == (1, "Disabled")
-    assert world.held().model_started_by == "run-1", "not stopped before it is seen stopped"
+    assert world.held().started_by == "run-1", "not stopped before it is seen stopped"
     world.model.statuses = ["STOPPING"]
     assert world.tick(invocation="2")["settled"] is False
     world.model.statuses = ["STOPPED"]
@@ -157,48 +162,49 @@ def test_a_run_whose_execution_ended_is_cleaned_up_after_without_waiting_for_its
 
 def test_the_report_of_an_end_is_believed_before_the_description_knows(world: World) -> None:
     world.start_run()
-    assert world.tick(Ended("run-1", "ABORTED"))["owner"] == "a dead run"
+    assert world.tick(ExecutionEnded("run-1", "ABORTED"))["holder"] == "a dead run"
     assert world.stops() == 1
 
 
 def test_the_report_of_another_runs_end_changes_nothing(world: World) -> None:
     world.start_run()
-    assert world.tick(Ended("run-0", "ABORTED"))["owner"] == "a living run"
+    assert world.tick(ExecutionEnded("run-0", "ABORTED"))["holder"] == "a living run"
 
 
-def test_a_run_that_gave_no_sign_of_life_is_dead_whatever_its_execution_says(world: World) -> None:
+def test_a_run_that_gave_no_renewal_is_dead_whatever_its_execution_says(world: World) -> None:
     world.start_run()
     world.clock.now += 901
-    assert world.tick()["owner"] == "a dead run"
+    assert world.tick()["holder"] == "a dead run"
     world.model.statuses = ["STOPPED"]
     world.tick(invocation="2")
     assert world.receipt()["error"]["code"] == "RunSilent"
 
 
-def test_a_run_that_gives_a_sign_of_life_just_now_keeps_its_lease(world: World) -> None:
+def test_a_run_that_renews_its_lease_just_now_keeps_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.start_run()
     world.clock.now += 901
     seen = world.held()
-    world.watchdog._look_at_lease = lambda: seen
-    world.lease.renew("run-1")
+    monkeypatch.setattr(world.state, "read", lambda: seen)
+    world.lease.renew(Owner.run("run-1"))
     world.tick()
-    assert (world.held().held_by, world.stops()) == ("run-1", 0)
+    monkeypatch.undo()
+    assert (world.owner(), world.stops()) == ("run-1", 0)
 
 
 def test_an_execution_that_is_not_known_yet_lives_as_long_as_its_lease(world: World) -> None:
     world.start_run()
     del world.states.executions["run-1"]
-    assert world.tick()["owner"] == "a living run"
+    assert world.tick()["holder"] == "a living run"
     world.clock.now += 901
-    assert world.tick()["owner"] == "a dead run"
+    assert world.tick()["holder"] == "a dead run"
 
 
 def test_a_run_far_beyond_its_limit_is_ended_from_outside(world: World) -> None:
     world.start_run()
-    world.watchdog._longest_run = timedelta(hours=-1)
-    assert world.tick()["owner"] == "a living run"
-    world.watchdog._longest_run = timedelta(hours=-3)
-    assert world.tick()["owner"] == "a dead run"
+    world.watchdog._max_run = timedelta(hours=-1)
+    assert world.tick()["holder"] == "a living run"
+    world.watchdog._max_run = timedelta(hours=-3)
+    assert world.tick()["holder"] == "a dead run"
     assert world.stops() == 1
 
 
@@ -206,8 +212,8 @@ def test_a_model_left_running_by_a_finished_run_is_stopped(world: World) -> None
     world.start_run()
     world.mapping.state = "Disabled"
     world.receipts.write("run-1", Outcome.STOP_NOT_CONFIRMED, None)
-    world.lease.release("run-1")
-    assert world.tick()["owner"] == "nobody"
+    world.lease.release(Owner.run("run-1"))
+    assert world.tick()["holder"] == "nobody"
     assert world.stops() == 1
     world.model.statuses = ["STOPPED"]
     world.tick(invocation="2")
@@ -226,13 +232,13 @@ def test_a_trigger_left_open_is_closed(world: World) -> None:
 def test_a_model_that_someone_else_started_is_left_running(world: World) -> None:
     world.tick()
     assert world.stops() == 0
-    assert world.held().held_by is None
+    assert world.held().owner is None
 
 
 def test_a_dead_run_on_someone_elses_model_stops_nothing_and_frees_the_lease(world: World) -> None:
     world.start_run()
-    world.lease.note_model_stopped("run-1")
-    world.tick(Ended("run-1", "ABORTED"))
+    world.state.record_nothing_to_stop(Owner.run("run-1"))
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
     world.tick(invocation="2")
     assert world.stops() == 0
     assert at_rest(world)
@@ -240,15 +246,15 @@ def test_a_dead_run_on_someone_elses_model_stops_nothing_and_frees_the_lease(wor
 
 def test_at_rest_nothing_is_written_or_stopped(world: World) -> None:
     world.model.statuses = ["STOPPED"]
-    assert world.tick() == {"owner": "nobody", "held_by": None, "settled": None}
-    assert world.held() == Held(None, 0, None, images_waiting=False)
+    assert world.tick() == {"holder": "nobody", "owner": None, "settled": None}
+    assert world.held() == ModelState()
 
 
 def test_a_stop_that_is_refused_is_asked_for_at_every_tick(world: World) -> None:
     world.start_run()
     world.model.stop_error = aws_error("ResourceInUseException")
     for invocation in ("1", "2", "3"):
-        world.tick(Ended("run-1", "ABORTED"), invocation)
+        world.tick(ExecutionEnded("run-1", "ABORTED"), invocation)
     assert world.stops() == 3
     world.model.stop_error = None
     world.tick(invocation="4")
@@ -260,7 +266,7 @@ def test_a_stop_that_is_refused_is_asked_for_at_every_tick(world: World) -> None
 def test_a_trigger_that_cannot_be_closed_does_not_keep_the_model_running(world: World) -> None:
     world.start_run()
     world.mapping.error = aws_error("ServiceException")
-    world.tick(Ended("run-1", "ABORTED"))
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
     assert world.stops() == 1
     world.model.statuses = ["STOPPED"]
     assert world.tick(invocation="2")["settled"] is False, "the trigger is open"
@@ -273,7 +279,7 @@ def test_a_trigger_that_cannot_be_closed_does_not_keep_the_model_running(world: 
 def test_a_model_that_cannot_be_seen_is_stopped_all_the_same(world: World) -> None:
     world.start_run()
     world.model.statuses = ["throttled"]
-    world.tick(Ended("run-1", "ABORTED"))
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
     assert world.stops() == 1
 
 
@@ -281,7 +287,7 @@ def test_a_stop_that_is_never_confirmed_is_reported_and_tried_for_ever(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.start_run()
-    world.tick(Ended("run-1", "ABORTED"))
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
     world.model.statuses = ["STOPPING"]
     world.clock.now += STOP_TIMEOUT_SECONDS
     world.tick(invocation="2")
@@ -298,22 +304,22 @@ def test_a_stop_that_is_never_confirmed_is_reported_and_tried_for_ever(
 
 def test_no_run_gets_the_lease_while_the_watchdog_cleans_up(world: World) -> None:
     world.start_run()
-    world.tick(Ended("run-1", "ABORTED"))
-    assert not world.lease.acquire("run-2").acquired
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
+    assert not world.lease.acquire(RUN_2).acquired
 
 
-def test_a_look_that_another_overtakes_leaves_the_rest_to_it(world: World) -> None:
+def test_a_tick_that_another_overtakes_leaves_the_rest_to_it(world: World) -> None:
     world.start_run()
     step = world.watchdog._step
 
-    def overtaken(owner: str, clean_up: Any) -> Any:  # noqa: ANN401
+    def overtaken(owner: Owner, clean_up: CleanUp, waited_seconds: int) -> Step:
         world.watchdog._step = step  # type: ignore[method-assign]
         world.tick(invocation="2")
-        return step(owner, clean_up)
+        return step(owner, clean_up, waited_seconds)
 
     world.watchdog._step = overtaken  # type: ignore[method-assign]
-    assert world.tick(Ended("run-1", "ABORTED"))["settled"] is None
-    assert world.held().held_by == "watchdog/2"
+    assert world.tick(ExecutionEnded("run-1", "ABORTED"))["settled"] is None
+    assert world.owner() == "watchdog/2"
     world.model.statuses = ["STOPPED"]
     world.tick(invocation="3")
     assert at_rest(world)
@@ -321,9 +327,9 @@ def test_a_look_that_another_overtakes_leaves_the_rest_to_it(world: World) -> No
 
 def test_a_run_goes_on_where_a_silent_watchdog_stopped(world: World) -> None:
     world.start_run()
-    world.tick(Ended("run-1", "ABORTED"))
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
     world.clock.now += 901
-    acquired = world.lease.acquire("run-2")
+    acquired = world.lease.acquire(RUN_2)
     assert (acquired.acquired, acquired.other_run, acquired.model_started_by) == (True, "run-1", "run-1")
 
 
@@ -335,7 +341,7 @@ def test_terraform_stops_the_run_and_its_model_before_it_removes_anything(world:
     assert (world.states.stopped, world.stops(), world.mapping.state) == (["run-1"], 1, "Disabled")
     assert len(pauses) == 2
     assert world.receipt()["error"]["code"] == "RunRetired"
-    assert not world.lease.acquire("run-2").acquired, "a scheduled run may come in the middle of a destroy"
+    assert not world.lease.acquire(RUN_2).acquired, "a scheduled run may come in the middle of a destroy"
 
 
 def test_terraform_removes_nothing_while_the_model_is_not_seen_stopped(world: World) -> None:
@@ -347,7 +353,7 @@ def test_terraform_removes_nothing_while_the_model_is_not_seen_stopped(world: Wo
     world.model.stop_error = None
     world.model.statuses = ["RUNNING", "STOPPED"]
     world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
-    assert world.held().model_started_by is None
+    assert world.held().started_by is None
     assert world.receipt()["outcome"] == "aborted"
 
 
@@ -388,16 +394,16 @@ def test_a_retired_pipeline_keeps_runs_out_for_as_long_as_terraform_may_take(wor
     world.model.statuses = ["RUNNING", "STOPPED"]
     world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
     world.clock.now += 3500
-    assert not world.lease.acquire("run-2").acquired
+    assert not world.lease.acquire(RUN_2).acquired
 
 
 def test_images_that_are_done_while_the_watchdog_cleans_up_count_for_the_dead_run(world: World) -> None:
     world.start_run()
     assert world.held().run_id == "run-1"
-    world.tick(Ended("run-1", "ABORTED"))
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
     assert world.held().run_id == "run-1"
     world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: setattr(world.model, "statuses", ["STOPPED"]))
-    assert world.held().run_id is None or world.held().held_by == RETIRED
+    assert world.held().run_id is None or world.held().owner == RETIRED
 
 
 def test_a_receipt_that_cannot_be_written_keeps_runs_out_for_half_an_hour_at_the_most(
@@ -408,10 +414,10 @@ def test_a_receipt_that_cannot_be_written_keeps_runs_out_for_half_an_hour_at_the
 
     world.start_run()
     monkeypatch.setattr(world.receipts, "write_for_dead_run", refuse)
-    world.tick(Ended("run-1", "ABORTED"))
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
     world.model.statuses = ["STOPPED"]
     world.tick(invocation="2")
-    assert world.held().held_by == "watchdog/2", "it is tried again"
+    assert world.owner() == "watchdog/2", "it is tried again"
     world.clock.now += STOP_TIMEOUT_SECONDS
     world.tick(invocation="3")
     assert at_rest(world)
@@ -419,9 +425,9 @@ def test_a_receipt_that_cannot_be_written_keeps_runs_out_for_half_an_hour_at_the
 
 def test_a_run_that_takes_over_from_a_silent_watchdog_has_nothing_to_clean_up_for_another(world: World) -> None:
     world.start_run()
-    world.tick(Ended("run-1", "ABORTED"))
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
     world.clock.now += 901
-    world.lease.acquire("run-2")
+    world.lease.acquire(RUN_2)
     world.states.executions["run-2"] = "RUNNING"
     world.model.statuses = ["RUNNING", "STOPPED"]
     world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
@@ -431,21 +437,21 @@ def test_a_run_that_takes_over_from_a_silent_watchdog_has_nothing_to_clean_up_fo
 def test_a_retired_pipeline_is_left_to_terraform_and_comes_back_with_it(world: World) -> None:
     world.model.statuses = ["STOPPED"]
     world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
-    assert world.tick()["owner"] == "terraform"
-    assert world.held().held_by == RETIRED
+    assert world.tick()["holder"] == "terraform"
+    assert world.held().owner == RETIRED
     world.watchdog.resume(pause=lambda _: None)
-    assert world.lease.acquire("run-2").acquired
+    assert world.lease.acquire(RUN_2).acquired
 
 
 def test_a_first_apply_changes_nothing(world: World) -> None:
     world.watchdog.resume(pause=lambda _: None)
-    assert world.held() == Held(None, 0, None, images_waiting=False)
+    assert world.held() == ModelState()
 
 
 def test_an_apply_does_not_take_the_lease_from_a_run(world: World) -> None:
     world.start_run()
     world.watchdog.resume(pause=lambda _: None)
-    assert world.held().held_by == "run-1"
+    assert world.owner() == "run-1"
 
 
 def test_an_apply_waits_for_a_role_that_is_not_known_everywhere_yet(
@@ -453,7 +459,7 @@ def test_an_apply_waits_for_a_role_that_is_not_known_everywhere_yet(
 ) -> None:
     answers = iter([aws_error("AccessDeniedException"), aws_error("AccessDeniedException"), None])
 
-    def release(_: str) -> None:
+    def release(_: Owner) -> None:
         if error := next(answers):
             raise error
 
@@ -464,7 +470,7 @@ def test_an_apply_waits_for_a_role_that_is_not_known_everywhere_yet(
 
 
 def test_an_apply_does_not_wait_for_ever_for_its_role(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def release(_: str) -> None:
+    def release(_: Owner) -> None:
         raise aws_error("AccessDeniedException")
 
     def pause(seconds: float) -> None:

@@ -42,7 +42,7 @@ SETTINGS = {
     "SOURCE_BUCKET_NAME": "source-bucket",
 }
 LABELS = {"CustomLabels": [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}] * 3}
-PACE = {"images_per_second": {"N": "1000000"}, "batches_at_once": {"N": "2"}}
+PACE = {"images_per_second": {"N": "1000000"}, "concurrent_batches": {"N": "2"}}
 LEASE = {"held_by": {"S": "run-1"}, "pace": {"M": PACE}}
 XML = b'<?xml version="1.0"?><CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>'
 
@@ -141,7 +141,7 @@ def measure() -> tuple[list[str], Wire]:
         analysis = module._analysis()
         rekognition, s3 = analysis.labelling._detector._rekognition, analysis.labelling._store._s3
         wire = Wire()
-        for client in (rekognition, s3, analysis.queue._sqs, analysis.records._dynamodb):
+        for client in (rekognition, s3, analysis.queue._sqs, analysis.records._items._dynamodb):
             wire.attach(client)
 
         def whole(first: int) -> None:
@@ -150,7 +150,7 @@ def measure() -> tuple[list[str], Wire]:
         def sdk(first: int) -> None:
             for message in event(first)["Records"]:
                 _calls(rekognition, s3, message["messageId"])
-            analysis.read_lease()
+            analysis.read_state()
             analysis.records.add_batch("run-1", BatchCounts(processed=BATCH))
 
         all_of_it, of_sdk = _milliseconds(whole), _milliseconds(sdk)

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from check_queue.logic import FASTEST_IMAGES_PER_SECOND
+from check_queue.logic import MAX_IMAGES_PER_SECOND
 from start_model.logic import START_TIMEOUT_SECONDS
 from tools.plan_cost import arrivals, durations, plan, settings
 from tools.plan_cost.arrivals import Arrivals
@@ -122,8 +122,8 @@ def _notes(every: list[plan.Row], shown: list[plan.Row], refused: list[settings.
             f"{len(pairs)} pairs of gate and schedule left out: the module refuses gates with which no image can wait."
         )
     most = max(row.outcome.units for row in every)
-    if most * model.images_per_second_per_unit > FASTEST_IMAGES_PER_SECOND:
-        notes.append(f"No more than {FASTEST_IMAGES_PER_SECOND} images a second: an account's default quota of calls.")
+    if most * model.images_per_second_per_unit > MAX_IMAGES_PER_SECOND:
+        notes.append(f"No more than {MAX_IMAGES_PER_SECOND} images a second: an account's default quota of calls.")
     if any(row.outcome.worst_seconds == float("inf") for row in shown):
         notes.append("never: images wait for more than 14 days, after which SQS drops their messages.")
     return notes

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from check_queue.logic import FASTEST_IMAGES_PER_SECOND
+from check_queue.logic import MAX_IMAGES_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -21,4 +21,4 @@ class Model:
 
     def images_per_second(self, units: int) -> float:
         """What so many units label, or the account's quota of calls allows."""
-        return min(units * self.images_per_second_per_unit, FASTEST_IMAGES_PER_SECOND)
+        return min(units * self.images_per_second_per_unit, MAX_IMAGES_PER_SECOND)

@@ -39,14 +39,14 @@ def draw(
     drawn = [row for row in rows if row.outcome.worst_seconds < math.inf]
     schedules = list(dict.fromkeys(row.settings.schedule for row in drawn))
     gates = list(dict.fromkeys(row.settings.gate_text for row in drawn))
-    units = sorted({row.settings.limits.most for row in drawn})
+    units = sorted({row.settings.limits.max_units for row in drawn})
     best = frontier(drawn)
     axes.plot(*_points(best), color="#bbbbbb", linewidth=1.5, zorder=1)
     for row in drawn:
         axes.scatter(
             row.outcome.usd,
             row.outcome.worst_seconds,
-            s=60 * (1 + units.index(row.settings.limits.most)),
+            s=60 * (1 + units.index(row.settings.limits.max_units)),
             color=COLOURS[schedules.index(row.settings.schedule) % len(COLOURS)],
             marker=MARKERS[gates.index(row.settings.gate_text) % len(MARKERS)],
             edgecolor="white",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from check_queue.start_gate import Gate
 from tools.plan_cost import simulation
 from tools.plan_cost.arrivals import Arrivals
 from tools.plan_cost.durations import HOUR
@@ -68,7 +67,7 @@ def rows(every: Iterable[Settings], arrivals: Arrivals, model: Model, unit_hour_
     every = list(every)
     found: dict[Settings, Outcome] = {}
     # From the most units down: where no run needed the most, fewer that are enough give the same.
-    for settings in sorted(every, key=lambda settings: -settings.limits.most):
+    for settings in sorted(every, key=lambda settings: -settings.limits.max_units):
         like = next((other for other in found if _is_same(settings, other, found[other])), None)
         found[settings] = found[like] if like else outcome_of(settings, arrivals, model, unit_hour_usd)
     return [Row(settings, found[settings]) for settings in every]
@@ -76,20 +75,20 @@ def rows(every: Iterable[Settings], arrivals: Arrivals, model: Model, unit_hour_
 
 def _is_same(settings: Settings, other: Settings, outcome: Outcome) -> bool:
     return (
-        (settings.schedule_seconds, settings.gate, settings.cap_hours, settings.limits.fewest)
-        == (other.schedule_seconds, other.gate, other.cap_hours, other.limits.fewest)
+        (settings.schedule_seconds, settings.gate, settings.cap_hours, settings.limits.min_units)
+        == (other.schedule_seconds, other.gate, other.cap_hours, other.limits.min_units)
         and settings.limits.target_drain_minutes == other.limits.target_drain_minutes
-        and outcome.units <= settings.limits.most
-        and outcome.units < other.limits.most
+        and outcome.units <= settings.limits.max_units
+        and outcome.units < other.limits.max_units
     )
 
 
 def distinct(all_rows: list[Row]) -> list[Row]:
     """Return the rows without those whose further units no run ever rented."""
-    kept: dict[tuple[float, Gate, int, Outcome], Row] = {}
-    for row in sorted(all_rows, key=lambda row: row.settings.limits.most):
+    kept: dict[tuple[object, ...], Row] = {}
+    for row in sorted(all_rows, key=lambda row: row.settings.limits.max_units):
         limits = row.settings.limits
-        kept.setdefault((row.settings.schedule_seconds, row.settings.gate, limits.fewest, row.outcome), row)
+        kept.setdefault((row.settings.schedule_seconds, row.settings.gate, limits.min_units, row.outcome), row)
     shown = set(map(id, kept.values()))
     return [row for row in all_rows if id(row) in shown]
 

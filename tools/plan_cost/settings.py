@@ -48,7 +48,9 @@ class Settings:
     def units(self) -> str:
         """The units as the input UNITS names them."""
         limits = self.limits
-        return f"{limits.fewest}" if limits.fewest == limits.most else f"{limits.fewest}-{limits.most}"
+        return (
+            f"{limits.min_units}" if limits.min_units == limits.max_units else f"{limits.min_units}-{limits.max_units}"
+        )
 
     @property
     def gate_text(self) -> str:
@@ -73,8 +75,8 @@ class Settings:
         wait_minutes = self.gate.max_wait_seconds / MINUTE
         lines = {
             "schedule_expression": f'"{self.schedule}"',
-            "min_inference_units": f"{self.limits.fewest}",
-            "max_inference_units": f"{self.limits.most}",
+            "min_inference_units": f"{self.limits.min_units}",
+            "max_inference_units": f"{self.limits.max_units}",
             "target_drain_minutes": f"{self.limits.target_drain_minutes:g}",
             "min_backlog": f"{self.gate.min_backlog}",
             "max_wait_minutes": f"{wait_minutes:g}",

@@ -11,19 +11,21 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from check_queue.daily_cap import DailyCap, is_worth_a_start
+from check_queue.daily_cap import DailyCap, leaves_time_for_a_run
 from check_queue.logic import (
+    Decision,
+    DrainState,
     Progress,
-    Sample,
-    sample_closed,
-    sample_draining,
-    verdict_closed,
-    verdict_draining,
+    decide_closed,
+    decide_draining,
+    poll_closed,
+    poll_draining,
 )
-from check_queue.start_gate import Known, reason_to_wait
+from check_queue.start_gate import GateInputs, reason_to_defer_start
 from check_queue.time_left import time_left
-from shared.model_hours import spread
 from shared.model_stop import POLL_SECONDS as STOP_POLL_SECONDS
+from shared.model_usage import split_by_utc_day
+from shared.outcome import Outcome
 from shared.run_record import RunRecord
 from shared.sqs import Backlog
 from shared.throughput import Throughput
@@ -135,7 +137,7 @@ class _Days:
         return self.seconds.get(day, 0.0)
 
     def add(self, begin: float, end: float) -> None:
-        for day, seconds in spread(_utc(begin), _utc(end)).items():
+        for day, seconds in split_by_utc_day(_utc(begin), _utc(end)).items():
             self.seconds[day] = self.used_seconds(day) + seconds
 
 
@@ -184,11 +186,11 @@ class _Deployment:
 
     def _waits(self, waiting: int, counted_at: float) -> bool:
         if self._gate.min_backlog > 1:
-            known = Known(counted_at, self._queue_empty_at, self._looked_at)
+            inputs = GateInputs(counted_at, self._queue_empty_at, self._looked_at)
             self._looked_at = counted_at
-            if reason_to_wait(waiting, known, self._gate) is not None:
+            if reason_to_defer_start(waiting, inputs, self._gate) is not None:
                 return True
-        return not is_worth_a_start(self._cap.seconds_left(RunRecord(), _utc(counted_at)))
+        return not leaves_time_for_a_run(self._cap.seconds_left(RunRecord(), _utc(counted_at)))
 
     def _run(self, counted_at: float, waiting: int) -> float:
         """Take a run through its states, and return when the next may begin."""
@@ -199,21 +201,23 @@ class _Deployment:
         running_at = accepted_at + model.start_seconds
         seen_at = _polled(accepted_at, model.start_seconds, poll_seconds(units) + step)
         record = RunRecord(model_running_at=_utc(seen_at), model_is_ours=True)
-        instant, sample, outcome = seen_at, None, "completed"
+        instant, state, outcome = seen_at, None, Outcome.COMPLETED
+        # The function that switches the trigger polls by itself; its calls are taken to last as long as a step.
+        switch_poll = TRIGGER_POLL_SECONDS + step
         while True:
             asked_at = instant + step
             queue.open(asked_at + model.switch_seconds, model.images_per_second(units))
-            instant = _polled(asked_at, model.switch_seconds, TRIGGER_POLL_SECONDS + step)
-            instant, sample, verdict = self._drain(instant, done_before, record, sample)
-            if verdict != "drained":
-                outcome = verdict
+            instant = _polled(asked_at, model.switch_seconds, switch_poll)
+            instant, state, decision = self._drain(instant, done_before, record, state)
+            if isinstance(decision, Outcome):
+                outcome = decision
             asked_at = instant + step
             # What comes while it closes is labelled yet.
             queue.close(asked_at + model.switch_seconds)
-            instant = _polled(asked_at, model.switch_seconds, TRIGGER_POLL_SECONDS + step) + step
+            instant = _polled(asked_at, model.switch_seconds, switch_poll) + step
             backlog, progress = self._look(instant, done_before)
-            sample = sample_closed(backlog, progress, sample, now_ms=int(instant * 1000))
-            if verdict_closed(backlog, take_more=outcome == "completed") != "more_work":
+            state = poll_closed(backlog, progress, state, now_ms=int(instant * 1000))
+            if decide_closed(backlog, take_more=outcome is Outcome.COMPLETED) is not Decision.MORE_WORK:
                 break
         if backlog.total == 0:
             self._queue_empty_at = instant
@@ -223,25 +227,25 @@ class _Deployment:
         return _polled(stop_accepted_at, model.stop_seconds, STOP_POLL_SECONDS + step) + step
 
     def _drain(
-        self, instant: float, done_before: int, record: RunRecord, sample: Sample | None
-    ) -> tuple[float, Sample, str]:
+        self, instant: float, done_before: int, record: RunRecord, state: DrainState | None
+    ) -> tuple[float, DrainState, Decision | Outcome]:
         """Watch the queue until the run has to close the trigger."""
         while True:
             instant += self._model.step_seconds
             self._queue.label(instant)
             left = time_left(record, LONGEST_RUN, self._cap, _utc(instant))
             backlog, progress = self._look(instant, done_before)
-            sample = sample_draining(
+            state = poll_draining(
                 backlog,
                 progress,
-                sample,
+                state,
                 seconds_left=left.least,
                 now_ms=int(instant * 1000),
             )
-            verdict = verdict_draining(sample, left)
-            if verdict != "busy":
-                return instant, sample, verdict
-            instant += sample.wait_seconds
+            decision = decide_draining(state, left)
+            if decision is not Decision.BUSY:
+                return instant, state, decision
+            instant += state.wait_seconds
 
     def _look(self, instant: float, done_before: int) -> tuple[Backlog, Progress]:
         return Backlog(self._queue.waiting(instant), 0, 0), Progress(self._queue.done - done_before, 0)

@@ -207,7 +207,7 @@ class Scene:
     def at_rest(self) -> bool:
         """Whether nothing is left over for anybody."""
         held = self.lease()
-        return not {"held_by", "model_started_by", "clean_up"} & held.keys()
+        return not {"lease_owner", "model_started_by", "clean_up"} & held.keys()
 
     def lease(self) -> dict[str, Any]:
         return self._item("lease")
@@ -289,7 +289,7 @@ class Scene:
 
     def expire_lease(self) -> None:
         """Let a quarter of an hour pass for the lease alone."""
-        runs.write_into_table(self.stack, "lease", "held_until", {"N": "1"})
+        runs.write_into_table(self.stack, "lease", "lease_expires_at", {"N": "1"})
 
     def backdate(self, arn: str, *, hours: int) -> None:
         """Let a run have begun so long ago, and its model too if it runs."""

@@ -62,7 +62,7 @@ def test_one_image_that_always_errors_ends_with_its_reason_and_does_not_keep_the
     execution = scene.wait(arn)
     assert execution["status"] == "SUCCEEDED", execution
     assert scene.receipt(execution)["images"] == {"processed": 8, "failed": 0}
-    assert scene.receipt(execution)["images_set_aside"] == 1
+    assert scene.receipt(execution)["images"]["dead_lettered"] == 1
     [letter] = scene.dead_letters()
     assert "poison-0.png" in letter["Body"]
     assert letter["MessageAttributes"]["error_code"]["StringValue"] == "InternalServerError"

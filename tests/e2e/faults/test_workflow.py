@@ -21,7 +21,7 @@ STATES = [
     "Watch the queue drain",
     "Wait while images are labelled",
     "Close the trigger",
-    "Look at the queue once more",
+    "Check the queue once more",
     "Stop the model",
     "Wait for the model to stop",
     "Write the receipt",
@@ -169,7 +169,7 @@ def test_the_desk_shows_what_goes_on(scene: Scene) -> None:
     assert f"lease         held by {arn.rsplit(':', 1)[1]}" in shown
     scene.wait(arn)
     found = json.loads(scene.desk("status", "--json"))
-    assert (found["model"]["status"], found["trigger"], found["lease"]["held_by"]) == ("STOPPED", "Disabled", None)
+    assert (found["model"]["status"], found["trigger"], found["lease"]["owner"]) == ("STOPPED", "Disabled", None)
     assert arn.rsplit(":", 1)[1] in [run["run_id"] for run in found["runs"]]
 
 

@@ -18,7 +18,7 @@ STATE_MACHINE = f"{NAME}-label-batch"
 STATE_MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STATE_MACHINE}"
 
 CONTROL_TIMEOUT_SECONDS = 30
-TIMEOUT_SECONDS = {"analyze_image": 120, "watchdog": 900}
+TIMEOUT_SECONDS = {"analyze_image": 120, "toggle_trigger": 240, "watchdog": 900}
 VISIBILITY_TIMEOUT_SECONDS = 6 * TIMEOUT_SECONDS["analyze_image"]
 RECEIVES_AT_MOST = 6
 RECEIVE_WAIT_SECONDS = 5

@@ -1,4 +1,4 @@
-"""Instants as the receipts and the table write them: RFC 3339, UTC."""
+"""Timestamps as the receipts and the table hold them: RFC 3339, UTC."""
 
 from datetime import UTC, datetime
 
@@ -8,11 +8,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def to_text(instant: datetime) -> str:
+def format_rfc3339(instant: datetime) -> str:
     """Return `instant` as RFC 3339 in UTC with milliseconds."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def from_text(text: str) -> datetime:
-    """Return the instant that `to_text` wrote."""
+def parse_rfc3339(text: str) -> datetime:
+    """Return the instant that `format_rfc3339` wrote."""
     return datetime.fromisoformat(text)

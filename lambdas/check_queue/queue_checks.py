@@ -1,0 +1,198 @@
+"""The checks of the queue that a run makes, each of which also renews the run's lease."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from check_queue.daily_cap import DailyCap, leaves_time_for_a_run
+from check_queue.logic import (
+    Decision,
+    DrainState,
+    Progress,
+    decide_closed,
+    decide_draining,
+    poll_closed,
+    poll_draining,
+)
+from check_queue.start_gate import Gate, GateInputs, reason_to_defer_start
+from check_queue.time_left import time_left
+from shared.errors import AnalysisBlocked, NoProgress
+from shared.image_queue import MAX_PEEKED, PeekableQueue
+from shared.lease import Lease
+from shared.model_state import ModelState, ModelStates
+from shared.outcome import Outcome
+from shared.owner import Owner
+from shared.run_record import RunRecord, RunRecords
+from shared.sqs import Backlog
+from shared.telemetry import MetricUnit, logger, metrics
+from shared.timestamps import now
+
+# A check so soon after another is the same one, tried again.
+MIN_INTERVAL_SECONDS = 60
+
+
+class QueueChecks:
+    """Checks the queue on behalf of one run."""
+
+    def __init__(
+        self,
+        queue: PeekableQueue,
+        lease: Lease,
+        states: ModelStates,
+        records: RunRecords,
+        *,
+        max_run: timedelta,
+        gate: Gate,
+        cap: DailyCap,
+        epoch: Callable[[], float] = time.time,
+    ) -> None:
+        self._queue = queue
+        self._lease = lease
+        self._states = states
+        self._records = records
+        self._max_run = max_run
+        self._gate = gate
+        self._cap = cap
+        self._epoch = epoch
+
+    def before_start(self, run_id: str) -> dict[str, Any]:
+        """Say whether there is an image to start the model for: `work`, or else the outcome of the run.
+
+        That is `nothing_to_do`; `waiting_for_more_images` when too few wait and none of them for too long; or
+        `daily_cap_reached`. Only `work` costs money. Error: LeaseLost.
+        """
+        owner = Owner.run(run_id)
+        state = self._lease.renew(owner)
+        backlog = self._queue.count()
+        inputs = GateInputs(self._epoch(), state.queue_empty_at, state.last_check_at, state.previous_interval_seconds)
+        interval = inputs.since_last_check
+        if self._gate.min_backlog > 1 and (interval is None or interval >= MIN_INTERVAL_SECONDS):
+            self._states.record_check(owner, int(inputs.now), None if interval is None else int(interval))
+        if backlog.total == 0:
+            self._states.record_queue_empty(owner, int(self._epoch()))
+            return self._answer(Outcome.NOTHING_TO_DO, backlog, None)
+        if self._defers_start(run_id, state, inputs, backlog):
+            return self._answer(Outcome.WAITING_FOR_MORE_IMAGES, backlog, None)
+        if not self._has_work(owner, state, backlog):
+            return self._answer(Outcome.NOTHING_TO_DO, backlog, None)
+        if not leaves_time_for_a_run(self._cap.seconds_left(RunRecord(), now())):
+            self._report_cap(run_id, backlog)
+            return self._answer(Outcome.DAILY_CAP_REACHED, backlog, None)
+        return self._answer(Decision.WORK, backlog, None)
+
+    def _defers_start(self, run_id: str, state: ModelState, inputs: GateInputs, backlog: Backlog) -> bool:
+        # A model that a dead run left running costs money anyway.
+        reason = None if state.started_by else reason_to_defer_start(backlog.total, inputs, self._gate)
+        if reason is None:
+            return False
+        self._records.record_reason(run_id, reason)
+        logger.info("start deferred", reason=reason)
+        return True
+
+    def _has_work(self, owner: Owner, state: ModelState, backlog: Backlog) -> bool:
+        if state.images_waiting or backlog.in_flight > 0 or backlog.total > MAX_PEEKED:
+            has_work = True
+        else:
+            has_work = self._peek_finds_an_image(owner.id) or backlog.delayed > 0
+        if has_work != state.images_waiting:
+            # Each peek is a receive: runs that cannot start the model for hours must not use up an image's receives.
+            self._states.record_images_waiting(owner, waiting=has_work)
+        return has_work
+
+    def _peek_finds_an_image(self, run_id: str) -> bool:
+        peek = self._queue.peek(run_id)
+        logger.info("peeked into the queue", images=peek.images, test_events=peek.test_events)
+        if peek.unexpected:
+            logger.error(
+                "messages in the image queue were not S3 upload events; moved to the dead-letter queue, each with its "
+                "reason. Find out who sends to this queue.",
+                unexpected=peek.unexpected,
+            )
+        return peek.images > 0
+
+    def _report_cap(self, run_id: str, backlog: Backlog) -> None:
+        reason = (
+            f"the model has run for the {self._cap.hours:g} hours of max_model_hours_per_day today (UTC); "
+            f"{backlog.total} images wait for tomorrow"
+        )
+        self._records.record_reason(run_id, reason)
+        metrics.add_metric(name="DailyCapReached", unit=MetricUnit.Count, value=1)
+        logger.warning("daily cap reached", reason=reason)
+
+    def draining(self, run_id: str, before: DrainState | None) -> dict[str, Any]:
+        """Say whether the queue is `busy` or `drained` while the trigger is open, or how the run must end.
+
+        That is `time_limit_reached` after `max_run` or as many polls as a history holds, or `daily_cap_reached`.
+        Errors: LeaseLost; AnalysisBlocked and NoProgress when the model runs and no image finishes.
+        """
+        record = self._records.read(run_id)
+        left = time_left(record, self._max_run, self._cap, now())
+        backlog = self._queue.count()
+        state = poll_draining(
+            backlog, _progress(record), before, seconds_left=left.least, now_ms=int(self._epoch() * 1000)
+        )
+        self._lease.renew(Owner.run(run_id), extra_seconds=state.wait_seconds)
+        self._record_saturated_period(run_id, before, state)
+        _raise_if_idle(state, record)
+        decision = decide_draining(state, left)
+        if decision is Outcome.TIME_LIMIT_REACHED:
+            limit = "lasted for max_run_minutes" if left.run <= 0 else "polled as often as its history allows"
+            self._records.record_reason(run_id, f"the run has {limit}; {backlog.total} images wait for the next run")
+            logger.warning(f"the run has {limit}; the rest waits for the next run", left=backlog.total)
+        elif decision is Outcome.DAILY_CAP_REACHED:
+            self._report_cap(run_id, backlog)
+        return self._answer(decision, backlog, state)
+
+    def closed(self, run_id: str, before: DrainState | None, *, take_more: bool) -> dict[str, Any]:
+        """Say what is left once the trigger is closed: `in_flight`, `more_work`, or `empty`, which is the end.
+
+        Unless the run is to `take_more`, waiting messages are left for the next run. Errors: as for `draining`.
+        """
+        owner = Owner.run(run_id)
+        record = self._records.read(run_id)
+        backlog = self._queue.count()
+        state = poll_closed(backlog, _progress(record), before, now_ms=int(self._epoch() * 1000))
+        self._lease.renew(owner)
+        _raise_if_idle(state, record)
+        decision = decide_closed(backlog, take_more=take_more)
+        if decision is Decision.EMPTY and backlog.total == 0:
+            self._states.record_queue_empty(owner, int(self._epoch()))
+        return self._answer(decision, backlog, state)
+
+    def _record_saturated_period(self, run_id: str, before: DrainState | None, state: DrainState) -> None:
+        if before is not None and state.saturated_ms > before.saturated_ms:
+            self._records.record_saturated_period(run_id, state.saturated_ms / 1000, state.saturated_images)
+
+    def _answer(self, decision: Decision | Outcome, backlog: Backlog, state: DrainState | None) -> dict[str, Any]:
+        """Return the answer to the workflow; it reads no single count, which are for people in its history."""
+        counts = {"visible": backlog.visible, "in_flight": backlog.in_flight, "delayed": backlog.delayed}
+        images_done = state.last.images_done if state else None
+        logger.info("counted the queue", decision=decision.value, images_done=images_done, counts=counts)
+        return {
+            "decision": decision.value,
+            **counts,
+            "backlog": backlog.total,
+            "drain_state": state.to_workflow() if state else None,
+            "wait_seconds": state.wait_seconds if state else 0,
+        }
+
+
+def _progress(record: RunRecord) -> Progress:
+    return Progress(record.images_done, record.blocked, record.processed)
+
+
+def _raise_if_idle(state: DrainState, record: RunRecord) -> None:
+    idle = f"{state.last.total} messages are in the queue, and no image has finished for {state.idle_seconds} s"
+    if state.is_blocked:
+        raise AnalysisBlocked(
+            f"{record.blocked_reason}. {idle}, because the analysis requeues them for this reason. The run closes the "
+            "trigger and stops the model; the images wait for the next run. ResourceNotReadyException means that the "
+            "model failed or that somebody stopped it; anything else is a permission, a key or a name to fix."
+        )
+    if state.is_stuck:
+        raise NoProgress(
+            f"{idle} with the model running ({state.last.images_done} images done so far). The run stops the model, "
+            "and the messages wait for the next run. Look for errors in the log of the analysis function. If the "
+            "function cannot read or write the runs table, its images are not counted, and only that log says so."
+        )

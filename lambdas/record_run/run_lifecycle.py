@@ -1,0 +1,85 @@
+"""Opening and closing a run: the lease, the run's record and the receipt, in an order that survives a crash."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.lease import Lease
+from shared.outcome import Outcome
+from shared.owner import Owner
+from shared.receipts import Receipts
+from shared.run_record import RunRecord, RunRecords
+from shared.telemetry import logger
+from shared.throughput import ThroughputStore, measured
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What came of opening a run. `clean_up`: a run started the model and did not see it stopped."""
+
+    acquired: bool
+    other_run: str | None
+    clean_up: bool
+
+
+class RunLifecycle:
+    """Opens and closes runs."""
+
+    def __init__(self, lease: Lease, records: RunRecords, receipts: Receipts, throughput: ThroughputStore) -> None:
+        self._lease = lease
+        self._records = records
+        self._receipts = receipts
+        self._throughput = throughput
+
+    def open(self, run_id: str) -> Opening:
+        """Take the lease, and write the receipt of a dead run that it was taken from."""
+        self._records.open(run_id)
+        acquisition = self._lease.acquire(Owner.run(run_id))
+        clean_up = acquisition.model_started_by is not None
+        if not acquisition.acquired:
+            logger.info("another run holds the lease on the model; this run ends", other_run=acquisition.other_run)
+        elif acquisition.other_run or clean_up:
+            logger.warning(
+                "an earlier run died; this run uses or stops the model that it may have left running",
+                taken_over_from=acquisition.other_run,
+                model_started_by=acquisition.model_started_by,
+            )
+        if acquisition.acquired and acquisition.other_run:
+            self._close_for(acquisition.other_run, run_id)
+        return Opening(acquisition.acquired, acquisition.other_run, clean_up)
+
+    def _close_for(self, dead_run: str, run_id: str) -> None:
+        """Write the receipt of the run that the lease was taken from; model time from now on is this run's."""
+        if self._records.read(dead_run).model_running_at is not None:
+            self._records.record_model_stop_accepted(dead_run)
+        message = f"the lease of run {dead_run} expired without renewal; run {run_id} took over"
+        self._receipts.write_for_dead_run(dead_run, Outcome.ABORTED, {"code": "RunSilent", "message": message})
+
+    def close(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
+        """Write the receipt, learn the model's speed from the run, then give the lease back."""
+        before = self._records.read(run_id)
+        document = self._receipts.write(run_id, outcome, error)
+        # A repeated attempt finds the run closed, and may have learnt.
+        if before.finished_at is None:
+            self._learn(before)
+        self._lease.release(Owner.run(run_id))
+        return document
+
+    def _learn(self, record: RunRecord) -> None:
+        # With autoscaling the number of units is not known, and someone else's model may have done more than ours.
+        if not record.units_are_fixed or not record.model_is_ours or record.inference_units is None:
+            return
+        rate = measured(record.saturated_images, record.saturated_seconds, record.inference_units)
+        if rate is None:
+            return
+        try:
+            if not record.throttled and rate < self._throughput.read().images_per_second_per_unit:
+                # The run never called faster than the model could answer, so the model may be faster than that.
+                return
+            known = self._throughput.learn(rate)
+        except (ClientError, BotoCoreError):
+            # The rate helps the next run; the receipt matters more.
+            logger.exception("could not record the measured rate", images_per_second_per_unit=rate)
+        else:
+            logger.info("measured the model's rate", this_run=rate, known=str(known))
