@@ -21,7 +21,8 @@ from analyze_image.store import Store
 from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
-from shared.lease import Held
+from shared.model_state import ModelState
+from shared.owner import Owner
 from shared.request_rate import RequestRate
 from shared.run_record import RunRecord, RunRecords
 from shared.s3_events import Source, Upload
@@ -204,7 +205,9 @@ class Pipeline:
             rate_limiter=self.rekognition.limiter,
             source=Source(SOURCE),
             records=self.records,
-            read_lease=lambda: Held(self.run_id, 0, None, images_waiting=True, pace=self.pace),
+            read_state=lambda: ModelState(
+                owner=Owner.run(self.run_id) if self.run_id else None, request_rate=self.pace
+            ),
         )
         self.monkeypatch.setattr(handler_module, "_analysis", lambda: analysis)
 

@@ -11,7 +11,7 @@ from analyze_image import batch as budget
 from analyze_image import handler as handler_module
 from analyze_image.analysis import COUNT_ATTEMPTS
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS
-from shared.lease import Held
+from shared.model_state import ModelState
 from shared.run_record import BatchCounts, RunRecords
 from tests.unit.analyze_image_kit import (
     RECEIVES_AT_MOST,
@@ -81,7 +81,7 @@ def test_killed_between_sending_a_copy_and_deleting_the_original(error: Exceptio
     assert pipeline.messages() == pipeline.dead_letters() == []
     assert len(pipeline.rekognition.calls) == 2
     assert keys(pipeline.s3, FINAL) == ONE_RESULT
-    assert (pipeline.record.processed, pipeline.record.nothing_left) == (1, 1)
+    assert (pipeline.record.processed, pipeline.record.already_done) == (1, 1)
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
@@ -168,7 +168,7 @@ def test_a_message_whose_copy_cannot_be_sent_is_reported_and_redelivered(
     assert len(pipeline.failures) == len(pipeline.messages()) == 2
     pipeline.assert_nothing_lost_or_doubled(uploads)
     if "NotReady" in str(error):
-        assert pipeline.record.refused == 2, "the run has to know it all the same"
+        assert pipeline.record.blocked == 2, "the run has to know it all the same"
     pipeline.rekognition.error = None
     pipeline.faulty_sqs.faults.clear()
     pipeline.pass_time(VISIBILITY_SECONDS + 1)
@@ -188,7 +188,7 @@ def test_a_message_that_cannot_be_dead_lettered_stays_in_the_queue(pipeline: Pip
     pipeline.drain()
     assert pipeline.dead_letters() == []
     assert len(pipeline.messages()) == 2
-    assert pipeline.record.set_aside == 0
+    assert pipeline.record.dead_lettered == 0
     pipeline.assert_nothing_lost_or_doubled(uploads)
     pipeline.faulty_sqs.faults.clear()
     pipeline.pass_time(VISIBILITY_SECONDS + 1)
@@ -253,8 +253,8 @@ def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline
     def unknown() -> None:
         raise aws_error("ThrottlingException")
 
-    nobody = Held(None, 0, None, images_waiting=True)
-    object.__setattr__(handler_module._analysis(), "read_lease", (lambda: nobody) if known else unknown)
+    nobody = ModelState()
+    object.__setattr__(handler_module._analysis(), "read_state", (lambda: nobody) if known else unknown)
     uploads = pipeline.upload("good.jpg", "poison.jpg")
     pipeline.rekognition.errors["poison.jpg"] = detect_error("InternalServerError")
     pipeline.run_for(120)
@@ -284,7 +284,7 @@ def clients(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:  # no
         analysis.labelling._detector._rekognition,
         analysis.labelling._store._s3,
         analysis.queue._sqs,
-        analysis.records._dynamodb,
+        analysis.records._items._dynamodb,
     ]
     assert (analysis.queue._url, analysis.dead_letters._url) == ("https://sqs/images", "https://sqs/dead")
     return {client.meta.service_model.service_name: client.meta.config for client in made}

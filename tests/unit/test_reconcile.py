@@ -25,11 +25,11 @@ from reconcile.report import MAX_OBJECTS, Reporting, batch_error
 from reconcile.report_store import ReportStore
 from reconcile.request import MARGIN, Request, parse
 from reconcile.source_bucket import SourceBucket
-from shared import lease
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
 from shared.image_queue import ImageQueue, MessagesNotSent
 from shared.items import Items
+from shared.model_state import STATE_ITEM, ModelStates
 from shared.s3_events import Source, uploads_in
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
 
@@ -64,7 +64,7 @@ class World:
             self.store,
             self.records,
             SUFFIXES,
-            lambda: lease.current(dynamodb, TABLE, MODEL_ARN),
+            ModelStates(Items(dynamodb, TABLE, MODEL_ARN)).read,
             lambda: self.now,
         )
         self.queue = ImageQueue(sqs, self.queue_url, pause=lambda _: None)
@@ -82,7 +82,7 @@ class World:
     def queue_was_empty(self, ago: timedelta) -> None:
         self.dynamodb.update_item(
             TableName=TABLE,
-            Key={"model": {"S": MODEL_ARN}, "item": {"S": lease.LEASE_ITEM}},
+            Key={"model": {"S": MODEL_ARN}, "item": {"S": STATE_ITEM}},
             UpdateExpression="SET queue_empty_at = :then",
             ExpressionAttributeValues={":then": {"N": str(int((self.now - ago).timestamp()))}},
         )

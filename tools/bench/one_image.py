@@ -42,8 +42,8 @@ SETTINGS = {
     "SOURCE_BUCKET_NAME": "source-bucket",
 }
 LABELS = {"CustomLabels": [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}] * 3}
-PACE = {"images_per_second": {"N": "1000000"}, "concurrent_batches": {"N": "2"}}
-LEASE = {"held_by": {"S": "run-1"}, "pace": {"M": PACE}}
+RATE = {"images_per_second": {"N": "1000000"}, "concurrent_batches": {"N": "2"}}
+LEASE = {"lease_owner": {"S": "run-1"}, "request_rate": {"M": RATE}}
 XML = b'<?xml version="1.0"?><CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>'
 
 
@@ -158,7 +158,7 @@ def measure() -> tuple[list[str], Wire]:
         whole(0)
         calls = dict(wire.calls)
         # A profile sees one thread: without a pace, the images come one after the other.
-        wire.lease = {"held_by": LEASE["held_by"]}
+        wire.lease = {"lease_owner": LEASE["lease_owner"]}
         profile = cProfile.Profile()
         with profile:
             for number in range(BATCHES):
