@@ -114,16 +114,16 @@ def test_absurd_messages_are_refused(body: str) -> None:
     with pytest.raises(ForeignMessageError):
         uploads_in(body, PHOTOS)
     assert list(images_in(body, "photos")) == []
-    assert kind_of(body, PHOTOS)[0] == "foreign"
+    assert kind_of(body, PHOTOS)[0] == "unexpected"
 
 
 def test_a_message_that_is_nested_too_deep_starts_no_model() -> None:
-    assert kind_of("[" * (sys.getrecursionlimit() * 100), PHOTOS)[0] == "foreign"
+    assert kind_of("[" * (sys.getrecursionlimit() * 100), PHOTOS)[0] == "unexpected"
 
 
 def test_an_event_about_something_deleted_starts_no_model() -> None:
     kind, reason = kind_of(json.dumps(eventbridge() | {"detail-type": "Object Deleted"}), PHOTOS)
-    assert (kind, reason) == ("foreign", "aws.s3 Object Deleted is not about an object that was created")
+    assert (kind, reason) == ("unexpected", "aws.s3 Object Deleted is not about an object that was created")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_an_event_about_something_deleted_starts_no_model() -> None:
 def test_an_image_outside_of_the_source_prefix_is_refused_with_its_reason(key: str, wrap: Any) -> None:  # noqa: ANN401
     with pytest.raises(ForeignMessageError, match="does not begin with logos/incoming/") as refused:
         uploads_in(json.dumps(wrap(key)), PHOTOS)
-    assert kind_of(json.dumps(wrap(key)), PHOTOS) == ("foreign", str(refused.value)), "it starts no model either"
+    assert kind_of(json.dumps(wrap(key)), PHOTOS) == ("unexpected", str(refused.value)), "it starts no model either"
 
 
 def test_an_image_of_another_bucket_is_refused_with_its_reason() -> None:
@@ -141,7 +141,7 @@ def test_an_image_of_another_bucket_is_refused_with_its_reason() -> None:
     event["detail"]["bucket"]["name"] = "another"
     with pytest.raises(ForeignMessageError, match="about bucket another") as refused:
         uploads_in(json.dumps(event), PHOTOS)
-    assert kind_of(json.dumps(event), PHOTOS) == ("foreign", str(refused.value)), "it starts no model either"
+    assert kind_of(json.dumps(event), PHOTOS) == ("unexpected", str(refused.value)), "it starts no model either"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_key_that_ends_as_results_do_is_refused_and_starts_no_model(key: str, 
     event = json.dumps(wrap(f"logos/incoming/{key}"))
     kind, reason = kind_of(event, PHOTOS)
     assert (kind, str(reason).split(":")[0]) == (
-        "foreign",
+        "unexpected",
         "the key ends with .json, as results do; an image needs another name",
     )
     with pytest.raises(ForeignMessageError, match="as results do"):
@@ -267,7 +267,7 @@ def test_a_message_is_read_whole_or_refused_in_one_way(body: str) -> None:
         assert 1 <= len(upload.key.encode()) <= KEY_BYTES_AT_MOST
         assert upload.etag.isascii()
         assert upload.size >= 0
-    expected = "foreign" if uploads is None else "images" if uploads else "test_events"
+    expected = "unexpected" if uploads is None else "images" if uploads else "test_events"
     assert kind_of(body, PHOTOS)[0] == expected, "what the analysis labels, and nothing else, the model is started for"
     if uploads:
         assert set(images_in(body, "photos")) == {ImageId(upload.key, upload.etag) for upload in uploads}
