@@ -2,7 +2,7 @@
 
     {"action": "plan", "run_id": …, "input": the execution's input}
     {"action": "queue", "batch": {"Items": […], "BatchInput": {run_id, uploaded_before, dry_run, dead_lettered_key}}}
-    {"action": "report", "run_id": …, "error": {code, message} | null}
+    {"action": "report", "run_id": …, "error": {Error, Cause} | null}
 
 A batch is the input of a Distributed Map's child, as Step Functions writes it.
 """

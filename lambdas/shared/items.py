@@ -6,6 +6,7 @@ float, so the conversion is here. https://docs.aws.amazon.com/boto3/latest/refer
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -97,33 +98,16 @@ class Items:
 
 def to_item(values: Mapping[str, Any]) -> dict[str, AttributeValueTypeDef]:
     """Return plain values as DynamoDB's attributes."""
-    return {name: _SERIALIZER.serialize(_without_floats(value)) for name, value in values.items()}
+    without_floats = json.loads(json.dumps(values), parse_float=Decimal)
+    return {name: _SERIALIZER.serialize(value) for name, value in without_floats.items()}
 
 
 def from_item(item: Mapping[str, AttributeValueTypeDef]) -> dict[str, Any]:
     """Return DynamoDB's attributes as plain values."""
-    return {name: _without_decimals(_DESERIALIZER.deserialize(value)) for name, value in item.items()}
+    values = {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=_number))
+    return plain
 
 
-def _without_floats(value: Any) -> Any:  # noqa: ANN401 - any value that an item may hold
-    match value:
-        case float():
-            return Decimal(str(value))
-        case Mapping():
-            return {name: _without_floats(inner) for name, inner in value.items()}
-        case list() | tuple():
-            return [_without_floats(inner) for inner in value]
-        case _:
-            return value
-
-
-def _without_decimals(value: Any) -> Any:  # noqa: ANN401 - any value that an item may hold
-    match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case dict():
-            return {name: _without_decimals(inner) for name, inner in value.items()}
-        case list():
-            return [_without_decimals(inner) for inner in value]
-        case _:
-            return value
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)

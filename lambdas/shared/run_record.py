@@ -118,13 +118,8 @@ class RunRecords:
 
     def record_start_asked(self, run_id: str, *, backlog: int, sizing_reason: str) -> None:
         """Record when the start was last asked for, for how many messages, and the reason for the number of units."""
-        self._update(
-            run_id,
-            "SET start_asked_at = :now, backlog = :backlog, sizing_reason = :reason",
-            now=format_rfc3339(now()),
-            backlog=backlog,
-            reason=sizing_reason,
-        )
+        expression = "SET start_asked_at = :now, backlog = :backlog, sizing_reason = :reason"
+        self._update(run_id, expression, now=format_rfc3339(now()), backlog=backlog, reason=sizing_reason)
 
     def record_reason(self, run_id: str, reason: str) -> None:
         """Record why the run does no more than it does, as a sentence for its receipt."""
@@ -136,15 +131,11 @@ class RunRecords:
         `ours` tells a model that this system started from one that someone else runs and pays for; `fixed` says that
         Rekognition does not scale it.
         """
-        self._update(
-            run_id,
+        expression = (
             "SET model_running_at = if_not_exists(model_running_at, :now), inference_units = :units, "
-            "model_is_ours = :ours, units_are_fixed = if_not_exists(units_are_fixed, :fixed)",
-            now=format_rfc3339(now()),
-            units=inference_units,
-            ours=ours,
-            fixed=fixed,
+            "model_is_ours = :ours, units_are_fixed = if_not_exists(units_are_fixed, :fixed)"
         )
+        self._update(run_id, expression, now=format_rfc3339(now()), units=inference_units, ours=ours, fixed=fixed)
 
     def record_saturated_period(self, run_id: str, seconds: float, images: int) -> None:
         """Record for how long messages always waited so far, and how many images were labelled in that time."""
@@ -210,12 +201,8 @@ class RunRecords:
         if record.finished_at is None or record.model_stop_accepted_at is None or not record.model_is_ours:
             return
         additions = self._usage.additions(record.finished_at, record.model_stop_accepted_at)
-        once = Update(
-            _item(run_id),
-            "SET late_time_counted = :yes",
-            {"yes": True},
-            condition="attribute_not_exists(late_time_counted)",
-        )
+        condition = "attribute_not_exists(late_time_counted)"
+        once = Update(_item(run_id), "SET late_time_counted = :yes", {"yes": True}, condition)
         if additions:
             with suppress(ConditionFailed):
                 self._items.transact([once, *additions])

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -30,14 +29,6 @@ IN_CHANGE = frozenset({"ResourceInUseException", "ResourceConflictException"})
 TRANSIENT_STATES = frozenset({"Creating", "Enabling", "Disabling", "Updating", "Deleting"})
 
 
-@dataclass(frozen=True)
-class SwitchStep:
-    """What came of a step. `settled`: the mapping is in the wanted state."""
-
-    state: str
-    settled: bool
-
-
 class Trigger:
     """Switches the mapping on behalf of the lease's owner."""
 
@@ -50,27 +41,26 @@ class Trigger:
         """Whether the mapping is Disabled."""
         return self._state() == "Disabled"
 
-    def switch(self, owner: Owner, *, enable: bool, pause: Callable[[float], None]) -> SwitchStep:
+    def switch(self, owner: Owner, *, enable: bool, pause: Callable[[float], None]) -> None:
         """Take steps until the mapping is in the wanted state. Errors: LeaseLost, TriggerNotSettled."""
-        for waited_seconds in range(0, SETTLE_TIMEOUT_SECONDS + 1, POLL_SECONDS):
-            if waited_seconds:
-                pause(POLL_SECONDS)
-            step = self.step(owner, enable=enable)
-            if step.settled:
-                return step
-        raise TriggerNotSettled(
-            f"event source mapping {self._uuid} is {step.state} and not {_wanted(enable=enable)} after "
-            f"{waited_seconds} s"
-        )
+        waited_seconds = 0
+        while not self.step(owner, enable=enable):
+            if waited_seconds >= SETTLE_TIMEOUT_SECONDS:
+                wanted = "Enabled" if enable else "Disabled"
+                raise TriggerNotSettled(
+                    f"event source mapping {self._uuid} is {self._state()} and not {wanted} after {waited_seconds} s"
+                )
+            pause(POLL_SECONDS)
+            waited_seconds += POLL_SECONDS
 
-    def step(self, owner: Owner, *, enable: bool) -> SwitchStep:
-        """Ask for the switch unless it is done or under way. Error: LeaseLost."""
+    def step(self, owner: Owner, *, enable: bool) -> bool:
+        """Ask for the switch unless it is done or under way; return whether it is done. Error: LeaseLost."""
         rate = self._lease.renew(owner).request_rate
-        wanted, state = _wanted(enable=enable), self._state()
+        wanted, state = "Enabled" if enable else "Disabled", self._state()
         if state != wanted and state not in TRANSIENT_STATES:
             state = self._update(enable=enable, rate=rate) or state
         logger.info("checked the trigger", state=state, wanted=wanted)
-        return SwitchStep(state, settled=state == wanted)
+        return state == wanted
 
     def _state(self) -> str:
         return self._lambda.get_event_source_mapping(UUID=self._uuid)["State"]
@@ -88,7 +78,3 @@ class Trigger:
                 raise
             logger.info("event source mapping update in progress; retrying", code=error_code(error))
             return None
-
-
-def _wanted(*, enable: bool) -> str:
-    return "Enabled" if enable else "Disabled"

@@ -1,7 +1,6 @@
 """Lambda handler: `{"run_id": …, "enable": bool}`. It returns when the trigger is switched."""
 
 import time
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -22,7 +21,7 @@ def _trigger() -> Trigger:
 
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Return `{state, settled}`."""
+def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001
+    """Switch the trigger, and wait until it is switched."""
     logger.append_keys(run_id=event["run_id"])
-    return asdict(_trigger().switch(Owner.run(event["run_id"]), enable=event["enable"], pause=time.sleep))
+    _trigger().switch(Owner.run(event["run_id"]), enable=event["enable"], pause=time.sleep)

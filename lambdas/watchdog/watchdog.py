@@ -200,7 +200,7 @@ class Watchdog:
 
     def _close_trigger(self, owner: Owner) -> bool:
         try:
-            return self._trigger.step(owner, enable=False).settled
+            return self._trigger.step(owner, enable=False)
         except (ClientError, BotoCoreError):
             logger.exception("could not close the trigger; the next step tries again")
             return False

@@ -1031,7 +1031,7 @@ def test_a_failed_reconcile_is_reported_with_its_error_and_what_it_queued(world:
     world.upload("lost.jpg")
     for batch in world.batches_of("r", world.plan("r", {"uploaded_before": "now"})):
         world.batches.queue(batch)
-    world.reporting.report("r", {"code": "States.ExceedToleratedFailureThreshold", "message": "threshold exceeded"})
+    world.reporting.report("r", {"Error": "States.ExceedToleratedFailureThreshold", "Cause": "threshold exceeded"})
     report = world.stored_report("r")
     assert (report["outcome"], report["queued"]) == ("failed", 1)
     assert report["error"]["code"] == "States.ExceedToleratedFailureThreshold"
@@ -1040,7 +1040,7 @@ def test_a_failed_reconcile_is_reported_with_its_error_and_what_it_queued(world:
 
 def test_an_error_that_quotes_what_is_no_text_is_reported(world: World) -> None:
     message = "the input knows prefix, not bad\udce4"
-    world.reporting.report("r", {"code": "InputInvalid", "message": message})
+    world.reporting.report("r", {"Error": "InputInvalid", "Cause": message})
     assert world.stored_report("r")["error"]["message"] == message
 
 

@@ -6,7 +6,7 @@ from shared.errors import LeaseLost, TriggerNotSettled
 from shared.lease import Lease
 from shared.model_state import ModelStates
 from shared.request_rate import RequestRate
-from shared.trigger import SETTLE_TIMEOUT_SECONDS, SwitchStep, Trigger
+from shared.trigger import SETTLE_TIMEOUT_SECONDS, Trigger
 from tests.unit.conftest import RUN, RUN_2, Clock, aws_error
 
 
@@ -41,20 +41,20 @@ def held(lease: Lease) -> Lease:
 @pytest.mark.parametrize(("state", "enable"), [("Enabled", True), ("Disabled", False)])
 def test_the_wanted_state_is_settled_without_an_update(state: str, enable: bool, held: Lease) -> None:
     mapping = Mapping(state)
-    assert Trigger(mapping, "uuid", held).step(RUN, enable=enable) == SwitchStep(state, settled=True)
+    assert Trigger(mapping, "uuid", held).step(RUN, enable=enable)
     assert mapping.updates == []
 
 
 @pytest.mark.parametrize(("state", "enable"), [("Disabled", True), ("Enabled", False)])
 def test_the_other_state_is_switched_and_polled_again(state: str, enable: bool, held: Lease) -> None:
     mapping = Mapping(state)
-    assert not Trigger(mapping, "uuid", held).step(RUN, enable=enable).settled
+    assert not Trigger(mapping, "uuid", held).step(RUN, enable=enable)
     assert mapping.updates == [{"UUID": "uuid", "Enabled": enable}]
 
 
 def test_a_switch_that_lambda_answers_as_done_is_not_polled_again(held: Lease) -> None:
     mapping = Mapping("Enabled", answered="Disabled")
-    assert Trigger(mapping, "uuid", held).step(RUN, enable=False).settled
+    assert Trigger(mapping, "uuid", held).step(RUN, enable=False)
 
 
 def test_opening_sets_the_concurrency_of_the_runs_rate_and_closing_does_not(held: Lease, states: ModelStates) -> None:
@@ -69,14 +69,14 @@ def test_opening_sets_the_concurrency_of_the_runs_rate_and_closing_does_not(held
 @pytest.mark.parametrize("state", ["Creating", "Enabling", "Disabling", "Updating"])
 def test_a_change_under_way_is_waited_for(state: str, held: Lease) -> None:
     mapping = Mapping(state)
-    assert not Trigger(mapping, "uuid", held).step(RUN, enable=True).settled
+    assert not Trigger(mapping, "uuid", held).step(RUN, enable=True)
     assert mapping.updates == []
 
 
 @pytest.mark.parametrize("code", ["ResourceInUseException", "ResourceConflictException"])
 def test_an_update_rejected_during_another_one_is_asked_for_again(code: str, held: Lease) -> None:
     mapping = Mapping("Enabled", error=aws_error(code))
-    assert not Trigger(mapping, "uuid", held).step(RUN, enable=False).settled
+    assert not Trigger(mapping, "uuid", held).step(RUN, enable=False)
 
 
 def test_any_other_error_is_left_to_the_workflow(held: Lease) -> None:
@@ -96,7 +96,7 @@ def test_a_switch_is_waited_for_and_the_lease_is_renewed_at_each_poll(
         expiries.append(states.read().lease_expires_at)
 
     mapping = Mapping("Enabled", "Disabling", "Disabling", "Disabled")
-    assert Trigger(mapping, "uuid", held).switch(RUN, enable=False, pause=pause).settled
+    Trigger(mapping, "uuid", held).switch(RUN, enable=False, pause=pause)
     assert len(mapping.updates) == 1
     assert [later - expiries[0] for later in expiries] == [0, 5, 10]
 
