@@ -40,6 +40,7 @@ from tests.rig.quick_moto import client, mock_aws, session
 from tests.rig.simulation import deployment, services
 from tests.rig.simulation.fibers import Fiber
 from tests.rig.simulation.invariants import AT_REST, Images, ModelOwners, Overwrites, Running, Upload, messages
+from tests.rig.simulation.services import stored_object
 from tests.rig.simulation.states import Execution, Machine, StateError
 from tests.rig.simulation.wire import Call, wired
 
@@ -385,6 +386,11 @@ class World:
         for function in functions:
             self._environments[function] = self._environments.get(function, {}) | environment
             _forget_compositions(function)
+
+    def receipt(self, run: Execution | str) -> dict[str, Any]:
+        """Return the receipt of a run as it is now; {} when there is none."""
+        found = stored_object(deployment.FINAL, f"runs/{run if isinstance(run, str) else run.name}.json")
+        return {} if found is None else json.loads(found.value)
 
     def later(self, seconds: float, action: Callable[[], object]) -> None:
         """Let something happen once, in so many seconds."""
