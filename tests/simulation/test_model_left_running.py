@@ -36,7 +36,7 @@ def run_until_running(world: World) -> None:
 def looks_at(world: World, *seconds: float) -> None:
     """Let the schedule of the watchdog fall so many seconds from now, besides its minutes."""
     for after in seconds:
-        world.later(after, lambda: world._watch({"source": "schedule"}))
+        world.look_later(after)
 
 
 @pytest.mark.parametrize("lag_seconds", [5, 30, 90])

@@ -50,7 +50,7 @@ def test_a_message_with_many_records_is_done_in_the_time_that_its_images_take() 
     with World(model=QUICK, other_call_seconds=SLOW_CALL_SECONDS, watchdog_seconds=None) as world:
         upload_in_one_message(world, 300)
         world.start_run()
-        world.advance(1800)
+        world.advance(700)
         assert world.images.waiting() == set(), world.describe()
         # A call of the model and five others for each, and the end of a run.
         assert world.model_now.meter()["running_seconds"] < 300 * 0.6 + 300
@@ -62,7 +62,7 @@ def test_records_of_images_that_are_gone_are_no_progress_for_ever() -> None:
         for upload in upload_in_one_message(world, 100):
             world.delete(upload)
         world.start_run()
-        world.advance(1800)
+        world.advance(900)
         assert world.model_now.status in AT_REST, world.describe()
 
 
@@ -150,9 +150,8 @@ def test_a_fault_that_lasts_for_a_week_costs_at_most_ten_starts(fault: str) -> N
 def test_a_person_who_starts_a_run_does_not_wait_and_a_run_that_works_ends_the_waiting() -> None:
     with World(model=QUICK, schedule_seconds=HOUR, watchdog_seconds=None) as world:
         trouble(world, "bucket that refuses")
-        world.advance(2 * DAY)
+        go_on(world, 2 * DAY, starts_at_most=8)
         before = starts(world)
-        assert before <= 8
         # What a person gives the workflow, as the page on operating says: nothing of the schedule's own.
         run = world.start_run({"started_by": "a person"})
         world.advance(HOUR / 2)
@@ -266,7 +265,7 @@ def finish(fleet: Fleet, seconds: float) -> tuple[Any, float]:
         return run, world.model_now.meter()["running_seconds"]
 
 
-@pytest.mark.parametrize(("images_per_second", "hours"), [(200, 2.0), (200, 6.0), (500, 3.0)])
+@pytest.mark.parametrize(("images_per_second", "hours"), [(200, 2.0), (500, 2.0)])
 @pytest.mark.xfail(reason="issue point 13")
 def test_a_large_fleet_is_idle_no_longer_than_a_small_one(images_per_second: int, hours: float) -> None:
     run, running_seconds = finish(Fleet(int(images_per_second * hours * HOUR), images_per_second), 24 * HOUR)
@@ -275,8 +274,7 @@ def test_a_large_fleet_is_idle_no_longer_than_a_small_one(images_per_second: int
     assert running_seconds - hours * HOUR < 150
 
 
-@pytest.mark.parametrize("hours", [1, 10])
-@pytest.mark.xfail(reason="issue point 13")
+@pytest.mark.parametrize("hours", [1, pytest.param(4, marks=pytest.mark.xfail(reason="issue point 13"))])
 def test_a_stall_is_noticed_within_minutes_however_long_the_run_has_lasted(hours: int) -> None:
     fleet = Fleet(20 * 36 * HOUR, 20, stalls_at=hours * HOUR + 30)
     _, running_seconds = finish(fleet, 48 * HOUR)

