@@ -37,7 +37,8 @@ def test_the_invariants_hold_in_any_order_of_things() -> None:
 @pytest.mark.long
 @pytest.mark.xfail(reason="issue points 1 to 5")
 def test_the_invariants_hold_although_calls_stall_and_answers_get_lost() -> None:
-    run_state_machine_as_test(HarshPipeline, settings=settings(COMMON, max_examples=EXAMPLES))
+    unshrunk = settings(COMMON, max_examples=EXAMPLES, phases=[Phase.generate], report_multiple_bugs=False)
+    run_state_machine_as_test(HarshPipeline, settings=unshrunk)
 
 
 # For each mutant an order that Hypothesis could draw, as it prints them: steps after a run has begun with two images.

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.rig.simulation.pipeline import SPEED, HarshPipeline
@@ -20,6 +20,7 @@ SETTINGS = settings(
     database=None,
     deadline=None,
     max_examples=WORLDS_A_SEED,
+    phases=[Phase.generate, Phase.shrink],
     print_blob=False,
     report_multiple_bugs=False,
     stateful_step_count=20,
