@@ -265,3 +265,9 @@ def test_numbers_are_those_of_terraform(file: str, pattern: str) -> None:
     found = re.search(pattern, (TERRAFORM / file).read_text(), re.DOTALL)
     assert found, pattern
     assert int(found[1]) == NUMBERS[file, pattern]
+
+
+def test_the_schedule_gives_a_run_what_it_gives_in_terraform() -> None:
+    found = re.search(r"input\s+= jsonencode\(\{(.*?)\}\)", (TERRAFORM / "modules/workflow/main.tf").read_text())
+    assert found
+    assert dict(re.findall(r'(\w+) = "(.*?)"', found[1])) == deployment.SCHEDULE_INPUT
