@@ -1,6 +1,7 @@
 """The world itself: what it does is what the deployed system does, and what it knows is what Terraform deploys."""
 
 import re
+from contextlib import suppress
 
 import boto3
 import pytest
@@ -93,10 +94,69 @@ def test_a_pause_lets_everything_else_go_on() -> None:
         world.disturb("start_model", 2, "paused", 20)
         first, second = world.start_run(), world.start_run()
         world.advance(15)
-        assert (first.is_living, second.output["outcome"]) == (True, "another_run_active")
-        assert first.busy is False
+        assert (first.busy, second.output["outcome"]) == (True, "another_run_active")
         world.advance(3600)
         assert first.output["outcome"] == "completed"
+
+
+def test_two_functions_that_are_held_up_each_go_on_in_their_own_time() -> None:
+    with World() as world:
+        world.disturb("record_run", 1, "paused", 20)
+        world.disturb("check_queue", 1, "paused", 5)
+        ends: dict[str, float] = {}
+        for function, event in (("record_run", OPEN), ("check_queue", {"run_id": "a", "phase": "before_start"})):
+
+            def call(function: str = function, event: dict[str, str] = event) -> None:
+                with suppress(StateError):
+                    world.invoke(function, event)
+                ends[function] = world.now
+
+            world.later(0, call)
+        world.advance(60)
+        assert ends["check_queue"] < 6 < 20 < ends["record_run"] < 21
+
+
+def test_a_function_whose_answer_is_lost_goes_on_beside_its_second_attempt() -> None:
+    with World(watchdog_seconds=None) as world:
+        world.upload("a.png", PICTURES[0])
+        world.lose_answer("record_run")
+        world.disturb("record_run", 1, "paused", 5)
+        run = world.start_run()
+        world.advance(3)
+        assert world.steps["record_run"] == 2
+        world.advance(3600)
+        assert run.output["outcome"] == "completed"
+
+
+def test_the_history_of_a_message_grows_each_time_that_it_comes_back() -> None:
+    with World(watchdog_seconds=None) as world:
+        world.upload("a.png", PICTURES[0])
+        world.set_faults(Fault("s3", "CopyObject", "InternalError", 500))
+        world.start_run()
+        world.advance(150)
+        attributes = messages(deployment.QUEUE)[0].message_attributes
+        assert int(attributes["deferrals"]["StringValue"]) >= 3
+
+
+def test_the_watchdog_looks_each_minute_while_anybody_writes_and_each_tenth_while_all_is_at_rest() -> None:
+    with World(watchdog_seconds=60) as world:
+        world.advance(3600)
+        assert world.steps["watchdog"] <= 10
+        looks = world.steps["watchdog"]
+        world.every(50, lambda: world.invoke("record_run", OPEN))
+        world.advance(600)
+        assert world.steps["watchdog"] >= looks + 9
+
+
+def test_a_model_that_runs_between_two_looks_is_seen() -> None:
+    settings = ModelSettings(start_seconds=60, fails_after_seconds=1000)
+    with World(model=settings, orphan_seconds=600, watchdog_seconds=None) as world:
+        world.disturb("start_model", "StartProjectVersion", "orphaned", 5)
+        world.upload("a.png", PICTURES[0])
+        world.start_run()
+        world.advance(7200)
+        assert world.model_now.status == "FAILED"
+        assert [text[:2] for text in world.violations()] == ["I3"]
 
 
 def test_a_fault_lasts_until_it_is_taken_away() -> None:
@@ -179,6 +239,7 @@ def test_a_run_that_goes_on_after_another_took_over_is_seen() -> None:
         first, second = world.start_run(), world.start_run()
         for run in (first, second, first):
             world.owners._owners[run.name] = run
+            world.owners._owned_from[run.name] = 0
             world.owners._signs_of_life[run.name] = -10_000 if run is first else world.now
             world.owners._switched(run.name, "StopProjectVersion")
         assert [text[:2] for text in world.violations()] == ["I4"]
@@ -204,6 +265,7 @@ def test_every_variable_that_terraform_sets_is_known() -> None:
 NUMBERS = {
     ("function_analyze_image.tf", r"image_timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["analyze_image"],
     ("modules/function/variables.tf", r'"timeout_seconds"[^}]*?default\s+= (\d+)'): deployment.CONTROL_TIMEOUT_SECONDS,
+    ("function_watchdog.tf", r"timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["watchdog"],
     ("modules/intake/main.tf", r"visibility_timeout_seconds = (\d+) \*"): deployment.VISIBILITY_TIMEOUT_SECONDS // 120,
     ("modules/intake/main.tf", r"maxReceiveCount\s+= (\d+)"): deployment.RECEIVES_AT_MOST,
     ("modules/intake/main.tf", r"receive_wait_time_seconds = (\d+)"): deployment.RECEIVE_WAIT_SECONDS,
@@ -218,3 +280,9 @@ def test_numbers_are_those_of_terraform(file: str, pattern: str) -> None:
     found = re.search(pattern, (TERRAFORM / file).read_text(), re.DOTALL)
     assert found, pattern
     assert int(found[1]) == NUMBERS[file, pattern]
+
+
+def test_the_schedule_gives_a_run_what_it_gives_in_terraform() -> None:
+    found = re.search(r"^  input\s+= \{(.*?)\}", (TERRAFORM / "modules/workflow/main.tf").read_text(), re.MULTILINE)
+    assert found
+    assert dict(re.findall(r'(\w+) = "(.*?)"', found[1])) == deployment.SCHEDULE_INPUT

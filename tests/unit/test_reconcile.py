@@ -1056,10 +1056,10 @@ def test_a_refused_input_is_reported_too(world: World) -> None:
     ("failure", "error"),
     [
         (None, None),
-        ({"code": "States.Timeout"}, {"code": "States.Timeout", "message": "no further information"}),
-        ({"code": "States.Timeout", "message": None}, {"code": "States.Timeout", "message": "no further information"}),
-        ({"code": "E", "message": "plain"}, {"code": "E", "message": "plain"}),
-        ({"code": "E", "message": "[1]"}, {"code": "E", "message": "[1]"}),
+        ({"Error": "States.Timeout"}, {"code": "States.Timeout", "message": "no further information"}),
+        ({"Error": "States.Timeout", "Cause": None}, {"code": "States.Timeout", "message": "no further information"}),
+        ({"Error": "E", "Cause": "plain"}, {"code": "E", "message": "plain"}),
+        ({"Error": "E", "Cause": "[1]"}, {"code": "E", "message": "[1]"}),
     ],
 )
 def test_an_error_is_readable_however_it_was_caught(failure: Any, error: Any) -> None:  # noqa: ANN401

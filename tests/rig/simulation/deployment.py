@@ -18,13 +18,15 @@ STATE_MACHINE = f"{NAME}-label-batch"
 STATE_MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STATE_MACHINE}"
 
 CONTROL_TIMEOUT_SECONDS = 30
-TIMEOUT_SECONDS = {"analyze_image": 120, "toggle_trigger": 240, "watchdog": 900}
+TIMEOUT_SECONDS = {"analyze_image": 120, "toggle_trigger": 240, "watchdog": 300}
 VISIBILITY_TIMEOUT_SECONDS = 6 * TIMEOUT_SECONDS["analyze_image"]
 RECEIVES_AT_MOST = 6
 RECEIVE_WAIT_SECONDS = 5
 BATCH_SIZE = 10
 CONCURRENT_BATCHES = 2
 LEASE_SECONDS = 900
+# What the schedule starts a run with.
+SCHEDULE_INPUT: dict[str, str] = {}
 
 
 def queue_url(name: str) -> str:

@@ -183,6 +183,14 @@ class Overwrites:
         return after
 
 
+@dataclass(frozen=True)
+class Running:
+    """A time in which the model was RUNNING, in virtual seconds; `until` None: it still is."""
+
+    since: float
+    until: float | None
+
+
 class ModelOwners:
     """I3 and I4: who switched the model and the trigger last, and how long it has run without a living owner."""
 
@@ -195,7 +203,8 @@ class ModelOwners:
         self._signs_of_life: dict[str, float] = {}
         self._superseded: set[str] = set()
         self._last_switcher: str | None = None
-        self._orphaned_since: float | None = None
+        self._owned_from: dict[str, float] = {}
+        self._looked_at = -1.0
         self.longest_orphaned = 0.0
 
     def called(self, run: Execution | None, function: str, call: Call) -> None:
@@ -204,6 +213,7 @@ class ModelOwners:
             self._signs_of_life[run.name] = self._clock()
             if call.service in ("lambda", "rekognition"):
                 self._owners[run.name] = run
+                self._owned_from.setdefault(run.name, self._clock())
         if call.operation in SWITCHES:
             self._switched(run.name if run else function, call.operation)
 
@@ -222,15 +232,20 @@ class ModelOwners:
         # What a function of a run that was aborted still does may meet the watchdog, which cleans up after it.
         return name in self._owners and self._owners[name].is_living
 
-    def look(self, *, runs_unowned: bool, limit_seconds: float, calm_since: float) -> None:
-        """Look at the model after each step. `runs_unowned`: it is RUNNING, and this system started it."""
-        now = self._clock()
-        if not runs_unowned or any(owner.is_living for owner in self._owners.values()):
-            self._orphaned_since = None
-            return
-        if self._orphaned_since is None:
-            self._orphaned_since = now
-        orphaned = now - max(self._orphaned_since, calm_since)
+    def look(self, running: list[Running], *, limit_seconds: float, calm_since: float) -> None:
+        """Look at all the time in which the model ran that this system started: nobody has to look at the moment."""
+        for times in running:
+            if times.until is None or times.until > self._looked_at:
+                self._look_at(times, limit_seconds, calm_since)
+        self._looked_at = self._clock()
+
+    def _look_at(self, times: Running, limit_seconds: float, calm_since: float) -> None:
+        until = self._clock() if times.until is None else times.until
+        since = max(times.since, calm_since)
+        for owner in self._owners.values():
+            if self._owned_from[owner.name] < until:
+                since = max(since, until if owner.stopped_at is None else owner.stopped_at)
+        orphaned = until - since
         self.longest_orphaned = max(self.longest_orphaned, orphaned)
         if orphaned > limit_seconds and not any(text.startswith("I3") for text in self.found):
             self.found.append(f"I3: the model has run for {orphaned:.0f} s without a living owner")

@@ -98,9 +98,10 @@ class Execution:
         name: str,
         invoke: Callable[["Execution", str, Any], Any],
         clock: Callable[[], float],
+        document: dict[str, Any] | None = None,
     ) -> None:
-        """`invoke` runs a function by name for this execution; StateError when it fails."""
-        self.machine, self.name = machine, name
+        """`invoke` runs a function by name for this execution; StateError when it fails. `document` is its input."""
+        self.machine, self.name, self.document = machine, name, document or {}
         self.arn = f"{machine.arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
         self._invoke, self._clock = invoke, clock
         self.status = "RUNNING"
@@ -144,7 +145,7 @@ class Execution:
         try:
             self._note("ExecutionStarted")
             following: str | None = self.machine.start_at
-            data: Any = {}
+            data: Any = self.document
             while following is not None:
                 yield self._clock()
                 self.state = following
@@ -249,7 +250,7 @@ class Execution:
 
     def _evaluate(self, template: Json, data: Json, **known: Json) -> Json:
         context = {
-            "Execution": {"Id": self.arn, "Name": self.name, "Input": {}},
+            "Execution": {"Id": self.arn, "Name": self.name, "Input": self.document},
             "State": {"Name": self.state, "RetryCount": self._retries},
             "StateMachine": {"Id": self.machine.arn},
         }

@@ -9,6 +9,7 @@ of things can be had.
 """
 
 import importlib
+import itertools
 import json
 import logging
 import math
@@ -37,7 +38,9 @@ from tests.rig.emulator.model import Model, ModelSettings
 from tests.rig.emulator.service import Service
 from tests.rig.quick_moto import client, mock_aws, session
 from tests.rig.simulation import deployment, services
-from tests.rig.simulation.invariants import AT_REST, Images, ModelOwners, Overwrites, Upload, messages
+from tests.rig.simulation.fibers import Fiber
+from tests.rig.simulation.invariants import AT_REST, Images, ModelOwners, Overwrites, Running, Upload, messages
+from tests.rig.simulation.services import stored_object
 from tests.rig.simulation.states import Execution, Json, Machine, StateError
 from tests.rig.simulation.wire import Call, wired
 
@@ -75,7 +78,7 @@ class Cut(BaseException):
 
 @dataclass(frozen=True)
 class Fault:
-    """Calls that are refused, until the fault is taken away."""
+    """Calls that are refused, until the fault is taken away. Operation "*": all of the service's."""
 
     service: str
     operation: str
@@ -84,7 +87,7 @@ class Fault:
 
     def applies_to(self, call: Call) -> bool:
         """Whether the call is refused."""
-        return (call.service, call.operation) == (self.service, self.operation)
+        return call.service == self.service and self.operation in ("*", call.operation)
 
     @property
     def excuses_a_running_model(self) -> bool:
@@ -95,16 +98,20 @@ class Fault:
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What happens, once, at a function's n-th call of an invocation.
+    """What happens, once, at a function's n-th call of an invocation, or at its first call of an operation.
 
     `kind`: "killed before" or "killed after" the call; "lost": it is carried out and its answer never comes; "paused":
     `seconds` pass before it, in which everything else goes on; "orphaned": likewise, after its run was aborted.
     """
 
     function: str
-    call: int
+    call: int | str
     kind: str
     seconds: float = 0.0
+
+    def applies_to(self, invocation: "Invocation", call: Call) -> bool:
+        """Whether it happens at this call."""
+        return self.function == invocation.function_name and self.call in (invocation.calls, call.operation)
 
 
 @dataclass
@@ -131,12 +138,21 @@ class Invocation:
 
 @dataclass
 class Task:
-    """Something that happens at a time, once or again and again."""
+    """Something that happens at a time, once or again and again; or something under way, which goes on then."""
 
     due: float
-    action: Callable[[], object]
+    action: Callable[[], object] | Fiber
     every: float | None = None
-    busy: bool = False
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A value that a function reported, for the alarms."""
+
+    at: float
+    name: str
+    unit: str
+    value: float
 
 
 @dataclass
@@ -160,6 +176,8 @@ class World:
     between: Callable[[Call], AWSResponse | None] | None = None
     # Sees each answer of a handler, by the function's name, and returns what becomes of it.
     spoil_answer: Callable[[str, Any], Any] | None = None
+    # What a call takes whose operation is not in CALL_SECONDS.
+    other_call_seconds: float = OTHER_CALL_SECONDS
 
     def __enter__(self) -> Self:
         """Make moto's AWS, stop the clock, and forget what handlers kept from the last world."""
@@ -168,12 +186,22 @@ class World:
         self.steps: Counter[str] = Counter()
         self.faults: set[Fault] = set()
         self.disturbances: list[Disturbance] = []
-        # What is under way, the innermost last; None for what the world does by itself.
-        self._under_way: list[Invocation | None] = []
+        # Functions whose next invocation for a run goes on while Step Functions has lost sight of it.
+        self.unheard: list[str] = []
+        self.metrics: list[Metric] = []
+        # Whether Lambda's poller can delete the messages of a batch that is done.
+        self.can_delete_messages = True
+        # What is under way, and in each what it is at, the innermost last; None for what the world does by itself.
+        self._fiber: Fiber | None = None
+        self._fibers: dict[Fiber | None, list[Invocation | None]] = {None: []}
+        self._instances: set[tuple[str, int]] = set()
+        self._environments: dict[str, dict[str, str]] = {}
         self._tasks: list[Task] = []
         self._polls, self._no_poll_before = 0, 0.0
         self._counts: list[tuple[float, tuple[int, int, int]]] = []
         self._calm_since, self._idle_ticks = 0.0, 0
+        # Whether anything was written since the watchdog last looked and had nothing to write.
+        self._is_touched = True
         self._open = ExitStack()
         try:
             self._begin()
@@ -209,8 +237,8 @@ class World:
         self._open.enter_context(mock_aws())
         self._open.enter_context(mock.patch.object(boto3, "DEFAULT_SESSION", session()))
         self._open.enter_context(wired(self._play))
-        # Logs and metrics are no part of this: most of what is printed would be theirs.
-        self._open.enter_context(mock.patch.object(Metrics, "add_metric"))
+        # Logs are no part of this, and metrics are kept: most of what is printed would be theirs.
+        self._open.enter_context(mock.patch.object(Metrics, "add_metric", self._note_metric))
         self._open.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="No application metrics to publish")
         self._open.callback(_forget_compositions)
@@ -226,11 +254,12 @@ class World:
         self.machine = Machine.load(deployment.STATE_MACHINE_ARN, deployment.DEFINITION, deployment.PLACEHOLDERS)
         self._make_resources()
         if self.schedule_seconds:
-            self.every(self.schedule_seconds, self.start_run)
+            self.every(self.schedule_seconds, lambda: self.start_run(deployment.SCHEDULE_INPUT))
         self.has_watchdog = False
         if self.watchdog_seconds is not None and deployment.HAS_WATCHDOG:
             self.has_watchdog = True
             self.every(self.watchdog_seconds, self._tick_watchdog)
+        self._open.callback(self._close_fibers)
 
     def _make_resources(self) -> None:
         self.s3, self.sqs = client("s3"), client("sqs")
@@ -316,9 +345,10 @@ class World:
         """Send any message to the image queue."""
         self.sqs.send_message(QueueUrl=deployment.queue_url(deployment.QUEUE), MessageBody=body)
 
-    def start_run(self) -> Execution:
-        """Start the workflow."""
-        run = Execution(self.machine, f"run-{len(self.runs) + 1}", self._invoke_for_run, self.clock.now)
+    def start_run(self, document: dict[str, Any] | None = None) -> Execution:
+        """Start the workflow with an input, as a person does; what the schedule gives it is in `deployment`."""
+        name = f"run-{len(self.runs) + 1}"
+        run = Execution(self.machine, name, self._invoke_for_run, self.clock.now, document)
         self.runs[run.name] = run
         return run
 
@@ -346,9 +376,32 @@ class World:
             return False
         return True
 
+    def remove(self) -> None:
+        """Let Terraform remove the pipeline, after `retire`: what is under way then still does what it is at."""
+        self._tasks = [task for task in self._tasks if isinstance(task.action, Fiber)]
+        self.has_watchdog = False
+        for run in self.living:
+            run.abort()
+
     def resume(self) -> None:
         """Let Terraform put the pipeline into use again."""
         self.invoke("watchdog", {"tf": {"action": "create"}})
+
+    def deploy(self, *functions: str, **environment: str) -> None:
+        """Give functions other variables, as an apply does that comes no further than to these."""
+        for function in functions:
+            self._environments[function] = self._environments.get(function, {}) | environment
+            _forget_compositions(function)
+
+    def look_later(self, seconds: float) -> None:
+        """Let the schedule of the watchdog fall in so many seconds, besides its own minutes."""
+        if self.has_watchdog:
+            self.later(seconds, lambda: self._watch({"source": "schedule"}))
+
+    def receipt(self, run: Execution | str) -> dict[str, Any]:
+        """Return the receipt of a run as it is now; {} when there is none."""
+        found = stored_object(deployment.FINAL, f"runs/{run if isinstance(run, str) else run.name}.json")
+        return {} if found is None else json.loads(found.value)
 
     def later(self, seconds: float, action: Callable[[], object]) -> None:
         """Let something happen once, in so many seconds."""
@@ -367,9 +420,16 @@ class World:
         elif was_excused:
             self._calm_since = self.now
 
-    def disturb(self, function: str, call: int, kind: str, seconds: float = 0.0) -> None:
-        """Let something happen at the n-th call (from 1) of the function's next invocation that makes so many."""
+    def disturb(self, function: str, call: int | str, kind: str, seconds: float = 0.0) -> None:
+        """Let something happen at the n-th call (from 1) of the function's next invocation that makes so many.
+
+        Or at its next call of an operation, by the operation's name.
+        """
         self.disturbances.append(Disturbance(function, call, kind, seconds))
+
+    def lose_answer(self, function: str) -> None:
+        """Let Step Functions lose the answer of the function's next invocation for a run, which goes on unheard."""
+        self.unheard.append(function)
 
     def trouble_model(self, **settings: object) -> None:
         """Let the model go wrong, by the names in the emulator's ModelSettings, until everything is healed."""
@@ -388,6 +448,8 @@ class World:
     def heal(self) -> None:
         """Let everything work again, as it does when people look after it."""
         self.disturbances.clear()
+        self.unheard.clear()
+        self.can_delete_messages = True
         self.set_faults()
         as_registered = {name: value for name, value in vars(self.model).items() if name != "initial_status"}
         self.emulator.configure(deployment.MODEL_ARN, **as_registered)
@@ -401,6 +463,10 @@ class World:
     def advance(self, seconds: float) -> None:
         """Let time pass, with everything that comes due, in order."""
         until = self.now + seconds
+        if self._fiber is not None:
+            self._tasks.append(Task(until, self._fiber))
+            self._fiber.pause()
+            return
         while (due := self._next_due()) <= until:
             self._step_at(due)
         self._pass(until - self.now)
@@ -464,21 +530,57 @@ class World:
 
     def _next_due(self) -> float:
         dues = [run.due for run in self.runs.values() if not run.busy]
-        dues += [task.due for task in self._tasks if not task.busy]
+        dues += [task.due for task in self._tasks]
         return min([*dues, self._next_poll()], default=math.inf)
 
     def _step_at(self, due: float) -> None:
         self._pass(due - self.now)
         run = next((run for run in self.runs.values() if not run.busy and run.due <= due), None)
-        task = next((task for task in self._tasks if not task.busy and task.due <= due), None)
-        with self.by_itself():
-            if run is not None:
-                self._do_step(run)
-            elif task is not None:
-                self._do_task(task)
-            else:
-                self._poll()
+        task = next((task for task in self._tasks if task.due <= due), None)
+        if task is not None and run is None and isinstance(task.action, Fiber):
+            self._tasks.remove(task)
+            self._go_on(task.action)
+        elif run is not None:
+            self._begin_work(lambda: self._do_step(run), waits=False)
+        elif task is not None:
+            self._begin_work(self._begin_task(task), waits=False)
+        else:
+            self._begin_work(self._poll, waits=True)
         self._look()
+
+    def _begin_work(self, work: Callable[[], object], *, waits: bool) -> None:
+        """Begin something. Only what may wait in the middle gets a thread of its own, because threads take their time.
+
+        Batches wait for the model, and anything may wait for what a test has in store. Whatever else waits is short
+        (the look into the queue), so that what comes due meanwhile may begin and end within it.
+        """
+        if waits or self.disturbances or self.unheard:
+            self._go_on(Fiber(work))
+            return
+        with self.by_itself():
+            work()
+
+    def _go_on(self, fiber: Fiber, how: Callable[[], None] | None = None) -> None:
+        """Let something go on until it waits or ends; meanwhile the calls that are made are its own."""
+        before, self._fiber = self._fiber, fiber
+        under_way = self._fibers.setdefault(fiber, [])
+        if under_way and (invocation := under_way[-1]):
+            self._set_environment(invocation.function_name)
+        try:
+            (how or fiber.resume)()
+        finally:
+            self._fiber = before
+            if fiber.is_over:
+                del self._fibers[fiber]
+
+    def _close_fibers(self) -> None:
+        for fiber in list(self._fibers):
+            if fiber is not None:
+                self._go_on(fiber, fiber.close)
+
+    @property
+    def _under_way(self) -> list[Invocation | None]:
+        return self._fibers[self._fiber]
 
     @contextmanager
     def by_itself(self) -> Iterator[None]:
@@ -496,18 +598,14 @@ class World:
         if was_living and run.status in ("SUCCEEDED", "FAILED"):
             self._ended(run)
 
-    def _do_task(self, task: Task) -> None:
+    def _begin_task(self, task: Task) -> Callable[[], object]:
         self.steps["task"] += 1
+        assert not isinstance(task.action, Fiber)
         if task.every is None:
             self._tasks.remove(task)
-            task.action()
-            return
-        task.due += task.every
-        task.busy = True
-        try:
-            task.action()
-        finally:
-            task.busy = False
+        else:
+            task.due += task.every
+        return task.action
 
     def _look(self) -> None:
         if self.lag_seconds:
@@ -515,9 +613,21 @@ class World:
             delayed = sum(message.delayed for message in queued)
             hidden = sum(not message.visible for message in queued)
             self._counts.append((self.now, (len(queued) - hidden - delayed, hidden, delayed)))
-        status = self.model_now.status
-        runs_unowned = status == "RUNNING" and self.started_by_us()
-        self.owners.look(runs_unowned=runs_unowned, limit_seconds=self.orphan_seconds, calm_since=self._calm_since)
+        self.owners.look(self._running(), limit_seconds=self.orphan_seconds, calm_since=self._calm_since)
+
+    def _running(self) -> list[Running]:
+        """When the model ran that this system had started, also between two looks."""
+        times: list[Running] = []
+        is_ours = False
+        self.model_now.status  # noqa: B018 - enters what has come due
+        for change in self.model_now._history:
+            if times and times[-1].until is None:
+                times[-1] = Running(times[-1].since, change.at)
+            if change.status == "STARTING":
+                is_ours = change.cause == OURS
+            if change.status == "RUNNING" and is_ours:
+                times.append(Running(change.at, None))
+        return times
 
     def started_by_us(self) -> bool:
         """Whether this system started the model that runs or starts now."""
@@ -529,7 +639,18 @@ class World:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _invoke_for_run(self, run: Execution, function: str, payload: Json) -> Json:
+        if function in self.unheard:
+            # https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+            self.unheard.remove(function)
+            self.later(0, lambda: self._invoke_unheard(run, function, payload))
+            raise StateError("Lambda.SdkClientException", "the simulation lost the answer")
         return self.invoke(function, payload, run)
+
+    def _invoke_unheard(self, run: Execution, function: str, payload: Json) -> None:
+        try:
+            self.invoke(function, payload, run)
+        except StateError as error:
+            self.steps[f"unheard: {error.name}"] += 1
 
     def invoke(self, function: str, payload: Json, run: Execution | None = None) -> Json:
         """Run a handler as Lambda does; StateError, as Step Functions reports it, when it fails."""
@@ -537,28 +658,42 @@ class World:
         self.steps[function] += 1
         request_id = f"00000000-0000-4000-8000-{sum(self.steps.values()):012}"
         invocation = Invocation(function, request_id, self.now + timeout, self.clock.now, run)
-        instance = sum(other is not None and other.function_name == function for other in self._under_way)
-        settings = {**deployment.ENVIRONMENT, **self.environment, "POWERTOOLS_SERVICE_NAME": function}
+        instance = next(number for number in itertools.count() if (function, number) not in self._instances)
+        self._instances.add((function, instance))
+        self._set_environment(function)
         self._under_way.append(invocation)
         try:
-            with mock.patch.dict(os.environ, settings):
-                handler = _handler_module(function, instance).handler
-                answer = json.loads(json.dumps(handler(json.loads(json.dumps(payload)), invocation)))
+            handler = _handler_module(function, instance).handler
+            answer = json.loads(json.dumps(handler(json.loads(json.dumps(payload)), invocation)))
         except Cut as cut:
             raise _failed(str(cut), f"RequestId: {request_id} Error: the process ended") from cut
         except Exception as error:
             raise _failed(type(error).__name__, str(error)) from error
         finally:
             self._under_way.pop()
+            self._instances.remove((function, instance))
         if self.now > invocation.deadline:
             raise _failed("Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out")
         return self.spoil_answer(function, answer) if self.spoil_answer else answer
 
+    def _set_environment(self, function: str) -> None:
+        os.environ.update(
+            deployment.ENVIRONMENT
+            | self.environment
+            | self._environments.get(function, {})
+            | {"POWERTOOLS_SERVICE_NAME": function}
+        )
+
     def _tick_watchdog(self) -> None:
-        # A look at a deployment at rest changes nothing, which is most of its time: every tenth is enough.
-        self._idle_ticks = self._idle_ticks + 1 if self.is_at_rest else 0
+        # Where the last look wrote nothing, nobody has written since and all is at rest, the next look would do the
+        # same, which is most of the time: every tenth is enough.
+        self._idle_ticks = self._idle_ticks + 1 if self.is_at_rest and not self._is_touched else 0
         if self._idle_ticks % 10 == 0:
+            self._is_touched = False
             self._watch({"source": "schedule"})
+
+    def _note_metric(self, name: str, unit: Any, value: float, *_: Any, **__: Any) -> None:  # noqa: ANN401
+        self.metrics.append(Metric(self.now, name, str(getattr(unit, "value", unit)), value))
 
     def _watch(self, event: dict[str, Any]) -> None:
         try:
@@ -626,7 +761,7 @@ class World:
         if not failed <= known:
             return
         done = [message for message in batch if message["MessageId"] not in failed]
-        for message in done:
+        for message in done if self.can_delete_messages else ():
             self.sqs.delete_message(
                 QueueUrl=deployment.queue_url(deployment.QUEUE), ReceiptHandle=message["ReceiptHandle"]
             )
@@ -641,8 +776,9 @@ class World:
             return moto()
         invocation.calls += 1
         self.steps["call"] += 1
-        self._pass(CALL_SECONDS.get(call.operation, OTHER_CALL_SECONDS))
-        disturbance = self._take_disturbance(invocation)
+        self._is_touched = self._is_touched or not call.operation.startswith(("Get", "Describe", "Head", "List"))
+        self._pass(CALL_SECONDS.get(call.operation, self.other_call_seconds))
+        disturbance = self._take_disturbance(invocation, call)
         kind = disturbance.kind if disturbance else None
         if kind == "orphaned" and invocation.run:
             self.abort(invocation.run)
@@ -652,7 +788,8 @@ class World:
             raise Cut("Runtime.ExitError")
         if self.now > invocation.deadline:
             raise Cut("Sandbox.Timedout")
-        for fault in self.faults:
+        # In an order that a seed repeats.
+        for fault in sorted(self.faults, key=str):
             if fault.applies_to(call):
                 return call.refuse(fault.code, fault.status)
         if self.between and (answer := self.between(call)):
@@ -694,9 +831,9 @@ class World:
             run.abort(error, cause)
             self._ended(run)
 
-    def _take_disturbance(self, invocation: Invocation) -> Disturbance | None:
+    def _take_disturbance(self, invocation: Invocation, call: Call) -> Disturbance | None:
         for disturbance in self.disturbances:
-            if (disturbance.function, disturbance.call) == (invocation.function_name, invocation.calls):
+            if disturbance.applies_to(invocation, call):
                 self.disturbances.remove(disturbance)
                 return disturbance
         return None
@@ -724,10 +861,10 @@ def _handler_module(function: str, instance: int) -> ModuleType:
     return _LOADED[function, instance]
 
 
-def _forget_compositions() -> None:
-    """Let every handler compose itself anew, with clients of its world."""
-    for module in _LOADED.values():
-        for member in vars(module).values():
+def _forget_compositions(function: str | None = None) -> None:
+    """Let every handler, or a function's, compose itself anew, with clients and variables of its world."""
+    for (name, _), module in _LOADED.items():
+        for member in vars(module).values() if function in (None, name) else ():
             if hasattr(member, "cache_clear"):
                 member.cache_clear()
 

@@ -1,0 +1,225 @@
+"""No model is left running (I3), also where calls stall, answers get lost, and half of the system is gone.
+
+A model that this system started may run without a living run for as long as the watchdog needs: ten minutes.
+"""
+
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from tests.rig.emulator.model import ModelSettings
+from tests.rig.simulation import deployment
+from tests.rig.simulation.invariants import AT_REST
+from tests.rig.simulation.pictures import PICTURES
+from tests.rig.simulation.wire import Call
+from tests.rig.simulation.world import Fault, World
+
+ORPHAN_SECONDS = 600
+HOUR = 3600
+# Less than a control function's time.
+STALL_SECONDS = 24
+
+
+def start_of(world: World) -> None:
+    """Let a run go on until its start was accepted."""
+    world.upload("a.png", PICTURES[0])
+    world.start_run()
+    while world.model_now.status not in ("STARTING", "RUNNING"):
+        world.step()
+
+
+def run_until_running(world: World) -> None:
+    start_of(world)
+    while world.model_now.status != "RUNNING":
+        world.advance(5)
+
+
+def looks_at(world: World, *seconds: float) -> None:
+    """Let the schedule of the watchdog fall so many seconds from now, besides its minutes."""
+    for after in seconds:
+        world.look_later(after)
+
+
+@pytest.mark.parametrize("lag_seconds", [5, 30, 90])
+@pytest.mark.xfail(reason="issue point 1")
+def test_a_run_that_is_aborted_right_after_its_start_leaves_no_model_although_descriptions_lag(
+    lag_seconds: float,
+) -> None:
+    settings = ModelSettings(start_seconds=60, stop_seconds=30, description_lag_seconds=lag_seconds)
+    with World(model=settings, orphan_seconds=ORPHAN_SECONDS) as world:
+        start_of(world)
+        world.abort(world.living[0])
+        looks_at(world, 3, 4)
+        world.advance(3 * HOUR)
+        assert world.violations() == []
+        assert world.model_now.status in AT_REST, world.describe()
+
+
+@pytest.mark.parametrize("operation", ["StartProjectVersion", "UpdateItem"])
+@pytest.mark.xfail(reason="issue point 1")
+def test_a_start_that_stalls_while_its_run_is_aborted_leaves_no_model(operation: str) -> None:
+    with World(orphan_seconds=ORPHAN_SECONDS) as world:
+        world.upload("a.png", PICTURES[0])
+        # Of the writes, the last before the call.
+        world.disturb("start_model", "StartProjectVersion" if operation == "StartProjectVersion" else 5, "orphaned", 24)
+        looks_at(world, 3, 5, 8, 12)
+        world.start_run()
+        world.advance(3 * HOUR)
+        assert world.model_now.meter()["starts"] == 1, "the stalled call has to be made, for the test to show anything"
+        assert world.violations() == []
+        assert world.model_now.status in AT_REST, world.describe()
+
+
+@pytest.mark.xfail(reason="issue point 2")
+def test_nothing_runs_after_a_destroy_in_the_middle_of_a_start_that_stalls() -> None:
+    with World() as world:
+        world.upload("a.png", PICTURES[0])
+        world.disturb("start_model", "StartProjectVersion", "paused", STALL_SECONDS)
+        world.start_run()
+        world.advance(2)
+        assert world.model_now.meter()["starts"] == 0
+        if not world.retire():
+            # Nothing is removed, and the watchdog goes on.
+            world.advance(HOUR)
+            assert world.model_now.status in AT_REST
+            return
+        world.remove()
+        world.advance(HOUR)
+        assert world.model_now.status in AT_REST, world.describe()
+
+
+@pytest.mark.parametrize("lag_seconds", [20, 60])
+@pytest.mark.xfail(reason="issue point 2")
+def test_nothing_runs_after_a_destroy_right_after_a_start_although_descriptions_lag(lag_seconds: float) -> None:
+    settings = ModelSettings(start_seconds=300, stop_seconds=30, description_lag_seconds=lag_seconds)
+    with World(model=settings) as world:
+        start_of(world)
+        if world.retire():
+            world.remove()
+        world.advance(HOUR)
+        assert world.model_now.status in AT_REST, world.describe()
+
+
+def attempts_that_meet(world: World) -> None:
+    """Let the answer of a start get lost, and its second attempt meet the first, which goes on."""
+    world.lose_answer("start_model")
+    world.disturb("start_model", "DescribeProjectVersions", "paused", 3)
+    world.disturb("start_model", "StartProjectVersion", "paused", 5)
+    world.upload("a.png", PICTURES[0])
+
+
+@pytest.mark.xfail(reason="issue point 3")
+def test_two_attempts_of_one_start_that_meet_leave_no_model_and_a_receipt_with_its_price() -> None:
+    with World(orphan_seconds=ORPHAN_SECONDS) as world:
+        attempts_that_meet(world)
+        run = world.start_run()
+        world.advance(HOUR)
+        assert run.output == {"run_id": "run-1", "outcome": "completed"}
+        assert world.model_now.status in AT_REST, world.describe()
+        assert world.receipt(run)["model"]["cost_usd"] > 0
+        assert world.violations() == []
+
+
+@pytest.mark.parametrize("function", ["record_run", "check_queue", "start_model", "toggle_trigger", "stop_model"])
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_any_step_may_be_carried_out_twice(function: str, seconds: float) -> None:
+    with World(orphan_seconds=ORPHAN_SECONDS) as world:
+        world.upload("a.png", PICTURES[0])
+        world.lose_answer(function)
+        if seconds:
+            world.disturb(function, 2, "paused", seconds)
+        run = world.start_run()
+        world.advance(HOUR)
+        assert run.output == {"run_id": "run-1", "outcome": "completed"}
+        assert world.is_quiet, world.describe()
+        assert world.violations() == []
+        meter = world.model_now.meter()
+        assert meter["starts"] == 1
+        assert world.receipt(run)["model"]["running_seconds"] == pytest.approx(meter["running_seconds"], abs=15)
+
+
+OTHER_MODEL = deployment.MODEL_ARN.replace("1700000000002", "1700000000003").replace("2026-01-01", "2026-02-02")
+FUNCTIONS = ("analyze_image", "check_queue", "record_run", "start_model", "stop_model", "toggle_trigger", "watchdog")
+
+
+@pytest.mark.parametrize(
+    ("stay_behind", "is_aborted"),
+    [
+        ("stop_model", False),
+        ("start_model", False),
+        ("record_run", False),
+        pytest.param("watchdog", True, marks=pytest.mark.xfail(reason="issue point 4")),
+        pytest.param("stop_model watchdog", False, marks=pytest.mark.xfail(reason="issue point 4")),
+    ],
+)
+def test_a_model_change_that_is_applied_half_way_leaves_no_model(stay_behind: str, is_aborted: bool) -> None:
+    with World() as world:
+        world.emulator.register(deployment.PROJECT_ARN, OTHER_MODEL, world.model)
+        assert world.retire()
+        world.deploy(*(set(FUNCTIONS) - set(stay_behind.split())), PROJECT_VERSION_ARN=OTHER_MODEL)
+        # The rest of the apply fails, and nobody looks for some hours. Runs go on, and images come.
+        for hours in range(4):
+            world.upload(f"{hours}.png", PICTURES[0])
+            run = world.start_run()
+            world.advance(100)
+            if is_aborted:
+                world.abort(run)
+            world.advance(HOUR - 100)
+        running = {arn: model.meter()["running_seconds"] for arn, model in world.emulator._models.items()}
+        assert all(model.status in AT_REST for model in world.emulator._models.values()), world.describe()
+        assert sum(running.values()) < 4 * ORPHAN_SECONDS, running
+
+
+@pytest.mark.parametrize("call", [2, 3, 4, 6, 8])
+@pytest.mark.xfail(reason="issue point 5")
+def test_a_retirement_that_dies_at_any_call_keeps_no_model_running(call: int) -> None:
+    with World(orphan_seconds=ORPHAN_SECONDS) as world:
+        run_until_running(world)
+        world.disturb("watchdog", call, "killed before")
+        world.retire()
+        world.advance(20 * 60)
+        assert world.model_now.status in AT_REST, world.describe()
+        assert world.violations() == []
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException"])
+@pytest.mark.parametrize("moment", ["starting", "running"])
+@pytest.mark.xfail(reason="issue point 6")
+def test_a_model_is_stopped_although_the_table_is_gone_or_its_key_disabled(code: str, moment: str) -> None:
+    with World() as world:
+        start_of(world)
+        if moment == "running":
+            world.advance(90)
+        world.set_faults(Fault("dynamodb", "*", code))
+        world.advance(4 * HOUR)
+        assert world.model_now.status in AT_REST, world.describe()
+        assert world.model_now.meter()["running_seconds"] < HOUR
+
+
+@pytest.mark.parametrize("moment", ["starting", "running"])
+def test_a_model_of_somebody_else_is_not_stopped_because_the_table_is_gone(moment: str) -> None:
+    with World() as world:
+        world.handle_model("start")
+        world.upload("a.png", PICTURES[0])
+        world.start_run()
+        world.advance(30 if moment == "starting" else 90)
+        world.set_faults(Fault("dynamodb", "*", "ResourceNotFoundException"))
+        world.advance(4 * HOUR)
+        assert world.model_now.status == "RUNNING"
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
+@pytest.mark.xfail(reason="issue point 7")
+def test_a_start_that_is_throttled_does_not_make_somebody_elses_model_ours(code: str) -> None:
+    def between(call: Call) -> AWSResponse | None:
+        if call.operation != "StartProjectVersion" or world.model_now.meter()["starts"]:
+            return None
+        world.later(0.5, lambda: world.handle_model("start"))
+        return call.refuse(code)
+
+    with World(between=between) as world:
+        world.upload("a.png", PICTURES[0])
+        run = world.start_run()
+        world.advance(HOUR)
+        assert run.output == {"run_id": "run-1", "outcome": "completed"}
+        assert world.model_now.status == "RUNNING", world.describe()
+        assert world.receipt(run)["model"]["cost_usd"] is None
