@@ -54,17 +54,18 @@ def test_a_run_that_is_aborted_right_after_its_start_leaves_no_model_although_de
         assert world.model_now.status in AT_REST, world.describe()
 
 
-@pytest.mark.parametrize("operation", ["StartProjectVersion", "UpdateItem"])
+# By its number: of the writes the last before the call, as it is today.
+@pytest.mark.parametrize("call", ["StartProjectVersion", 5])
 @pytest.mark.xfail(reason="issue point 1")
-def test_a_start_that_stalls_while_its_run_is_aborted_leaves_no_model(operation: str) -> None:
+def test_a_start_that_stalls_while_its_run_is_aborted_leaves_no_model(call: str | int) -> None:
     with World(orphan_seconds=ORPHAN_SECONDS) as world:
         world.upload("a.png", PICTURES[0])
-        # Of the writes, the last before the call.
-        world.disturb("start_model", "StartProjectVersion" if operation == "StartProjectVersion" else 5, "orphaned", 24)
+        world.disturb("start_model", call, "orphaned", STALL_SECONDS)
         looks_at(world, 3, 5, 8, 12)
         world.start_run()
         world.advance(3 * HOUR)
-        assert world.model_now.meter()["starts"] == 1, "the stalled call has to be made, for the test to show anything"
+        if isinstance(call, str):
+            assert world.model_now.meter()["starts"] == 1, "the stalled call is made, or this shows nothing"
         assert world.violations() == []
         assert world.model_now.status in AT_REST, world.describe()
 

@@ -62,7 +62,7 @@ def test_records_of_images_that_are_gone_are_no_progress_for_ever() -> None:
         for upload in upload_in_one_message(world, 100):
             world.delete(upload)
         world.start_run()
-        world.advance(900)
+        world.advance(600)
         assert world.model_now.status in AT_REST, world.describe()
 
 
@@ -97,7 +97,7 @@ def test_one_stubborn_object_costs_few_starts_and_ends_as_a_dead_letter_with_its
 
 
 @pytest.mark.xfail(reason="issue point 10")
-def test_an_image_stays_one_message_where_originals_do_not_go_away() -> None:
+def test_an_image_does_not_become_hundreds_of_messages_where_originals_do_not_go_away() -> None:
     with World(model=QUICK, schedule_seconds=HOUR, watchdog_seconds=None) as world:
         world.upload("a.png", PICTURES[0])
         world.can_delete_messages = False
@@ -107,11 +107,12 @@ def test_an_image_stays_one_message_where_originals_do_not_go_away() -> None:
         for _ in range(90):
             world.advance(120)
             most = max(most, len(messages(deployment.QUEUE)) + len(messages(deployment.DEAD_LETTERS)))
-        assert most <= 12, world.describe()
+        # One more for each time that it was put off, at the most; and not twice as many each time.
+        assert most <= 40, world.describe()
 
 
 LASTING: dict[str, Callable[[World], object]] = {
-    "bucket that refuses": lambda world: world.set_faults(Fault("s3", "PutObject", "AccessDenied", 403)),
+    "bucket that refuses": lambda world: world.set_faults(Fault("s3", "CopyObject", "AccessDenied", 403)),
     "key that is denied": lambda world: world.set_faults(Fault("s3", "CopyObject", "KMS.DisabledException")),
     "model that may not be asked": lambda world: world.set_faults(
         Fault("rekognition", "DetectCustomLabels", "AccessDeniedException")
@@ -201,7 +202,7 @@ def test_messages_without_an_image_start_no_model(send: Callable[[World, int], N
         for hour in range(6):
             send(world, hour)
             world.advance(HOUR)
-        world.advance(HOUR)
+        world.advance(3 * HOUR)
         assert starts(world) == 0
         assert messages(deployment.QUEUE) == [], "what is no image does not wait for a model"
 
