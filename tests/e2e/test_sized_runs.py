@@ -47,11 +47,11 @@ def test_few_images_wait_for_company_until_one_has_waited_long_enough(stack: Loc
     waiting = runs.run(stack)
     receipt = runs.receipt(stack, waiting)
     assert (waiting["status"], receipt["outcome"], receipt["error"]) == ("SUCCEEDED", "waiting_for_more_images", None)
-    assert "1 images wait, fewer than min_backlog (5)" in receipt["reason"]
+    assert "1 images, fewer than min_backlog (5), have waited" in receipt["reason"]
     assert stack.meter()["starts"] == starts
     ledger.assert_invariants()
     runs.write_into_table(stack, "lease", "queue_empty_at", {"N": str(int(time.time()) - 4 * 3600)})
-    assert runs.receipt(stack, runs.run(stack))["images"] == {"processed": 1, "failed": 0}
+    assert runs.receipt(stack, runs.run(stack))["images"] == {"processed": 1, "failed": 0, "dead_lettered": 0}
     ledger.assert_invariants()
 
 
@@ -61,7 +61,7 @@ def test_a_run_rents_what_the_backlog_needs_and_opens_the_trigger_as_wide(stack:
     # The functions keep their pace by this machine's clock: three minutes without progress must be longer than a batch.
     with stack.set_wait_scale(0.2):
         receipt = runs.receipt(stack, runs.run(stack))
-    assert (receipt["outcome"], receipt["images"]) == ("completed", {"processed": 130, "failed": 0})
+    assert (receipt["outcome"], receipt["images"]) == ("completed", {"processed": 130, "failed": 0, "dead_lettered": 0})
     assert stack.meter()["runs"][-1]["units"] == receipt["model"]["inference_units"] == 3
     assert "130 images at 1 images a second and unit (an estimate)" in receipt["sizing"]["reason"]
     mapping = stack.client("lambda").get_event_source_mapping(UUID=stack.outputs["event_source_mapping_uuid"])

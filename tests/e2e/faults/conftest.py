@@ -261,7 +261,15 @@ class Scene:
 
     def run_until_done(self) -> None:
         """Run as often as the schedule has to, until no image waits."""
+        # SQS holds requeued messages back in wall time, which the waits of a run would outrun.
+        self.until(lambda: not self._delayed(), "messages are still delayed")
         self.until(lambda: self.run()["status"] == "SUCCEEDED" and self.waiting() == 0, "images still wait", 120)
+
+    def _delayed(self) -> int:
+        name = "ApproximateNumberOfMessagesDelayed"
+        url = self.stack.outputs["queue_url"]
+        answer = self.stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+        return int(answer["Attributes"][name])
 
     def clear_queues(self) -> None:
         """Take what waits out of the way of the next test: its object, its messages, and the memory of it."""

@@ -64,7 +64,7 @@ def test_a_model_that_never_becomes_running_is_waited_for_so_long_and_then_stopp
         execution = scene.run()
     assert execution["error"] == "ModelStartTimedOut"
     receipt = scene.receipt(execution)
-    assert "not RUNNING" in receipt["error"]["message"]
+    assert "is still STARTING" in receipt["error"]["message"]
     if stop_during_starting == "accepted":
         assert receipt["outcome"] == "failed"
         assert scene.model_status() in ("STOPPED", "STOPPING")

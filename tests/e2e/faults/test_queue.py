@@ -78,7 +78,7 @@ def test_unexpected_messages_among_images_are_kept_and_cost_no_second_receive(sc
     send(scene, *UNEXPECTED)
     execution = scene.run()
     assert execution["status"] == "SUCCEEDED"
-    assert scene.receipt(execution)["images"] == {"processed": 3, "failed": 0}
+    assert scene.receipt(execution)["images"] == {"processed": 3, "failed": 0, "dead_lettered": 0}
     assert sorted(letter["Body"] for letter in scene.dead_letters()) == sorted(UNEXPECTED)
 
 

@@ -44,7 +44,7 @@ def test_images_without_a_message_are_found_queued_and_labelled(scene: Scene) ->
     real = reconcile(scene, **now)
     assert (real["outcome"], real["queued"], scene.waiting()) == ("queued", 3, 3)
     execution = scene.run()
-    assert scene.receipt(execution)["images"] == {"processed": 3, "failed": 0}
+    assert scene.receipt(execution)["images"] == {"processed": 3, "failed": 0, "dead_lettered": 0}
 
 
 def test_an_image_that_s3_refuses_to_show_keeps_no_other_from_being_queued(scene: Scene) -> None:

@@ -181,7 +181,11 @@ def test_an_apply_in_the_middle_of_a_run_disturbs_nothing(lone_scene: Scene) -> 
         assert scene.is_running(arn), "the run ended before the apply did: nothing was tested"
     execution = scene.wait(arn)
     assert execution["status"] == "SUCCEEDED", execution
-    assert scene.receipt(execution)["images"] == {"processed": len(scene.ledger.uploads), "failed": 0}
+    assert scene.receipt(execution)["images"] == {
+        "processed": len(scene.ledger.uploads),
+        "failed": 0,
+        "dead_lettered": 0,
+    }
 
 
 @pytest.mark.long
