@@ -110,7 +110,7 @@ def test_an_image_at_fault_costs_one_call_at_the_most_and_ends_with_its_reason(s
     for key, (body, _) in at_fault.items():
         scene.upload_bytes(key, body)
     execution = scene.run()
-    assert scene.receipt(execution)["images"] == {"processed": 0, "failed": len(at_fault)}
+    assert scene.receipt(execution)["images"] == {"processed": 0, "failed": len(at_fault), "dead_lettered": 0}
     failures = invariants.final_bucket(scene.stack).documents
     for key, (_, code) in at_fault.items():
         assert failures[f"failed/{scene.name}/{key}"]["error"]["code"] == code
