@@ -314,7 +314,7 @@ run "a_whole_apply_wires_the_parts_together" {
         LEASE_SECONDS             = "60"
         MAX_RUN_MINUTES           = "90"
         PROJECT_ARN               = var.project_arn
-        STATE_MACHINE_ARN         = output.state_machine_arn
+        STATE_MACHINE_ARN         = "arn:aws:states:us-east-1:123456789012:stateMachine:custom-labels-batch-label-batch"
       }
     }
     error_message = "Each function must know what it works on, as text."
