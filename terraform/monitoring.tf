@@ -10,10 +10,11 @@ module "monitoring" {
   place    = local.place
   controls = local.controls
 
-  alarm_topic_arn       = var.alarm_topic_arn
-  image_age_alarm_hours = var.image_age_alarm_hours
-  project_version_arn   = var.project_version_arn
-  model_hour_usd        = local.model_hour_usd
+  alarm_topic_arn         = var.alarm_topic_arn
+  alarm_topic_kms_key_arn = var.alarm_topic_kms_key_arn
+  image_age_alarm_hours   = var.image_age_alarm_hours
+  project_version_arn     = var.project_version_arn
+  model_hour_usd          = local.model_hour_usd
 
   max_model_hours_per_day = var.max_model_hours_per_day
 

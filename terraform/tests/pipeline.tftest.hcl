@@ -29,6 +29,11 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 
   assert {
+    condition     = aws_dynamodb_table.run.deletion_protection_enabled == false
+    error_message = "terraform destroy must be able to delete the table, unless it is told otherwise."
+  }
+
+  assert {
     condition     = output.runs_table_name == "custom-labels-batch-runs" && output.analyze_function_name == "custom-labels-batch-analyze-image"
     error_message = "Names must be the prefix and the role."
   }
@@ -214,6 +219,15 @@ run "a_whole_apply_wires_the_parts_together" {
     min_backlog                = 20
     max_wait_minutes           = 300
     max_model_hours_per_day    = 1.5
+
+    runs_table_deletion_protection = true
+    kms_key_arn                    = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    alarm_topic_kms_key_arn        = "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.run.deletion_protection_enabled == true
+    error_message = "The table must be protected when it is asked for."
   }
 
   # A mocked provider gives the policy document's JSON at random, but its statements are ours.

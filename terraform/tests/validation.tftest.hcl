@@ -728,3 +728,34 @@ run "refuses_a_security_group_by_its_name" {
 
   expect_failures = [var.vpc_security_group_ids]
 }
+
+run "refuses_a_key_of_the_topic_that_is_an_alias" {
+  command = plan
+
+  variables {
+    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:alias/alarms"
+  }
+
+  expect_failures = [var.alarm_topic_kms_key_arn]
+}
+
+run "refuses_a_key_of_the_topic_in_another_region" {
+  command = plan
+
+  variables {
+    alarm_topic_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
+  }
+
+  expect_failures = [var.alarm_topic_kms_key_arn]
+}
+
+run "refuses_a_key_for_a_topic_that_is_given" {
+  command = plan
+
+  variables {
+    alarm_topic_arn         = "arn:aws:sns:us-east-1:123456789012:alarms"
+    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
+  }
+
+  expect_failures = [var.alarm_topic_kms_key_arn]
+}

@@ -63,7 +63,6 @@ def test_a_plan_says_that_nobody_hears_the_alarms() -> None:
     assert any("alarm" in str(check) for check in checks)
 
 
-@pytest.mark.xfail(reason="issue point 6")
 def test_a_disabled_key_of_the_estate_does_not_silence_the_alarms() -> None:
     (topic,) = (
         body
@@ -75,7 +74,6 @@ def test_a_disabled_key_of_the_estate_does_not_silence_the_alarms() -> None:
     assert not re.search(r"var\.(controls\.)?kms_key_arn", str(topic.get("kms_master_key_id")))
 
 
-@pytest.mark.xfail(reason="issue point 6")
 def test_the_table_can_be_protected_from_its_deletion() -> None:
     (table,) = (
         body

@@ -76,7 +76,8 @@ data "aws_iam_policy_document" "topic" {
   }
 }
 
-# Without kms_key_arn the topic has no key: CloudWatch may not use the key that AWS manages for SNS (alias/aws/sns), and
+# Not the key that encrypts the rest, because the alarms must go out when that key is disabled. Without
+# alarm_topic_kms_key_arn the topic has no key: CloudWatch may not use the key that AWS manages for SNS (alias/aws/sns), and
 # alarms would reach nobody. Alarms contain names and ARNs, but no images and no labels.
 # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
 resource "aws_sns_topic" "this" {
@@ -84,7 +85,7 @@ resource "aws_sns_topic" "this" {
 
   name              = local.topic_name
   policy            = data.aws_iam_policy_document.topic.json
-  kms_master_key_id = var.controls.kms_key_arn
+  kms_master_key_id = var.alarm_topic_kms_key_arn
   tags              = var.controls.tags
 }
 

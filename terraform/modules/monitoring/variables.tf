@@ -44,6 +44,17 @@ variable "alarm_topic_arn" {
   }
 }
 
+variable "alarm_topic_kms_key_arn" {
+  description = "KMS key of the topic that the module makes. It should not be the key of what the alarms watch. null: no key."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_kms_key_arn == null || var.alarm_topic_arn == null
+    error_message = "alarm_topic_kms_key_arn must be null with alarm_topic_arn, because your topic has its own key."
+  }
+}
+
 variable "queue_arn" {
   description = "ARN of the image queue."
   type        = string

@@ -151,12 +151,13 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
   }
 }
 
-run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_the_given_key" {
+run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_only_its_own_key" {
   command = plan
 
   variables {
     max_model_hours_per_day = 2.5
     alarm_topic_arn         = null
+    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
 
     controls = {
       kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
@@ -188,8 +189,8 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_the_given_key" {
   }
 
   assert {
-    condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-    error_message = "The topic must be encrypted with the key."
+    condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
+    error_message = "The topic must be encrypted with its own key, and not with that of the rest."
   }
 }
 
@@ -198,11 +199,21 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
 
   variables {
     alarm_topic_arn = null
+
+    controls = {
+      kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+      permissions_boundary_arn = null
+      iam_path                 = "/"
+      vpc_subnet_ids           = []
+      vpc_security_group_ids   = []
+      log_retention_days       = 30
+      tags                     = {}
+    }
   }
 
   assert {
     condition     = one(aws_sns_topic.this[*].name) == "logos-alarms" && one(aws_sns_topic.this[*].kms_master_key_id) == null
-    error_message = "The topic must be there, without a key that CloudWatch may not use."
+    error_message = "The topic must be there, without a key that CloudWatch may not use or that can be disabled together with the rest."
   }
 
   assert {

@@ -25,6 +25,16 @@ run "refuses_what_cannot_be" {
   ]
 }
 
+run "refuses_a_key_for_a_topic_that_is_given" {
+  command = plan
+
+  variables {
+    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
+  }
+
+  expect_failures = [var.alarm_topic_kms_key_arn]
+}
+
 run "refuses_a_fifo_topic_and_no_time_at_all" {
   command = plan
 
