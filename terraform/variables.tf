@@ -437,6 +437,22 @@ variable "alarm_topic_kms_key_arn" {
   }
 }
 
+variable "alarm_emails" {
+  description = "Mail addresses that get the alarms. SNS asks each address once, and sends nothing to it until somebody has followed the link in that mail. []: you subscribe to the topic in another way. null: nobody does, and each plan warns about it."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = alltrue([for address in(var.alarm_emails == null ? [] : var.alarm_emails) : can(regex("^[^@[:space:]]+@[^@[:space:]]+$", address))])
+    error_message = "alarm_emails must be null or a list of mail addresses, such as vision@example.com."
+  }
+
+  validation {
+    condition     = var.alarm_topic_arn == null || length(var.alarm_emails == null ? [] : var.alarm_emails) == 0
+    error_message = "alarm_emails must be null or empty with alarm_topic_arn, because your topic has its own subscribers."
+  }
+}
+
 variable "image_age_alarm_hours" {
   description = "Hours that an image may wait before an alarm fires."
   type        = number

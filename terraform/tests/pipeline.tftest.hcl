@@ -67,6 +67,11 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 
   assert {
+    condition     = local.reconcile_silent_days == 2
+    error_message = "A daily reconcile must not be silent for two days."
+  }
+
+  assert {
     condition     = module.analyze_image.environment["MIN_CONFIDENCE"] == ""
     error_message = "Without min_confidence the function must be told nothing."
   }
@@ -123,6 +128,11 @@ run "accepts_an_instant_and_the_longest_name_in_the_longest_region" {
   }
 
   assert {
+    condition     = local.reconcile_silent_days == null
+    error_message = "CloudWatch looks back a week, and no alarm can tell that a yearly reconcile is late."
+  }
+
+  assert {
     condition     = local.schedule_minutes == null && module.check_queue.environment.SCHEDULE_MINUTES == "" && module.check_queue.environment.MAX_MODEL_HOURS_PER_DAY == "" && output.max_model_usd_per_day == null
     error_message = "What is not known, and what is not wanted, must be empty."
   }
@@ -173,6 +183,11 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
       }
     ]
     error_message = "The account must be told exactly what to add to its bucket's notifications."
+  }
+
+  assert {
+    condition     = local.reconcile_silent_days == null
+    error_message = "Nobody waits for a reconcile that is not scheduled."
   }
 
   assert {
