@@ -38,6 +38,17 @@ module "start_model" {
   place       = local.place
   controls    = local.controls
 
+  # What can start the model depends on everything that can stop it. An apply that fails half-way then leaves the old start
+  # with a new stop, never the other way round. Not depends_on: it would postpone reading the policy to every apply.
+  change_after = [
+    module.check_queue.arn,
+    module.record_run.arn,
+    module.stop_model.arn,
+    module.toggle_trigger.arn,
+    module.watchdog_function.arn,
+    module.watchdog.schedule_arn,
+  ]
+
   environment = merge(local.environments["start_model"], {
     AUTOSCALING_ENABLED        = tostring(var.autoscaling_enabled)
     IMAGES_PER_SECOND_PER_UNIT = tostring(var.images_per_second_per_unit)

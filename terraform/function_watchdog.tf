@@ -70,6 +70,6 @@ module "watchdog_function" {
     LEASE_SECONDS             = tostring(var.lease_seconds)
     MAX_RUN_MINUTES           = tostring(var.max_run_minutes)
     PROJECT_ARN               = var.project_arn
-    STATE_MACHINE_ARN         = module.workflow.state_machine_arn
+    STATE_MACHINE_ARN         = local.state_machine_arn
   })
 }

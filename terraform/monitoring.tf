@@ -1,6 +1,12 @@
 locals {
   # With all units that a run may rent: what an abandoned model costs, according to the alarms.
   model_hour_usd = var.inference_unit_hour_usd * var.max_inference_units
+
+  # Days without a reconcile that are too many: two of its intervals, in whole days. null: it is not scheduled, its schedule
+  # is not a rate, or CloudWatch cannot look back that far.
+  reconcile_rate        = try(regex("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", var.reconcile_schedule_expression), null)
+  reconcile_rate_days   = local.reconcile_rate == null ? null : ceil(tonumber(local.reconcile_rate[0]) * { minute = 1, hour = 60, day = 1440 }[local.reconcile_rate[1]] / 1440)
+  reconcile_silent_days = var.schedule_enabled && try(local.reconcile_rate_days <= 3, false) ? 2 * local.reconcile_rate_days : null
 }
 
 module "monitoring" {
@@ -10,18 +16,23 @@ module "monitoring" {
   place    = local.place
   controls = local.controls
 
-  alarm_topic_arn       = var.alarm_topic_arn
-  image_age_alarm_hours = var.image_age_alarm_hours
-  project_version_arn   = var.project_version_arn
-  model_hour_usd        = local.model_hour_usd
+  alarm_topic_arn         = var.alarm_topic_arn
+  alarm_topic_kms_key_arn = var.alarm_topic_kms_key_arn
+  alarm_emails            = var.alarm_emails
+  image_age_alarm_hours   = var.image_age_alarm_hours
+  project_version_arn     = var.project_version_arn
+  model_hour_usd          = local.model_hour_usd
 
   max_model_hours_per_day = var.max_model_hours_per_day
 
-  queue_arn                    = module.intake.queue_arn
-  dead_letter_queue_arn        = module.intake.dead_letter_queue_arn
-  state_machine_arn            = module.workflow.state_machine_arn
-  watchdog_function_name       = module.watchdog_function.function_name
-  watchdog_schedule_group_name = module.watchdog.schedule_group_name
+  queue_arn                     = module.intake.queue_arn
+  dead_letter_queue_arn         = module.intake.dead_letter_queue_arn
+  state_machine_arn             = module.workflow.state_machine_arn
+  reconcile_state_machine_arn   = module.reconcile.state_machine_arn
+  reconcile_schedule_group_name = module.reconcile.schedule_group_name
+  reconcile_silent_days         = local.reconcile_silent_days
+  watchdog_function_name        = module.watchdog_function.function_name
+  watchdog_schedule_group_name  = module.watchdog.schedule_group_name
 
   metrics_namespace = local.metrics_namespace
 }

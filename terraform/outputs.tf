@@ -74,6 +74,11 @@ output "reconcile_state_machine_arn" {
 }
 
 output "kms_key_policy_json" {
-  description = "Statements that S3 or EventBridge, CloudWatch and CloudWatch Logs need in the policy of kms_key_arn: a policy document to add to your own statements."
+  description = "Statements that S3 or EventBridge and CloudWatch Logs need in the policy of kms_key_arn: a policy document to add to your own statements."
   value       = data.aws_iam_policy_document.key.json
+}
+
+output "alarm_topic_kms_key_policy_json" {
+  description = "Statement that CloudWatch needs in the policy of alarm_topic_kms_key_arn: a policy document to add to your own statements."
+  value       = data.aws_iam_policy_document.alarm_topic_key.json
 }

@@ -11,8 +11,9 @@ resource "aws_dynamodb_table" "run" {
   range_key    = "item"
   tags         = var.tags
 
-  # Nothing in it outlives the pipeline: receipts are in the final bucket.
-  deletion_protection_enabled = false
+  # Nothing in it outlives the pipeline, because receipts are in the final bucket. But without it nobody can prove whose
+  # model runs, and the protection keeps it from being deleted by mistake.
+  deletion_protection_enabled = var.runs_table_deletion_protection
 
   attribute {
     name = "model"

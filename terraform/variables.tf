@@ -416,6 +416,43 @@ variable "alarm_topic_arn" {
   }
 }
 
+variable "alarm_topic_kms_key_arn" {
+  description = "KMS key that encrypts the topic that the module makes for the alarms. Its policy needs the statement in the output alarm_topic_kms_key_policy_json. Give another key than kms_key_arn: with a disabled key, CloudWatch cannot send alarms, not even the alarms about that key. null: no key, because alarms hold only names and ARNs."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_kms_key_arn == null ? true : can(regex("^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.alarm_topic_kms_key_arn))
+    error_message = "alarm_topic_kms_key_arn must be null or the ARN of a key, like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab. An alias is not accepted."
+  }
+
+  validation {
+    condition     = var.alarm_topic_kms_key_arn == null ? true : alltrue([for part in [1, 3] : try(split(":", var.alarm_topic_kms_key_arn)[part] == split(":", var.project_version_arn)[part], true)])
+    error_message = "alarm_topic_kms_key_arn must be in the model's partition and region, because the topic is there."
+  }
+
+  validation {
+    condition     = var.alarm_topic_kms_key_arn == null || var.alarm_topic_arn == null
+    error_message = "alarm_topic_kms_key_arn must be null with alarm_topic_arn, because your topic has its own key."
+  }
+}
+
+variable "alarm_emails" {
+  description = "Mail addresses that get the alarms. SNS asks each address once, and sends nothing to it until somebody has followed the link in that mail. []: you subscribe to the topic in another way. null: nobody does, and each plan warns about it."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = alltrue([for address in(var.alarm_emails == null ? [] : var.alarm_emails) : can(regex("^[^@[:space:]]+@[^@[:space:]]+$", address))])
+    error_message = "alarm_emails must be null or a list of mail addresses, such as vision@example.com."
+  }
+
+  validation {
+    condition     = var.alarm_topic_arn == null || length(var.alarm_emails == null ? [] : var.alarm_emails) == 0
+    error_message = "alarm_emails must be null or empty with alarm_topic_arn, because your topic has its own subscribers."
+  }
+}
+
 variable "image_age_alarm_hours" {
   description = "Hours that an image may wait before an alarm fires."
   type        = number
@@ -434,7 +471,7 @@ variable "image_age_alarm_hours" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "kms_key_arn" {
-  description = "KMS key in the model's region that encrypts everything that the module makes: buckets, queues, table, logs and topic. Its policy needs the statements in the output kms_key_policy_json, and must let IAM policies of the account use the key. null: the keys of the AWS services. If the same apply creates the key, pass format(\"%s\", aws_kms_key.NAME.arn), because Terraform must know at plan time that the ARN is not null."
+  description = "KMS key in the model's region that encrypts what the module makes: buckets, queues, table and logs, but not the topic of the alarms, which has its own alarm_topic_kms_key_arn. Its policy needs the statements in the output kms_key_policy_json, and must let IAM policies of the account use the key. null: the keys of the AWS services. If the same apply creates the key, pass format(\"%s\", aws_kms_key.NAME.arn), because Terraform must know at plan time that the ARN is not null."
   type        = string
   default     = null
 
@@ -671,6 +708,13 @@ variable "log_retention_days" {
 
 variable "force_destroy" {
   description = "true: terraform destroy deletes both buckets with everything in them. false: the destroy fails while a bucket holds objects."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "runs_table_deletion_protection" {
+  description = "true: DynamoDB refuses to delete the runs table, which holds the model's lease, and terraform destroy fails until this is false again and applied. false: terraform destroy deletes the table."
   type        = bool
   default     = false
   nullable    = false

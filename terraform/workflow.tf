@@ -2,6 +2,9 @@ locals {
   # The longest role is the schedule's, NAME-label-batch-schedule-REGION: 27 + 12 + 10 + 14 = 63 of the 64 that IAM allows.
   workflow_name = "${var.name}-label-batch"
 
+  # Built from inputs, so that the watchdog does not depend on the workflow, and start_model can depend on the watchdog.
+  state_machine_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.workflow_name}"
+
   # The executions of the workflow, whose names are the runs' ids.
   executions_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:execution:${local.workflow_name}:*"
 }

@@ -228,6 +228,10 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
     "aws_sns_topic": (
         Actions("sns", "{name}-*", ("CreateTopic", "DeleteTopic", "GetTopicAttributes", "SetTopicAttributes", *TAGS)),
     ),
+    "aws_sns_topic_subscription": (
+        Actions("sns", "{name}-*", ("Subscribe",)),
+        Actions("sns", ANY, ("GetSubscriptionAttributes", "SetSubscriptionAttributes", "Unsubscribe")),
+    ),
     "aws_sqs_queue": (
         Actions(
             "sqs",

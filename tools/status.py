@@ -6,8 +6,10 @@ import argparse
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import project_version
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
+# Each deployment has this alarm.
+ALARM = "run-failed"
 # Short, so that the next reader sees the messages again soon.
 HIDDEN_SECONDS = 5
 
@@ -61,6 +65,15 @@ class DeadLetters(Counts):
     messages: list[str]
 
 
+class Alarms(TypedDict):
+    """The topics that the alarms go to, and how many have subscribed. `unknown` is why nobody could say."""
+
+    topics: list[str]
+    subscribers: int
+    unconfirmed: int
+    unknown: str | None
+
+
 class Status(TypedDict):
     """What --json prints. `runs` are the last receipts, as the run wrote them."""
 
@@ -70,6 +83,7 @@ class Status(TypedDict):
     lease: HeldLease
     queue: Counts
     dead_letter_queue: DeadLetters
+    alarms: Alarms
     runs: list[dict[str, Any]]
 
 
@@ -98,8 +112,42 @@ def status(deployment: Deployment) -> Status:
             **_counts(sqs, deployment.dead_letter_queue_url),
             "messages": _dead_letters(sqs, deployment),
         },
+        "alarms": _alarms(deployment.name),
         "runs": _receipts(client("s3"), deployment),
     }
+
+
+# Of two clients without installed stubs, the calls that are made here.
+class _CloudWatch(Protocol):
+    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, list[dict[str, Any]]]: ...  # noqa: N803
+
+
+class _Subscriptions(Protocol):
+    def paginate(self, *, TopicArn: str) -> Iterable[dict[str, list[dict[str, str]]]]: ...  # noqa: N803
+
+
+class _Sns(Protocol):
+    def get_paginator(self, operation: Literal["list_subscriptions_by_topic"], /) -> _Subscriptions: ...
+
+
+def _alarms(name: str) -> Alarms:
+    """Return who hears the alarms of a deployment. Whoever may not see it still sees the rest of the status."""
+    alarms: Alarms = {"topics": [], "subscribers": 0, "unconfirmed": 0, "unknown": None}
+    make: Callable[..., object] = boto3.client
+    try:
+        cloudwatch, sns = cast("_CloudWatch", make("cloudwatch")), cast("_Sns", make("sns"))
+        # All alarms of a deployment go to the same topic.
+        found = cloudwatch.describe_alarms(AlarmNames=[f"{name}-{ALARM}"])["MetricAlarms"]
+        alarms["topics"] = sorted({topic for alarm in found for topic in alarm.get("AlarmActions", [])})
+        for topic in alarms["topics"]:
+            for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
+                for subscription in page["Subscriptions"]:
+                    # Instead of an ARN, SNS answers PendingConfirmation or Deleted.
+                    is_confirmed = subscription["SubscriptionArn"].startswith("arn:")
+                    alarms["subscribers" if is_confirmed else "unconfirmed"] += 1
+    except (ClientError, BotoCoreError) as error:
+        alarms["unknown"] = str(error)
+    return alarms
 
 
 def _counts(sqs: SQSClient, queue_url: str) -> Counts:
@@ -155,10 +203,23 @@ def lines(found: Status) -> list[str]:
         f"  dead letters  {dead['waiting'] + dead['in_flight']}",
     ]
     shown += [f"                {letter}" for letter in dead["messages"]]
+    shown.append(f"  alarms        {_heard(found['alarms'])}")
     shown.append("  last runs" if found["runs"] else "  last runs     none")
     for run in found["runs"]:
         shown += _run_lines(run)
     return shown
+
+
+def _heard(alarms: Alarms) -> str:
+    topics = ", ".join(alarms["topics"])
+    waiting = f" ({alarms['unconfirmed']} not confirmed)" if alarms["unconfirmed"] else ""
+    if alarms["unknown"] is not None:
+        return f"not known who hears them: {alarms['unknown']}"
+    if not topics:
+        return "reach NOBODY: they have no topic; apply the module again"
+    if not alarms["subscribers"]:
+        return f"reach NOBODY: nobody has subscribed to {topics}{waiting}"
+    return f"reach {alarms['subscribers']} subscribers of {topics}{waiting}"
 
 
 def _run_lines(run: dict[str, Any]) -> list[str]:

@@ -98,6 +98,8 @@ class Batch:
         self._blocked = 0
         self._blocked_reason: str | None = None
         self.requeued = 0
+        # How long the oldest of the requeued images has waited since its upload.
+        self.oldest_requeued_seconds = 0
         self._lock = Lock()
 
     def handle(self, record: SQSRecord) -> None:
@@ -268,3 +270,5 @@ class Batch:
         self._analysis.queue.requeue(message.body, message.state, delay_seconds)
         with self._lock:
             self.requeued += 1
+            waited = message.state.waited_seconds(time.time()) or 0
+            self.oldest_requeued_seconds = max(self.oldest_requeued_seconds, waited)

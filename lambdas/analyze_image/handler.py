@@ -95,6 +95,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         "DetectionsThrottled": counts.throttled,
     }.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    if batch.requeued:
+        metrics.add_metric(name="OldestImageAgeSeconds", unit=MetricUnit.Seconds, value=batch.oldest_requeued_seconds)
     if run.run_id is not None and counts != BatchCounts():
         analysis.count(run.run_id, counts)
     return response

@@ -134,10 +134,6 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
         ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1" }
         StringEquals = { "aws:SourceAccount" = "123456789012" }
       }]
-      AlarmsReachTopic = ["cloudwatch.amazonaws.com", {
-        ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:custom-labels-batch-*" }
-        StringEquals = { "aws:SourceAccount" = "123456789012" }
-      }]
       EncryptLogs = ["logs.us-east-1.amazonaws.com", {
         ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [
           "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/custom-labels-batch-*",
@@ -146,6 +142,16 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       }]
     }
     error_message = "Each service must be let in for this deployment's resources alone."
+  }
+
+  assert {
+    condition = { for s in jsondecode(output.alarm_topic_kms_key_policy_json).Statement : s.Sid => [s.Principal.Service, s.Condition] } == {
+      AlarmsReachTopic = ["cloudwatch.amazonaws.com", {
+        ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:custom-labels-batch-*" }
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+      }]
+    }
+    error_message = "CloudWatch must be let in to the topic's key for this deployment's alarms alone."
   }
 
   assert {

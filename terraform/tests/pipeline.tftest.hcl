@@ -29,6 +29,11 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 
   assert {
+    condition     = aws_dynamodb_table.run.deletion_protection_enabled == false
+    error_message = "terraform destroy must be able to delete the table, unless it is told otherwise."
+  }
+
+  assert {
     condition     = output.runs_table_name == "custom-labels-batch-runs" && output.analyze_function_name == "custom-labels-batch-analyze-image"
     error_message = "Names must be the prefix and the role."
   }
@@ -59,6 +64,11 @@ run "the_defaults_make_a_whole_pipeline" {
   assert {
     condition     = local.model_hour_usd == 4 && module.watchdog_function.environment["MAX_RUN_MINUTES"] == "1440"
     error_message = "One unit must be what a model costs, and a day the longest run."
+  }
+
+  assert {
+    condition     = local.reconcile_silent_days == 2
+    error_message = "A daily reconcile must not be silent for two days."
   }
 
   assert {
@@ -118,6 +128,11 @@ run "accepts_an_instant_and_the_longest_name_in_the_longest_region" {
   }
 
   assert {
+    condition     = local.reconcile_silent_days == null
+    error_message = "CloudWatch looks back a week, and no alarm can tell that a yearly reconcile is late."
+  }
+
+  assert {
     condition     = local.schedule_minutes == null && module.check_queue.environment.SCHEDULE_MINUTES == "" && module.check_queue.environment.MAX_MODEL_HOURS_PER_DAY == "" && output.max_model_usd_per_day == null
     error_message = "What is not known, and what is not wanted, must be empty."
   }
@@ -171,6 +186,11 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
   }
 
   assert {
+    condition     = local.reconcile_silent_days == null
+    error_message = "Nobody waits for a reconcile that is not scheduled."
+  }
+
+  assert {
     condition     = local.schedule_minutes == null && module.check_queue.environment.SCHEDULE_MINUTES == ""
     error_message = "A cron does not tell the time to the next look."
   }
@@ -214,6 +234,15 @@ run "a_whole_apply_wires_the_parts_together" {
     min_backlog                = 20
     max_wait_minutes           = 300
     max_model_hours_per_day    = 1.5
+
+    runs_table_deletion_protection = true
+    kms_key_arn                    = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+    alarm_topic_kms_key_arn        = "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.run.deletion_protection_enabled == true
+    error_message = "The table must be protected when it is asked for."
   }
 
   # A mocked provider gives the policy document's JSON at random, but its statements are ours.
@@ -314,7 +343,7 @@ run "a_whole_apply_wires_the_parts_together" {
         LEASE_SECONDS             = "60"
         MAX_RUN_MINUTES           = "90"
         PROJECT_ARN               = var.project_arn
-        STATE_MACHINE_ARN         = output.state_machine_arn
+        STATE_MACHINE_ARN         = "arn:aws:states:us-east-1:123456789012:stateMachine:custom-labels-batch-label-batch"
       }
     }
     error_message = "Each function must know what it works on, as text."

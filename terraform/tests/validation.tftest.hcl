@@ -728,3 +728,36 @@ run "refuses_a_security_group_by_its_name" {
 
   expect_failures = [var.vpc_security_group_ids]
 }
+
+run "refuses_a_key_of_the_topic_that_is_an_alias_and_an_address_that_is_none" {
+  command = plan
+
+  variables {
+    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:alias/alarms"
+    alarm_emails            = ["the people on call"]
+  }
+
+  expect_failures = [var.alarm_topic_kms_key_arn, var.alarm_emails]
+}
+
+run "refuses_a_key_of_the_topic_in_another_region" {
+  command = plan
+
+  variables {
+    alarm_topic_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
+  }
+
+  expect_failures = [var.alarm_topic_kms_key_arn]
+}
+
+run "refuses_a_key_and_subscribers_for_a_topic_that_is_given" {
+  command = plan
+
+  variables {
+    alarm_topic_arn         = "arn:aws:sns:us-east-1:123456789012:alarms"
+    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
+    alarm_emails            = ["vision@example.com"]
+  }
+
+  expect_failures = [var.alarm_topic_kms_key_arn, var.alarm_emails]
+}

@@ -38,7 +38,7 @@ def test_every_odd_picture_comes_to_the_end_that_the_table_says(stack: LocalStac
     processed = sum(odd.end == PROCESSED for odd in uploaded)
     assert (receipt["outcome"], receipt["images"]) == (
         "completed",
-        {"processed": processed, "failed": len(uploaded) - processed},
+        {"processed": processed, "failed": len(uploaded) - processed, "dead_lettered": 0},
     )
     still_there = {key for key, _ in invariants.waiting_in_source(stack)}
     assert {ODD_FOLDER + odd.key for odd in left_out} <= still_there

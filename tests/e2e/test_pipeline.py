@@ -85,7 +85,7 @@ def test_a_batch_is_labelled_and_every_image_ends_once(stack: LocalStack, ledger
     broken = sum(picture.kind == "broken" for picture in chosen)
     assert receipt["run_id"] == "first-batch"
     assert receipt["outcome"] == "completed"
-    assert receipt["images"] == {"processed": len(chosen) - broken, "failed": broken}
+    assert receipt["images"] == {"processed": len(chosen) - broken, "failed": broken, "dead_lettered": 0}
     assert receipt["model"]["running_seconds"] > 0
     assert receipt["model"]["cost_usd"] > 0
     assert invariants.messages(stack, "queue_url", "dead_letter_queue_url") == 0

@@ -151,8 +151,8 @@ def test_every_resource_outlives_the_call_that_retires_the_pipeline(initialised:
     assert resources <= outlive, f"terraform_data.pipeline does not depend on {sorted(resources - outlive)}"
 
 
-@pytest.mark.xfail(reason="issue point 4")
 def test_what_starts_the_model_is_changed_after_what_stops_it(initialised: Callable[[str], Terraform]) -> None:
+    """Terraform changes a resource after what it depends on, and destroys it before."""
     dependencies: dict[str, list[str]] = {}
     for dependent, dependency in EDGE.findall(initialised("terraform").run("graph")):
         dependencies.setdefault(dependent, []).append(dependency)
@@ -163,7 +163,12 @@ def test_what_starts_the_model_is_changed_after_what_stops_it(initialised: Calla
         if name not in found:
             found.add(name)
             new += dependencies.get(name, [])
-    stopping = {f"module.{module}.aws_lambda_function.this" for module in ("stop_model", "watchdog_function")}
+    stopping = {
+        f"module.{module}.{resource}.this"
+        for module in ("record_run", "check_queue", "stop_model", "toggle_trigger", "watchdog_function")
+        for resource in ("aws_lambda_function", "aws_iam_role_policy")
+    }
+    stopping.add("module.watchdog.module.schedule.aws_scheduler_schedule.this")
     assert stopping <= found, f"an apply may change the start before {sorted(stopping - found)}"
 
 

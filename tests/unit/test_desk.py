@@ -10,6 +10,7 @@ import pytest
 
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.s3_events import Source
+from tests.rig.stack.local_stack import REPOSITORY
 from tests.unit.conftest import FINAL, MODEL_ARN, PROJECT_ARN, SOURCE, TABLE, aws_error
 from tools import backfill, redrive, status
 from tools.deployment import Deployment
@@ -161,6 +162,61 @@ def test_an_object_that_is_no_receipt_keeps_no_receipt_from_the_status(
     shown = [line.strip() for run in runs for line in status._run_lines(run)]
     assert any("3 labelled" in line for line in shown)
     assert any(line.startswith("runs/odd.json is no receipt: ") for line in shown)
+
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:labels-alarms"
+
+
+def heard(monkeypatch: pytest.MonkeyPatch, alarms: list[dict[str, Any]], *subscriptions: str) -> status.Alarms:
+    """What the status finds; `subscriptions`: what SNS gives as their ARNs, a page each. moto has no DescribeAlarms."""
+
+    class CloudWatch:
+        def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803
+            assert AlarmNames == ["labels-run-failed"]
+            return {"MetricAlarms": alarms}
+
+    class Sns:
+        def get_paginator(self, operation: str) -> Any:  # noqa: ANN401
+            assert operation == "list_subscriptions_by_topic"
+            return self
+
+        def paginate(self, *, TopicArn: str) -> list[dict[str, Any]]:  # noqa: N803
+            assert TopicArn == TOPIC
+            return [{"Subscriptions": [{"SubscriptionArn": arn}]} for arn in subscriptions] or [{"Subscriptions": []}]
+
+    monkeypatch.setattr(status.boto3, "client", {"cloudwatch": CloudWatch(), "sns": Sns()}.__getitem__)
+    return status._alarms("labels")
+
+
+def test_the_status_says_that_nobody_hears_the_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = heard(monkeypatch, [])
+    assert status._heard(found) == "reach NOBODY: they have no topic; apply the module again"
+    found = heard(monkeypatch, [{"AlarmActions": [TOPIC]}])
+    assert status._heard(found) == f"reach NOBODY: nobody has subscribed to {TOPIC}"
+
+
+def test_the_status_counts_who_hears_the_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = heard(monkeypatch, [{"AlarmActions": [TOPIC]}], f"{TOPIC}:1", "PendingConfirmation", f"{TOPIC}:2")
+    assert found == {"topics": [TOPIC], "subscribers": 2, "unconfirmed": 1, "unknown": None}
+    assert status._heard(found) == f"reach 2 subscribers of {TOPIC} (1 not confirmed)"
+
+
+def test_the_alarm_that_the_status_looks_at_is_in_every_deployment() -> None:
+    module = (REPOSITORY / "terraform" / "modules" / "monitoring" / "main.tf").read_text()
+    assert f'local.alarm_names["{status.ALARM}"]' in module
+
+
+def test_an_address_that_did_not_confirm_hears_no_alarm() -> None:
+    found: status.Alarms = {"topics": ["t"], "subscribers": 0, "unconfirmed": 2, "unknown": None}
+    assert status._heard(found) == "reach NOBODY: nobody has subscribed to t (2 not confirmed)"
+
+
+def test_whoever_may_not_list_the_subscribers_still_sees_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: str) -> None:
+        raise aws_error("AuthorizationError", "may not list them", "ListSubscriptionsByTopic")
+
+    monkeypatch.setattr(status.boto3, "client", refused)
+    assert status._heard(status._alarms("labels")).startswith("not known who hears them: ")
 
 
 def run_backfill(

@@ -96,6 +96,7 @@ STATUS = {
     "lease": {"owner": ALL, "seconds_left": 1, "clean_up": ALL},
     "queue": {"waiting": 1, "in_flight": 0, "delayed": 0},
     "dead_letter_queue": {"waiting": 1, "in_flight": 0, "delayed": 0, "messages": [str(LETTER), str(STRANGER)]},
+    "alarms": {"topics": [ALL], "subscribers": 0, "unconfirmed": 1, "unknown": None},
     "runs": [
         {
             "finished_at": ALL,

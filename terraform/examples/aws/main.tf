@@ -22,4 +22,5 @@ module "pipeline" {
   project_version_arn = var.project_version_arn
   schedule_expression = var.schedule_expression
   schedule_enabled    = var.schedule_enabled
+  alarm_emails        = var.alarm_emails
 }

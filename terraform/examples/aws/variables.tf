@@ -36,3 +36,9 @@ variable "schedule_enabled" {
   default     = true
   nullable    = false
 }
+
+variable "alarm_emails" {
+  description = "Mail addresses that get the alarms, after they have confirmed it. []: you subscribe in another way. null: nobody does, and each plan warns about it."
+  type        = list(string)
+  default     = null
+}

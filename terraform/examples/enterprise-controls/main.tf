@@ -92,6 +92,7 @@ module "pipeline" {
   name                = var.name
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
+  alarm_emails        = [] # name who gets the alarms, or subscribe to the output alarm_topic_arn
   source_events       = "eventbridge"
 
   kms_key_arn              = format("%s", aws_kms_key.data.arn) # Terraform must know at plan time that it is not null

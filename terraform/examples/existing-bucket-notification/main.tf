@@ -23,6 +23,7 @@ module "pipeline" {
   name                = var.name
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
+  alarm_emails        = [] # name who gets the alarms, or subscribe to the output alarm_topic_arn
 
   source_bucket_name = aws_s3_bucket.photos.bucket # not id, which is unknown at plan time
   source_events      = "notification"              # REPLACES the bucket's notification configuration

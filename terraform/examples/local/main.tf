@@ -43,6 +43,7 @@ module "pipeline" {
   name                = var.name
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
+  alarm_emails        = [] # nobody is told by an emulator
   schedule_expression = var.schedule_expression
   schedule_enabled    = var.schedule_enabled
   lease_seconds       = var.lease_seconds

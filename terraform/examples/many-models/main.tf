@@ -29,6 +29,7 @@ module "pipeline" {
   name                = "${var.name}-${each.key}"
   project_arn         = each.value.project_arn
   project_version_arn = each.value.project_version_arn
+  alarm_emails        = [] # name who gets the alarms, or subscribe to the output alarm_topic_arn
   schedule_expression = each.value.schedule_expression
 
   source_bucket_name = aws_s3_bucket.photos.bucket # not id, which is unknown at plan time

@@ -40,6 +40,7 @@ module "pipeline" {
   name                = var.name
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
+  alarm_emails        = [] # name who gets the alarms, or subscribe to the output alarm_topic_arn
 
   package_s3_bucket          = aws_s3_bucket.releases.bucket # not id, which is unknown at plan time
   package_s3_key_prefix      = "labels/v0.1.0/"

@@ -171,5 +171,5 @@ resource "aws_lambda_function" "this" {
 
   # If the log group is missing at the first invocation, Lambda makes one without retention. And Lambda refuses an event
   # source mapping while the role may not read the queue.
-  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
+  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this, var.change_after]
 }

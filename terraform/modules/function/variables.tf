@@ -98,6 +98,13 @@ variable "memory_mb" {
   }
 }
 
+variable "change_after" {
+  description = "ARNs of functions that an apply creates and changes before this one, and that a destroy removes after it."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "environment" {
   description = "Environment variables of the function."
   type        = map(string)

@@ -16,7 +16,9 @@ locals {
       "stop-not-confirmed",
       "image-waiting-too-long",
       "watchdog-failing",
-    ], var.max_model_hours_per_day == null ? [] : ["daily-cap-reached"]) : alarm => "${var.name}-${alarm}"
+      "watchdog-silent",
+      "reconcile-failed",
+    ], var.reconcile_silent_days == null ? [] : ["reconcile-silent"], var.max_model_hours_per_day == null ? [] : ["daily-cap-reached"]) : alarm => "${var.name}-${alarm}"
   }
 
   actions = [var.alarm_topic_arn == null ? one(aws_sns_topic.this[*].arn) : var.alarm_topic_arn]
@@ -76,7 +78,8 @@ data "aws_iam_policy_document" "topic" {
   }
 }
 
-# Without kms_key_arn the topic has no key: CloudWatch may not use the key that AWS manages for SNS (alias/aws/sns), and
+# Not the key that encrypts the rest, because the alarms must go out when that key is disabled. Without
+# alarm_topic_kms_key_arn the topic has no key: CloudWatch may not use the key that AWS manages for SNS (alias/aws/sns), and
 # alarms would reach nobody. Alarms contain names and ARNs, but no images and no labels.
 # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
 resource "aws_sns_topic" "this" {
@@ -84,8 +87,26 @@ resource "aws_sns_topic" "this" {
 
   name              = local.topic_name
   policy            = data.aws_iam_policy_document.topic.json
-  kms_master_key_id = var.controls.kms_key_arn
+  kms_master_key_id = var.alarm_topic_kms_key_arn
   tags              = var.controls.tags
+}
+
+# SNS sends each address a mail with a link, and no alarm until somebody has followed it.
+# https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.confirm.html
+resource "aws_sns_topic_subscription" "email" {
+  for_each = toset(var.alarm_emails == null ? [] : var.alarm_emails)
+
+  topic_arn = local.actions[0]
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+# From inputs alone: what is unknown at plan would fail the tests of a root that uses this module.
+check "alarms_reach_somebody" {
+  assert {
+    condition     = var.alarm_topic_arn != null || var.alarm_emails != null
+    error_message = "Nobody hears the alarms of ${var.name}: a model that runs on, at ${local.cost}, would go unnoticed. Set alarm_emails to the addresses that get them, or alarm_topic_arn to a topic that somebody reads. If you subscribe to the topic ${local.topic_name} in another way, set alarm_emails = []."
+  }
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -218,20 +239,50 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
   tags          = var.controls.tags
 }
 
+# SQS counts a message's age from when it was sent, and a deferred image has a new message each time. SQS also leaves out
+# messages received 3 or more times. So the analysis reports how long the images have waited that it defers.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   alarm_name        = local.alarm_names["image-waiting-too-long"]
-  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It costs nothing and is not lost, but SQS deletes its message after 14 days. 1) ${local.status} shows whether runs fail, stop early or are switched off. 2) Fix the cause. 3) Start the workflow by hand, or wait for its schedule. Limit: SQS excludes messages received 3 or more times from this metric."
+  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It is not lost, and waiting costs nothing, but each run that retries it pays for a model start. SQS deletes a message after 14 days. 1) ${local.status} shows whether runs fail, stop early or are switched off. 2) If runs succeed, search the log of the analysis function for error_class, which says why an image is deferred. 3) Fix the cause, and start the workflow by hand or wait for its schedule. This alarm returns to OK two hours after it last saw such an image."
 
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateAgeOfOldestMessage"
-  dimensions          = { QueueName = local.queue_name }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
+  metric_query {
+    id          = "oldest"
+    label       = "Seconds that the oldest image has waited"
+    expression  = "MAX([FILL(in_queue, 0), FILL(deferred, 0)])"
+    return_data = true
+  }
+
+  metric_query {
+    id = "in_queue"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateAgeOfOldestMessage"
+      dimensions  = { QueueName = local.queue_name }
+      stat        = "Maximum"
+      period      = 300
+    }
+  }
+
+  metric_query {
+    id = "deferred"
+
+    metric {
+      namespace   = var.metrics_namespace
+      metric_name = "OldestImageAgeSeconds"
+      dimensions  = { deployment = var.name, service = "analyze_image" }
+      stat        = "Maximum"
+      period      = 300
+    }
+  }
+
+  # Two hours, because a deferred image is seen only during a run.
+  evaluation_periods  = 24
+  datapoints_to_alarm = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.image_age_alarm_hours * 3600
-  treat_missing_data  = "notBreaching" # SQS reports nothing about a queue that was unused for hours
+  treat_missing_data  = "notBreaching" # no old image, no values
 
   alarm_actions = local.actions
   ok_actions    = local.actions
@@ -242,7 +293,7 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
 resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   alarm_name        = local.alarm_names["watchdog-failing"]
-  alarm_description = "The watchdog has failed or has not been invoked for 15 minutes, so an abandoned model would keep running: ${local.cost}. 1) ${local.status} shows the model and the lease. 2) Read the log /aws/lambda/${var.watchdog_function_name}. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
+  alarm_description = "Calls of the watchdog have failed for 15 minutes, so an abandoned model would keep running: ${local.cost}. 1) ${local.status} shows the model and the lease. 2) Read the log /aws/lambda/${var.watchdog_function_name}. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
 
   metric_query {
     id          = "not_done"
@@ -287,6 +338,102 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.controls.tags
+}
+
+# The alarm above counts calls that failed. If nothing calls the watchdog, there is nothing to count.
+resource "aws_cloudwatch_metric_alarm" "watchdog_silent" {
+  alarm_name        = local.alarm_names["watchdog-silent"]
+  alarm_description = "The watchdog has not run for 15 minutes, so an abandoned model would keep running: ${local.cost}. 1) ${local.status} shows the model and the lease. 2) Check that the schedule in the group ${var.watchdog_schedule_group_name} is enabled, and that the function ${var.watchdog_function_name} exists. Apply again if not. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
+
+  namespace           = "AWS/Lambda"
+  metric_name         = "Invocations"
+  dimensions          = { FunctionName = var.watchdog_function_name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 3
+  datapoints_to_alarm = 3
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  treat_missing_data  = "breaching" # Lambda reports nothing about a function that nobody calls
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.controls.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "reconcile_failed" {
+  alarm_name        = local.alarm_names["reconcile-failed"]
+  alarm_description = "The reconcile failed, timed out, was aborted or could not be started. Images without a message are not found until it works. They cost nothing and are not lost. 1) ${local.status} shows the dead letters: too many of them stop the reconcile. 2) Read the error of the reconcile's last execution in the Step Functions console, and fix its cause. 3) Run `make backfill NAME=${var.name}`, or wait for the reconcile's schedule. This alarm returning to OK does not mean that the cause is fixed."
+
+  metric_query {
+    id          = "ended_badly"
+    label       = "Reconciles that failed, timed out, were aborted or did not start"
+    expression  = "failed + timed_out + aborted + not_started"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = {
+      failed    = "ExecutionsFailed"
+      timed_out = "ExecutionsTimedOut"
+      aborted   = "ExecutionsAborted"
+    }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/States"
+        metric_name = metric_query.value
+        dimensions  = { StateMachineArn = var.reconcile_state_machine_arn }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+
+  metric_query {
+    id = "not_started"
+
+    metric {
+      namespace   = "AWS/Scheduler"
+      metric_name = "InvocationDroppedCount"
+      dimensions  = { ScheduleGroup = var.reconcile_schedule_group_name }
+      stat        = "Sum"
+      period      = 300
+    }
+  }
+
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # no reconciles, no values
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.controls.tags
+}
+
+# A schedule that is gone or disabled drops nothing. Only a rate says how often the reconcile must start.
+resource "aws_cloudwatch_metric_alarm" "reconcile_silent" {
+  count = var.reconcile_silent_days == null ? 0 : 1
+
+  alarm_name        = local.alarm_names["reconcile-silent"]
+  alarm_description = format("The reconcile has not started for %s days. Images without a message are not found until it runs. They cost nothing and are not lost. 1) %s shows what waits. 2) Check that the schedule in the group %s is enabled. Apply again if not. 3) Run `make backfill NAME=%s`, or wait for the reconcile's schedule.", var.reconcile_silent_days, local.status, var.reconcile_schedule_group_name, var.name)
+
+  namespace           = "AWS/States"
+  metric_name         = "ExecutionsStarted"
+  dimensions          = { StateMachineArn = var.reconcile_state_machine_arn }
+  statistic           = "Sum"
+  period              = 86400
+  evaluation_periods  = coalesce(var.reconcile_silent_days, 1)
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  treat_missing_data  = "breaching" # Step Functions reports nothing about a workflow that nobody starts
 
   alarm_actions = local.actions
   ok_actions    = local.actions

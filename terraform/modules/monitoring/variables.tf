@@ -44,6 +44,33 @@ variable "alarm_topic_arn" {
   }
 }
 
+variable "alarm_topic_kms_key_arn" {
+  description = "KMS key of the topic that the module makes. It should not be the key of what the alarms watch. null: no key."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_kms_key_arn == null || var.alarm_topic_arn == null
+    error_message = "alarm_topic_kms_key_arn must be null with alarm_topic_arn, because your topic has its own key."
+  }
+}
+
+variable "alarm_emails" {
+  description = "Mail addresses that get the alarms, after they have confirmed it. []: somebody subscribes to the topic in another way. null: nobody does, and each plan warns about it."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = alltrue([for address in(var.alarm_emails == null ? [] : var.alarm_emails) : can(regex("^[^@[:space:]]+@[^@[:space:]]+$", address))])
+    error_message = "alarm_emails must be null or a list of mail addresses, such as vision@example.com."
+  }
+
+  validation {
+    condition     = var.alarm_topic_arn == null || length(var.alarm_emails == null ? [] : var.alarm_emails) == 0
+    error_message = "alarm_emails must be null or empty with alarm_topic_arn, because your topic has its own subscribers."
+  }
+}
+
 variable "queue_arn" {
   description = "ARN of the image queue."
   type        = string
@@ -70,6 +97,35 @@ variable "state_machine_arn" {
   description = "State machine whose executions are the runs."
   type        = string
   nullable    = false
+}
+
+variable "reconcile_state_machine_arn" {
+  description = "State machine of the reconcile."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]+$", var.reconcile_state_machine_arn))
+    error_message = "reconcile_state_machine_arn must be the ARN of a state machine."
+  }
+}
+
+variable "reconcile_schedule_group_name" {
+  description = "Name of the group of the schedule that starts the reconcile."
+  type        = string
+  nullable    = false
+}
+
+variable "reconcile_silent_days" {
+  description = "Days without a start of the reconcile after which an alarm fires. null: no alarm, because its schedule is off or does not say how often it starts."
+  type        = number
+  default     = null
+
+  validation {
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    condition     = var.reconcile_silent_days == null ? true : contains(range(2, 8), var.reconcile_silent_days)
+    error_message = "reconcile_silent_days must be null or a whole number from 2 to 7, because CloudWatch looks back seven days."
+  }
 }
 
 variable "project_version_arn" {

@@ -13,6 +13,7 @@ run "hands_its_inputs_on" {
 
   variables {
     schedule_enabled = false
+    alarm_emails     = ["vision@example.com"]
   }
 
   assert {

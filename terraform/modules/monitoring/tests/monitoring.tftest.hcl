@@ -21,13 +21,15 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
     condition = {
       for alarm in [
         aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
-        aws_cloudwatch_metric_alarm.image_waiting_too_long,
         aws_cloudwatch_metric_alarm.model_running_without_run,
+        aws_cloudwatch_metric_alarm.reconcile_silent[0],
+        aws_cloudwatch_metric_alarm.watchdog_silent,
       ] : alarm.alarm_name => [alarm.namespace, alarm.metric_name, alarm.dimensions, alarm.statistic, alarm.threshold, alarm.period, alarm.evaluation_periods]
       } == {
       logos-dead-letter-queue-not-empty = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", tomap({ QueueName = "logos-images-dead-letter" }), "Maximum", 0, 300, 1]
-      logos-image-waiting-too-long      = ["AWS/SQS", "ApproximateAgeOfOldestMessage", tomap({ QueueName = "logos-images" }), "Maximum", 36 * 3600, 300, 1]
       logos-model-running-without-run   = ["Labels", "ModelRunningWithoutRun", tomap({ deployment = "logos", service = "watchdog" }), "Maximum", 0, 60, 10]
+      logos-reconcile-silent            = ["AWS/States", "ExecutionsStarted", tomap({ StateMachineArn = var.reconcile_state_machine_arn }), "Sum", 1, 86400, 2]
+      logos-watchdog-silent             = ["AWS/Lambda", "Invocations", tomap({ FunctionName = "logos-guard" }), "Sum", 1, 300, 3]
     }
     error_message = "Each alarm on one metric must look at the right one, in the right unit."
   }
@@ -40,16 +42,20 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
   assert {
     condition = {
       for alarm in [
+        aws_cloudwatch_metric_alarm.image_waiting_too_long,
+        aws_cloudwatch_metric_alarm.reconcile_failed,
         aws_cloudwatch_metric_alarm.run_failed,
         aws_cloudwatch_metric_alarm.stop_not_confirmed,
         aws_cloudwatch_metric_alarm.watchdog_failing,
       ] : alarm.alarm_name => { for query in alarm.metric_query : query.id => query.expression if query.return_data == true }
       } == {
-      logos-run-failed         = { ended_badly = "failed + timed_out + aborted" }
-      logos-stop-not-confirmed = { not_confirmed = "by_runs + by_watchdog" }
-      logos-watchdog-failing   = { not_done = "failed + dropped + not_delivered" }
+      logos-image-waiting-too-long = { oldest = "MAX([FILL(in_queue, 0), FILL(deferred, 0)])" }
+      logos-reconcile-failed       = { ended_badly = "failed + timed_out + aborted + not_started" }
+      logos-run-failed             = { ended_badly = "failed + timed_out + aborted" }
+      logos-stop-not-confirmed     = { not_confirmed = "by_runs + by_watchdog" }
+      logos-watchdog-failing       = { not_done = "failed + dropped + not_delivered" }
     }
-    error_message = "Each alarm on several metrics must return their sum, and nothing else."
+    error_message = "Each alarm on several metrics must return their sum or their maximum, and nothing else."
   }
 
   assert {
@@ -62,6 +68,47 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
       aborted   = ["AWS/States", "ExecutionsAborted", tomap({ StateMachineArn = var.state_machine_arn }), "Sum", 300]
     }
     error_message = "Every way in which a run ends badly must count."
+  }
+
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.reconcile_failed.metric_query :
+      query.id => one([for m in query.metric : [m.namespace, m.metric_name, m.dimensions, m.stat, m.period]]) if query.return_data != true
+      } == {
+      failed      = ["AWS/States", "ExecutionsFailed", tomap({ StateMachineArn = var.reconcile_state_machine_arn }), "Sum", 300]
+      timed_out   = ["AWS/States", "ExecutionsTimedOut", tomap({ StateMachineArn = var.reconcile_state_machine_arn }), "Sum", 300]
+      aborted     = ["AWS/States", "ExecutionsAborted", tomap({ StateMachineArn = var.reconcile_state_machine_arn }), "Sum", 300]
+      not_started = ["AWS/Scheduler", "InvocationDroppedCount", tomap({ ScheduleGroup = "logos-reconcile-group" }), "Sum", 300]
+    }
+    error_message = "Every way in which a reconcile ends badly must count, and one that its schedule could not start."
+  }
+
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.image_waiting_too_long.metric_query :
+      query.id => one([for m in query.metric : [m.namespace, m.metric_name, m.dimensions, m.stat, m.period]]) if query.return_data != true
+      } == {
+      in_queue = ["AWS/SQS", "ApproximateAgeOfOldestMessage", tomap({ QueueName = "logos-images" }), "Maximum", 300]
+      deferred = ["Labels", "OldestImageAgeSeconds", tomap({ deployment = "logos", service = "analyze_image" }), "Maximum", 300]
+    }
+    error_message = "An image must be seen in the queue, and when it is deferred, whose message is new each time."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.image_waiting_too_long.threshold == 36 * 3600 &&
+      aws_cloudwatch_metric_alarm.image_waiting_too_long.evaluation_periods == 24 &&
+      aws_cloudwatch_metric_alarm.image_waiting_too_long.datapoints_to_alarm == 1
+    )
+    error_message = "One old image must be enough, and the alarm must last from one hourly run to the next."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in [aws_cloudwatch_metric_alarm.reconcile_silent[0], aws_cloudwatch_metric_alarm.watchdog_silent] :
+      alarm.comparison_operator == "LessThanThreshold" && alarm.treat_missing_data == "breaching"
+    ])
+    error_message = "No values must mean that nothing happens, which is what these alarms are for."
   }
 
   assert {
@@ -88,8 +135,8 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
   }
 
   assert {
-    condition     = [for alarm in [aws_cloudwatch_metric_alarm.run_failed, aws_cloudwatch_metric_alarm.stop_not_confirmed] : [alarm.evaluation_periods, alarm.threshold]] == [[1, 0], [1, 0]]
-    error_message = "One failed run, and one stop that was not confirmed, must be enough."
+    condition     = [for alarm in [aws_cloudwatch_metric_alarm.reconcile_failed, aws_cloudwatch_metric_alarm.run_failed, aws_cloudwatch_metric_alarm.stop_not_confirmed] : [alarm.evaluation_periods, alarm.threshold]] == [[1, 0], [1, 0], [1, 0]]
+    error_message = "One failed reconcile, one failed run, and one stop that was not confirmed, must be enough."
   }
 
   assert {
@@ -107,15 +154,17 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
         aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
         aws_cloudwatch_metric_alarm.image_waiting_too_long,
         aws_cloudwatch_metric_alarm.model_running_without_run,
+        aws_cloudwatch_metric_alarm.reconcile_failed,
+        aws_cloudwatch_metric_alarm.reconcile_silent[0],
         aws_cloudwatch_metric_alarm.run_failed,
         aws_cloudwatch_metric_alarm.stop_not_confirmed,
         aws_cloudwatch_metric_alarm.watchdog_failing,
+        aws_cloudwatch_metric_alarm.watchdog_silent,
       ] :
       alarm.alarm_actions == toset(["arn:aws:sns:us-east-1:210987654321:night-watch"]) &&
       alarm.ok_actions == alarm.alarm_actions &&
       alarm.actions_enabled &&
-      alarm.comparison_operator == "GreaterThanThreshold" &&
-      alarm.treat_missing_data == "notBreaching" &&
+      (alarm.comparison_operator == "GreaterThanThreshold") == (alarm.treat_missing_data == "notBreaching") &&
       can(regex("1\\) `make status NAME=logos` .* 2\\) .* 3\\) ", alarm.alarm_description)) &&
       contains(output.alarm_names, alarm.alarm_name)
     ])
@@ -133,6 +182,7 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
         aws_cloudwatch_metric_alarm.model_running_without_run,
         aws_cloudwatch_metric_alarm.stop_not_confirmed,
         aws_cloudwatch_metric_alarm.watchdog_failing,
+        aws_cloudwatch_metric_alarm.watchdog_silent,
       ] :
       strcontains(alarm.alarm_description, "about US$4.5 an hour") &&
       endswith(alarm.alarm_description, "aws rekognition stop-project-version --project-version-arn ${var.project_version_arn}")
@@ -151,12 +201,15 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
   }
 }
 
-run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_the_given_key" {
+run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_only_its_own_key" {
   command = plan
 
   variables {
     max_model_hours_per_day = 2.5
+    reconcile_silent_days   = null
     alarm_topic_arn         = null
+    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
+    alarm_emails            = ["vision@example.com", "night@example.com"]
 
     controls = {
       kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
@@ -178,6 +231,16 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_the_given_key" {
   }
 
   assert {
+    condition     = length(aws_cloudwatch_metric_alarm.reconcile_silent) == 0 && !contains(output.alarm_names, "logos-reconcile-silent")
+    error_message = "Without a rate nobody knows how long the reconcile may be silent."
+  }
+
+  assert {
+    condition     = { for address, subscription in aws_sns_topic_subscription.email : address => [subscription.protocol, subscription.endpoint] } == { for address in ["vision@example.com", "night@example.com"] : address => ["email", address] }
+    error_message = "Each address must be subscribed."
+  }
+
+  assert {
     condition     = strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "2.5 model hours today (UTC), up to US$11.25") && strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "`make status NAME=logos`")
     error_message = "The alarm must say what the cap means in money, and what to look with."
   }
@@ -188,8 +251,8 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_the_given_key" {
   }
 
   assert {
-    condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
-    error_message = "The topic must be encrypted with the key."
+    condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
+    error_message = "The topic must be encrypted with its own key, and not with that of the rest."
   }
 }
 
@@ -198,11 +261,22 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
 
   variables {
     alarm_topic_arn = null
+    alarm_emails    = [] # subscribed in another way
+
+    controls = {
+      kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+      permissions_boundary_arn = null
+      iam_path                 = "/"
+      vpc_subnet_ids           = []
+      vpc_security_group_ids   = []
+      log_retention_days       = 30
+      tags                     = {}
+    }
   }
 
   assert {
     condition     = one(aws_sns_topic.this[*].name) == "logos-alarms" && one(aws_sns_topic.this[*].kms_master_key_id) == null
-    error_message = "The topic must be there, without a key that CloudWatch may not use."
+    error_message = "The topic must be there, without a key that CloudWatch may not use or that can be disabled together with the rest."
   }
 
   assert {
@@ -215,9 +289,12 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-dead-letter-queue-not-empty",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-image-waiting-too-long",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-model-running-without-run",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-reconcile-failed",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-reconcile-silent",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-run-failed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-stop-not-confirmed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-watchdog-failing",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-watchdog-silent",
             ]
           }
           StringEquals = { "aws:SourceAccount" = "123456789012" }
@@ -230,4 +307,14 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
     ]
     error_message = "The topic must take these alarms of this account, and nothing without TLS."
   }
+}
+
+run "a_topic_that_nobody_hears_is_said_by_the_plan" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = null
+  }
+
+  expect_failures = [check.alarms_reach_somebody]
 }

@@ -12,6 +12,9 @@ run "refuses_what_cannot_be" {
     image_age_alarm_hours = 313
     project_version_arn   = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
     model_hour_usd        = -1
+
+    reconcile_state_machine_arn = "logos-reconcile"
+    reconcile_silent_days       = 8
   }
 
   expect_failures = [
@@ -22,7 +25,20 @@ run "refuses_what_cannot_be" {
     var.image_age_alarm_hours,
     var.project_version_arn,
     var.model_hour_usd,
+    var.reconcile_state_machine_arn,
+    var.reconcile_silent_days,
   ]
+}
+
+run "refuses_a_key_and_subscribers_for_a_topic_that_is_given" {
+  command = plan
+
+  variables {
+    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
+    alarm_emails            = ["vision@example.com"]
+  }
+
+  expect_failures = [var.alarm_topic_kms_key_arn, var.alarm_emails]
 }
 
 run "refuses_a_fifo_topic_and_no_time_at_all" {
