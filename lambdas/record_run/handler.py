@@ -20,7 +20,7 @@ from shared.wiring import Wiring
 @cache
 def _run_lifecycle() -> RunLifecycle:
     wiring = Wiring()
-    return RunLifecycle(wiring.lease(), wiring.records, wiring.receipts(), wiring.throughput())
+    return RunLifecycle(wiring.lease(), wiring.states, wiring.records, wiring.receipts(), wiring.throughput())
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -6,6 +6,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.lease import Lease
+from shared.model_state import ModelStates
 from shared.outcome import Outcome
 from shared.owner import Owner
 from shared.receipts import Receipts
@@ -26,14 +27,22 @@ class Opening:
 class RunLifecycle:
     """Opens and closes runs."""
 
-    def __init__(self, lease: Lease, records: RunRecords, receipts: Receipts, throughput: ThroughputStore) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        states: ModelStates,
+        records: RunRecords,
+        receipts: Receipts,
+        throughput: ThroughputStore,
+    ) -> None:
         self._lease = lease
+        self._states = states
         self._records = records
         self._receipts = receipts
         self._throughput = throughput
 
     def open(self, run_id: str) -> Opening:
-        """Take the lease, and write the receipt of a dead run that it was taken from."""
+        """Take the lease, and write the receipts of dead runs that it was taken from, also by an earlier attempt."""
         self._records.open(run_id)
         acquisition = self._lease.acquire(Owner.run(run_id))
         clean_up = acquisition.model_started_by is not None
@@ -45,8 +54,10 @@ class RunLifecycle:
                 taken_over_from=acquisition.other_run,
                 model_started_by=acquisition.model_started_by,
             )
-        if acquisition.acquired and acquisition.other_run:
-            self._close_for(acquisition.other_run, run_id)
+        for dead_run in acquisition.receipts_owed:
+            self._close_for(dead_run, run_id)
+        if acquisition.receipts_owed:
+            self._states.record_receipts_owed(Owner.run(run_id), [])
         return Opening(acquisition.acquired, acquisition.other_run, clean_up)
 
     def _close_for(self, dead_run: str, run_id: str) -> None:

@@ -1,14 +1,15 @@
 """The state of a model: who started it, how its start and stop go, and what is known of its queue (I3, I4).
 
 One item per model in the runs table. Each attribute has one writer, who owns the lease, and the owner is in the
-condition of every write:
+condition of every write. The end of a start is the exception: it is written by the token of the call.
 
     lease_owner, lease_expires_at   the lease (lease.py); absent when it is free
-    model_started_by                start_model: the run that started the model. Written before the start is asked for,
-                                    removed when the model is seen stopped: it outlives a run that died in between
-    start_accepted_by               start_model: the run whose start Rekognition accepted
+    receipts_owed                   lease.py: the dead runs from which the lease was taken, until they have a receipt
+    model_starts                    start_model: a StartMark for each call that asked for a start, by the call's token.
+                                    The model is ours to stop while there is one, also when its run has died
     request_rate                    start_model: how fast the run's batches may call the model
-    stop_progress                   ModelStop, for the workflow and the watchdog: see StopProgress
+    stop_accepted_at                ModelStop, for the workflow and the watchdog: epoch seconds just before the last
+                                    call for a stop that Rekognition accepted
     images_waiting                  check_queue: images are known to wait, so no later run has to peek into the queue
     queue_empty_at                  check_queue: epoch seconds at which the queue was last counted empty, trigger closed
     last_check_at                   check_queue: epoch seconds of the last check before a start
@@ -16,8 +17,8 @@ condition of every write:
     clean_up                        watchdog: what it cleans up after, and why
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from shared.errors import LeaseLost
@@ -26,6 +27,10 @@ from shared.owner import Owner, OwnerKind
 from shared.request_rate import RequestRate
 
 STATE_ITEM = "lease"
+
+# A start may be asked for this long after its mark: start_model lives for 30 s, and its last call ends with it. The
+# rest is for a request on its way and for the difference of two clocks.
+STILL_ACTING_SECONDS = 40
 
 
 @dataclass(frozen=True)
@@ -41,26 +46,23 @@ class CleanUp:
 
 
 @dataclass(frozen=True)
-class StopProgress:
-    """How far a stop has come. It is void once a start is asked for, and once the lease has a new owner.
+class StartMark:
+    """One call that asks for the model's start. Its mark is written before the call, last of all writes.
 
-    Every write that asks for a start removes it, so an old `accepted` cannot make a new model look stopped. Two
-    observations have to be a poll apart. A step that is repeated because its answer was lost counts once, therefore,
-    and a new owner counts from zero.
+    Only the call itself removes its mark early, when Rekognition has refused it for certain.
     """
 
+    run_id: str
+    # Epoch seconds.
+    asked_at: int
+    # When the call was over, with an answer or without; None: it may be made yet.
+    ended_at: int | None = None
     accepted: bool = False
-    stopped_observations: int = 0
-    # The step that made the last observation.
-    observed_by: str | None = None
 
-    def observe(self, *, stopped: bool, step: str) -> Self:
-        """Return the progress after one more description of the model."""
-        if not stopped:
-            return replace(self, stopped_observations=0, observed_by=None)
-        if self.observed_by == step:
-            return self
-        return replace(self, stopped_observations=self.stopped_observations + 1, observed_by=step)
+    @property
+    def may_start_until(self) -> int:
+        """Epoch seconds after which this call starts nothing any more."""
+        return self.asked_at + STILL_ACTING_SECONDS if self.ended_at is None else self.ended_at
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ class ModelState:
 
     owner: Owner | None = None
     lease_expires_at: int = 0
-    started_by: str | None = None
-    start_accepted_by: str | None = None
+    receipts_owed: tuple[str, ...] = ()
+    # By token.
+    starts: Mapping[str, StartMark] = field(default_factory=dict)
     request_rate: RequestRate | None = None
-    stop_progress: StopProgress = StopProgress()
+    stop_accepted_at: int | None = None
     images_waiting: bool = False
     queue_empty_at: int | None = None
     last_check_at: int | None = None
@@ -85,10 +88,10 @@ class ModelState:
         return cls(
             owner=Owner.parse(item["lease_owner"]) if "lease_owner" in item else None,
             lease_expires_at=item.get("lease_expires_at", 0),
-            started_by=item.get("model_started_by"),
-            start_accepted_by=item.get("start_accepted_by"),
+            receipts_owed=tuple(item.get("receipts_owed", ())),
+            starts={token: StartMark(**mark) for token, mark in item.get("model_starts", {}).items()},
             request_rate=RequestRate(**item["request_rate"]) if "request_rate" in item else None,
-            stop_progress=StopProgress(**item.get("stop_progress", {})),
+            stop_accepted_at=item.get("stop_accepted_at"),
             images_waiting=item.get("images_waiting", False),
             queue_empty_at=item.get("queue_empty_at"),
             last_check_at=item.get("last_check_at"),
@@ -103,6 +106,26 @@ class ModelState:
             return self.clean_up.after_run if self.clean_up else None
         return None if self.owner is None else self.owner.id
 
+    @property
+    def is_retiring(self) -> bool:
+        """Whether Terraform took the lease, and not all is at rest yet."""
+        return self.owner is not None and self.owner.kind is OwnerKind.TERRAFORM and self.clean_up is not None
+
+    @property
+    def started_by(self) -> str | None:
+        """The run that asked last for the model's start; None when the model is not ours to stop."""
+        newest = max(self.starts.values(), key=lambda mark: mark.asked_at, default=None)
+        return None if newest is None else newest.run_id
+
+    @property
+    def may_start_until(self) -> int:
+        """Epoch seconds after which no call of ours starts the model any more."""
+        return max((mark.may_start_until for mark in self.starts.values()), default=0)
+
+    def start_accepted_for(self, run_id: str) -> bool:
+        """Whether Rekognition accepted a start that this run asked for."""
+        return any(mark.accepted and mark.run_id == run_id for mark in self.starts.values())
+
 
 class ModelStates:
     """The state of one model, for the lease's owner to write and for anyone to read."""
@@ -114,25 +137,35 @@ class ModelStates:
         """Return the state now (a consistent read)."""
         return ModelState.parse(self._items.read(STATE_ITEM))
 
-    def record_start_asked(self, owner: Owner) -> None:
-        """Mark the model as ours to stop. Call it before the start is asked for: it voids an earlier stop."""
-        write_as_owner(self._items, owner, "SET model_started_by = :me REMOVE stop_progress", {})
+    def record_start_asked(self, owner: Owner, token: str, mark: StartMark) -> None:
+        """Mark the model as ours to stop, for one call. Nothing may come between this write and the call."""
+        write_as_owner(self._items, owner, f"SET model_starts.{token} = :mark", {"mark": asdict(mark)})
 
-    def record_start_accepted(self, owner: Owner) -> None:
-        """Record that Rekognition accepted the start."""
-        write_as_owner(self._items, owner, "SET start_accepted_by = :me", {})
+    def record_start_ended(self, token: str, mark: StartMark) -> None:
+        """Record the end of a call that started the model or may have, whoever owns the lease by now."""
+        self._items.update(Update(STATE_ITEM, f"SET model_starts.{token} = :mark", {"mark": asdict(mark)}))
+
+    def record_start_refused(self, token: str) -> ModelState:
+        """Remove the mark of a call that certainly started nothing; return the state, perhaps with other marks."""
+        update = Update(STATE_ITEM, f"REMOVE model_starts.{token}", {})
+        return ModelState.parse(self._items.update(update, returning="ALL_NEW"))
 
     def record_request_rate(self, owner: Owner, rate: RequestRate) -> None:
         """Record how fast the batches may call the model. Call it before the trigger is opened."""
         write_as_owner(self._items, owner, "SET request_rate = :rate", {"rate": asdict(rate)})
 
-    def record_stop_progress(self, owner: Owner, progress: StopProgress) -> None:
-        """Record how far the stop has come."""
-        write_as_owner(self._items, owner, "SET stop_progress = :progress", {"progress": asdict(progress)})
+    def record_stop_accepted(self, owner: Owner, at: int) -> None:
+        """Record that Rekognition accepted a stop; `at` is in epoch seconds, before the call."""
+        write_as_owner(self._items, owner, "SET stop_accepted_at = :at", {"at": at})
 
-    def record_nothing_to_stop(self, owner: Owner) -> None:
-        """Record that the model needs no stop from us: it is seen stopped, or its start was blocked."""
-        write_as_owner(self._items, owner, "REMOVE model_started_by, start_accepted_by, stop_progress", {})
+    def record_stopped(self, owner: Owner, seen: ModelState) -> ModelState:
+        """Remove the marks that were `seen`: none of them starts the model any more. Return the state after it."""
+        gone = ["stop_accepted_at", *(f"model_starts.{token}" for token in seen.starts)]
+        return write_as_owner(self._items, owner, f"REMOVE {', '.join(gone)}", {})
+
+    def record_receipts_owed(self, owner: Owner, run_ids: Sequence[str]) -> None:
+        """Record which dead runs still need a receipt."""
+        write_as_owner(self._items, owner, "SET receipts_owed = :owed", {"owed": list(run_ids)})
 
     def record_images_waiting(self, owner: Owner, *, waiting: bool) -> None:
         """Record whether images are known to wait in the queue."""
@@ -151,10 +184,6 @@ class ModelStates:
             values["interval"] = previous_interval_seconds
             expression += ", previous_interval_seconds = :interval"
         write_as_owner(self._items, owner, expression, values)
-
-    def record_clean_up(self, owner: Owner, clean_up: CleanUp) -> None:
-        """Record what the owner cleans up after."""
-        write_as_owner(self._items, owner, "SET clean_up = :clean_up", {"clean_up": asdict(clean_up)})
 
 
 def write_as_owner(items: Items, owner: Owner, expression: str, values: Mapping[str, Any]) -> ModelState:

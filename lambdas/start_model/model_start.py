@@ -1,13 +1,17 @@
 """One step towards a running model. Every step may be repeated."""
 
-from dataclasses import dataclass
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import error_code, error_message
 from shared.errors import ModelNotStartable, ModelQuotaReached, ModelStartFailed, ModelStartRefused, ModelStartTimedOut
 from shared.lease import Lease
-from shared.model_state import ModelState, ModelStates
+from shared.model_state import ModelState, ModelStates, StartMark
 from shared.owner import Owner
 from shared.project_version import ModelDescription, ProjectVersion
 from shared.request_rate import initial_rate
@@ -26,6 +30,8 @@ from start_model.sizing import Limits, Sizing, size
 
 # The account's running models, or the model's inference units: others may give some back.
 QUOTA = "LimitExceededException"
+# The model is starting, running or stopping.
+IN_USE = "ResourceInUseException"
 
 # Errors that the same call would meet again at once, and what a person can do about each.
 REFUSALS = {
@@ -35,6 +41,9 @@ REFUSALS = {
     # In no list of the API; Rekognition answers it to parameters of the wrong form.
     "ValidationException": "Rekognition rejected the parameters; check the ARNs and min/max_inference_units.",
 }
+
+# The call was not carried out, whatever the status: AWS answers throttles with 400 or 500.
+CERTAIN = frozenset({*REFUSALS, QUOTA, IN_USE, "ThrottlingException", "ProvisionedThroughputExceededException"})
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ class ModelStart:
         records: RunRecords,
         throughput: ThroughputStore,
         units: Units,
+        epoch: Callable[[], float] = time.time,
     ) -> None:
         self._model = model
         self._lease = lease
@@ -91,6 +101,7 @@ class ModelStart:
         self._records = records
         self._throughput = throughput
         self._units = units
+        self._epoch = epoch
 
     def step(self, run_id: str, *, backlog: int, progress: StartProgress) -> StartStep:
         """Describe the model, start it if it can be started, and say whether it is RUNNING.
@@ -100,7 +111,7 @@ class ModelStart:
         """
         state = self._lease.renew(Owner.run(run_id))
         description = self._model.describe()
-        action = next_action(description, start_accepted=state.start_accepted_by == run_id)
+        action = next_action(description, start_accepted=state.start_accepted_for(run_id))
         logger.info(
             "checked the model",
             status=description.status,
@@ -109,7 +120,7 @@ class ModelStart:
         )
         message = description.message or "no message"
         if action is Action.USE:
-            return self._use(run_id, description, progress, ours=state.started_by is not None)
+            return self._use(run_id, description, progress, ours=bool(state.starts))
         if action is Action.GIVE_UP:
             raise ModelNotStartable(
                 f"model {self._model.arn} has status {description.status} ({message}), from which it cannot be "
@@ -125,7 +136,7 @@ class ModelStart:
         if action is Action.START:
             return self._start(run_id, description, state, backlog, progress)
         units = description.inference_units or self._units.limits.min_units
-        return _wait(description, progress, ours=state.started_by is not None, seconds=poll_seconds(units))
+        return _wait(description, progress, ours=bool(state.starts), seconds=poll_seconds(units))
 
     def _use(self, run_id: str, description: ModelDescription, progress: StartProgress, *, ours: bool) -> StartStep:
         limits = self._units.limits
@@ -142,39 +153,60 @@ class ModelStart:
     def _start(
         self, run_id: str, description: ModelDescription, state: ModelState, backlog: int, progress: StartProgress
     ) -> StartStep:
-        owner, limits, ours = Owner.run(run_id), self._units.limits, state.started_by is not None
+        limits = self._units.limits
         sizing = size(backlog, self._throughput.read(), limits)
         if progress.quota_seconds // QUOTA_POLL_SECONDS % 2:
             # Perhaps the quota is on the units, and not on the models.
             reason = f"{sizing.reason}; the account's quota blocked that, so this is min_inference_units"
             sizing = Sizing(limits.min_units, reason)
-        # Written first: if this function dies after the call, whoever comes next knows that the model is ours to stop.
-        self._states.record_start_asked(owner)
-        if state.start_accepted_by != run_id:
+        if not state.start_accepted_for(run_id):
             self._records.record_start_asked(run_id, backlog=backlog, sizing_reason=sizing.reason)
         wait_seconds = poll_seconds(sizing.inference_units)
+        refusal, ours = self._ask(run_id, sizing.inference_units)
+        if refusal is None:
+            logger.info("start accepted", inference_units=sizing.inference_units, reason=sizing.reason)
+            return _wait(description, progress, ours=True, seconds=wait_seconds)
+        code = error_code(refusal)
+        if code == QUOTA:
+            return self._wait_for_quota(run_id, description, progress, refusal, ours=ours)
+        if code in REFUSALS:
+            raise ModelStartRefused(
+                f"Rekognition refused to start {self._model.arn} with {sizing.inference_units} inference units "
+                f"({code}: {error_message(refusal)}): {REFUSALS[code]}"
+            ) from refusal
+        if code != IN_USE:
+            raise refusal
+        # Its status changed after it was described, or another attempt of this step has just started it.
+        logger.info("the model is already starting or stopping; waiting", code=code)
+        return _wait(description, progress, ours=ours, seconds=wait_seconds)
+
+    def _ask(self, run_id: str, units: int) -> tuple[ClientError | None, bool]:
+        """Ask for the start; return the refusal, if it is certain that nothing was started, and whether it is ours.
+
+        The mark is written first and last before the call: if this function dies in between or after, whoever comes
+        next knows that the model is ours to stop, and until when the call may come. Each call has its own token. Of
+        two attempts at once, the refused one removes its own mark and leaves the other's.
+        """
+        token = f"t{uuid.uuid4().hex}"
+        mark = StartMark(run_id, asked_at=int(self._epoch()))
+        self._states.record_start_asked(Owner.run(run_id), token, mark)
         try:
-            self._model.start(sizing.inference_units, limits.max_units if self._units.scales else None)
+            self._model.start(units, self._units.limits.max_units if self._units.scales else None)
         except ClientError as error:
-            code = error_code(error)
-            if code not in REFUSALS and code not in (QUOTA, "ResourceInUseException"):
-                # A throttle or a server error: Rekognition may have started the model, so the mark stays.
-                raise
-            if not ours:
-                self._states.record_nothing_to_stop(owner)
-            if code == QUOTA:
-                return self._wait_for_quota(run_id, description, progress, error, ours=ours)
-            if code in REFUSALS:
-                raise ModelStartRefused(
-                    f"Rekognition refused to start {self._model.arn} with {sizing.inference_units} inference units "
-                    f"({code}: {error_message(error)}): {REFUSALS[code]}"
-                ) from error
-            # Its status changed after it was described.
-            logger.info("the model is already starting or stopping; waiting", code=code)
-            return _wait(description, progress, ours=ours, seconds=wait_seconds)
-        self._states.record_start_accepted(owner)
-        logger.info("start accepted", inference_units=sizing.inference_units, reason=sizing.reason)
-        return _wait(description, progress, ours=True, seconds=wait_seconds)
+            if is_certain(error):
+                return error, bool(self._states.record_start_refused(token).starts)
+            self._record_unanswered(token, mark)
+            raise
+        except BotoCoreError:
+            self._record_unanswered(token, mark)
+            raise
+        self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch()), accepted=True))
+        return None, True
+
+    def _record_unanswered(self, token: str, mark: StartMark) -> None:
+        """Record that the call is over and may have started the model. Without this the mark only counts for longer."""
+        with suppress(ClientError, BotoCoreError):
+            self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch())))
 
     def _wait_for_quota(
         self, run_id: str, description: ModelDescription, progress: StartProgress, error: ClientError, *, ours: bool
@@ -191,6 +223,12 @@ class ModelStart:
         logger.warning("the quota allows no start now; trying again in a minute", reason=reason)
         waited = StartProgress(progress.waited_seconds, progress.quota_seconds + QUOTA_POLL_SECONDS)
         return _wait(description, waited, ours=ours, seconds=QUOTA_POLL_SECONDS)
+
+
+def is_certain(error: ClientError) -> bool:
+    """Whether the error says that the call was not carried out. After a server's error it may have been."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error_code(error) in CERTAIN or status // 100 == 4
 
 
 def _wait(description: ModelDescription, progress: StartProgress, *, ours: bool, seconds: int) -> StartStep:

@@ -4,7 +4,7 @@ Every step may be repeated, and none waits: the next tick, a minute later, conti
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -32,6 +32,9 @@ RUNS_AND_COSTS = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNKNOWN})
 # A new role is not known everywhere at once, and Terraform's first call comes right after it.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 NEW_ROLE_SECONDS = 60
+
+# How often a retirement tries to take a lease that its owner renews or gives back just then.
+TAKE_ATTEMPTS = 10
 
 # A retirement gives up with a message when less than this is left before the function times out.
 RETIRE_MARGIN_SECONDS = 60
@@ -101,46 +104,68 @@ class Watchdog:
             return _answer(holder, state, runs_without_owner=False)
         logger.warning("cleaning up", after_run=clean_up.after_run, reason=clean_up.reason, since=clean_up.since)
         try:
-            settled = self._clean_up(me, clean_up)
+            settled = self._clean_up(me, clean_up, state.receipts_owed)
         except LeaseLost:
             # The report of an execution's end and the schedule may come at the same time.
             logger.info("another watchdog invocation took the lease; leaving the clean-up to it")
             return _answer(holder, state, runs_without_owner=False)
         return _answer(holder, state, runs_without_owner=runs_without_owner, settled=settled)
 
-    def _clean_up(self, me: Owner, clean_up: CleanUp) -> bool:
-        # The owner tells this step from the last: each tick is an invocation of its own, and waits for nothing.
+    def _clean_up(self, me: Owner, clean_up: CleanUp, owed: Sequence[str]) -> bool:
+        # Each tick waits for nothing.
         step = self._step(me, clean_up, waited_seconds=0)
         waited = int(self._epoch()) - clean_up.since
-        if step.settled and (self._write_receipt(step, clean_up, Outcome.ABORTED) or waited >= STOP_TIMEOUT_SECONDS):
-            # A receipt that cannot be written must not keep other runs out forever.
-            self._lease.release(me)
-        else:
+        if not step.settled:
             self._report_if_late(step, clean_up, waited)
+        elif self._write_receipts(me, step, clean_up, owed):
+            self._lease.release(me)
+        elif waited >= STOP_TIMEOUT_SECONDS:
+            # A receipt that cannot be written must not keep other runs out forever. The next run tries again.
+            self._states.record_receipts_owed(me, [*owed, *([clean_up.after_run] if clean_up.after_run else [])])
+            self._lease.release(me)
         return step.settled
 
     def retire(self, *, seconds_left: Callable[[], float], pause: Callable[[float], None]) -> dict[str, Any]:
         """Stop everything for good, because Terraform removes or changes what it runs on, and wait for it.
 
-        Runs that start meanwhile find the lease held and end. Error: ModelStopTimedOut when there is no time left,
-        which makes Terraform stop before it removes anything.
+        Runs that start meanwhile find the lease held and end. If this dies, a tick takes over once its lease has
+        expired. Error: ModelStopTimedOut when there is no time left, which makes Terraform stop before it removes
+        anything.
         """
-        state = self._lease.retire()
-        reason = "Terraform removed or changed the pipeline while the run went on"
-        clean_up = CleanUp(state.run_id or state.started_by, "RunRetired", reason, int(self._epoch()))
-        self._states.record_clean_up(RETIRED, clean_up)
+        state, clean_up = self._take_for_terraform()
         try:
-            if state.run_id is not None:
-                self._executions.stop(state.run_id, "Terraform removes or changes the pipeline of this run")
-            self._settle(clean_up, seconds_left, pause)
+            if clean_up.after_run is not None:
+                # Also one that an earlier retirement met and did not live to stop.
+                self._executions.stop(clean_up.after_run, "Terraform removes or changes the pipeline of this run")
+            self._settle(clean_up, state.receipts_owed, seconds_left, pause)
+            self._lease.keep_retired()
         except Exception:
             # Terraform removes nothing now, and may never come back: the watchdog owns again what runs.
-            self._lease.transfer(RETIRED, Owner.watchdog(str(RETIRED)))
+            try:
+                self._lease.transfer(RETIRED, Owner.watchdog(str(RETIRED)))
+            except (LeaseLost, ClientError, BotoCoreError):
+                logger.exception("could not give the lease to the watchdog, which takes it when it has expired")
             raise
-        self._lease.retire()
         return _reply(Holder.TERRAFORM, state.owner, settled=True)
 
-    def _settle(self, clean_up: CleanUp, seconds_left: Callable[[], float], pause: Callable[[float], None]) -> None:
+    def _take_for_terraform(self) -> tuple[ModelState, CleanUp]:
+        """Take the lease from whoever holds it, with what there is to clean up, in one write."""
+        for _ in range(TAKE_ATTEMPTS):
+            state = self._states.read()
+            reason = "Terraform removed or changed the pipeline while the run went on"
+            new = CleanUp(state.run_id or state.started_by, "RunRetired", reason, int(self._epoch()))
+            clean_up = state.clean_up or new
+            if self._lease.take_over(RETIRED, state, clean_up):
+                return state, clean_up
+        raise LeaseLost("the lease changed hands again and again; run the same terraform command again")
+
+    def _settle(
+        self,
+        clean_up: CleanUp,
+        owed: Sequence[str],
+        seconds_left: Callable[[], float],
+        pause: Callable[[float], None],
+    ) -> None:
         waited_seconds = 0
         while not (step := self._step(RETIRED, clean_up, waited_seconds)).settled:
             if seconds_left() < RETIRE_MARGIN_SECONDS:
@@ -151,14 +176,18 @@ class Watchdog:
                 )
             pause(POLL_SECONDS)
             waited_seconds += POLL_SECONDS
-        self._write_receipt(step, clean_up, Outcome.ABORTED)
+        self._write_receipts(RETIRED, step, clean_up, owed)
 
     def resume(self, *, pause: Callable[[float], None]) -> dict[str, Any]:
         """Let runs in again, once Terraform has made what they run on."""
         deadline = self._epoch() + NEW_ROLE_SECONDS
         while True:
             try:
-                self._lease.release(RETIRED)
+                if self._states.read().is_retiring:
+                    # A retirement that died: the watchdog finishes what it began.
+                    self._lease.transfer(RETIRED, Owner.watchdog(str(RETIRED)))
+                else:
+                    self._lease.release(RETIRED)
             except ClientError as error:
                 if error_code(error) != "AccessDeniedException" or self._epoch() > deadline:
                     raise
@@ -216,6 +245,18 @@ class Watchdog:
         )
         self._write_receipt(step, clean_up, Outcome.STOP_NOT_CONFIRMED)
         metrics.add_metric(name="ModelStopNotConfirmed", unit=MetricUnit.Count, value=1)
+
+    def _write_receipts(self, owner: Owner, step: Step, clean_up: CleanUp, owed: Sequence[str]) -> bool:
+        """Write the receipts of the dead run and of those that an earlier owner owed; return whether all are there."""
+        if not self._write_receipt(step, clean_up, Outcome.ABORTED):
+            return False
+        for run_id in owed:
+            reason = f"the lease of run {run_id} expired without renewal"
+            if not self._write_receipt(step, CleanUp(run_id, "RunSilent", reason, clean_up.since), Outcome.ABORTED):
+                return False
+        if owed:
+            self._states.record_receipts_owed(owner, [])
+        return True
 
     def _write_receipt(self, step: Step, clean_up: CleanUp, outcome: Outcome) -> bool:
         """Write the receipt that the dead run could not write; return whether there is nothing left to write."""

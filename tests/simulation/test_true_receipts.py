@@ -12,6 +12,8 @@ from tests.rig.simulation.pictures import PICTURES
 from tests.rig.simulation.world import Fault, World
 
 HOUR = 3600
+LATE_STOP = "the first accepted stop ends the model time for good, though the model may run on"
+UNCOUNTED = "a batch that is not counted is counted nowhere later"
 USD_A_SECOND = 4 / HOUR
 QUICK = ModelSettings(start_seconds=20, stop_seconds=10)
 # A run sees that its model is RUNNING at its next look.
@@ -40,7 +42,7 @@ def stop_that_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize(("trouble", "hours"), [(stop_that_falls_back, 1), (stop_that_is_refused, 5)])
-@pytest.mark.xfail(reason="issue point 14")
+@pytest.mark.xfail(reason=LATE_STOP)
 def test_the_receipt_of_a_late_stop_tells_all_that_the_model_cost(
     trouble: Callable[[World], object], hours: float
 ) -> None:
@@ -60,7 +62,7 @@ def test_the_receipt_of_a_late_stop_tells_all_that_the_model_cost(
 
 @pytest.mark.parametrize(
     "trouble",
-    [pytest.param(stop_that_falls_back, marks=pytest.mark.xfail(reason="issue point 14")), stop_that_is_refused],
+    [pytest.param(stop_that_falls_back, marks=pytest.mark.xfail(reason=LATE_STOP)), stop_that_is_refused],
 )
 def test_the_daily_cap_counts_a_model_whose_stop_came_late(trouble: Callable[[World], object]) -> None:
     with World(model=QUICK, environment={"MAX_MODEL_HOURS_PER_DAY": "1"}) as world:
@@ -84,7 +86,6 @@ def test_the_daily_cap_counts_a_model_whose_stop_came_late(trouble: Callable[[Wo
 
 
 @pytest.mark.parametrize("call", [3, 4, 6])
-@pytest.mark.xfail(reason="issue point 15")
 def test_the_receipt_of_a_dead_run_is_written_although_the_opening_is_killed(call: int) -> None:
     with World(model=QUICK, watchdog_seconds=None) as world:
         world.upload("a.png", PICTURES[0])
@@ -112,7 +113,7 @@ def upload_eight(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["killed before", "killed after"])
-@pytest.mark.xfail(reason="issue point 16")
+@pytest.mark.xfail(reason=UNCOUNTED)
 def test_every_result_is_on_a_receipt_once_although_the_batch_was_killed_while_it_was_counted(kind: str) -> None:
     with World(model=QUICK, schedule_seconds=HOUR) as world:
         upload_eight(world)
@@ -125,7 +126,7 @@ def test_every_result_is_on_a_receipt_once_although_the_batch_was_killed_while_i
         assert world.model_now.meter()["starts"] == 1, "nothing was left to start the model for"
 
 
-@pytest.mark.xfail(reason="issue point 16")
+@pytest.mark.xfail(reason=UNCOUNTED)
 def test_every_result_is_on_a_receipt_although_the_table_refused_the_count_for_a_while() -> None:
     with World(model=QUICK, schedule_seconds=HOUR) as world:
         upload_eight(world)

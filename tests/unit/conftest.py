@@ -1,7 +1,7 @@
 """In-process AWS for the fast tests: moto for S3, SQS and DynamoDB, and a scripted model."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from shared.items import Items
 from shared.lease import Lease
-from shared.model_state import ModelStates
+from shared.model_state import ModelStates, StartMark
 from shared.owner import Owner
 from shared.project_version import ProjectVersion
 from shared.receipts import Receipts
@@ -64,6 +64,18 @@ class ScriptedModel:
 
     def model(self) -> ProjectVersion:
         return ProjectVersion(self, PROJECT_ARN, MODEL_ARN)
+
+
+def ask_for_start(states: ModelStates, owner: Owner, call: str = "t1", at: int = 1_800_000_000) -> StartMark:
+    """Mark a call for the model's start, which may be made yet."""
+    mark = StartMark(owner.id, asked_at=at)
+    states.record_start_asked(owner, call, mark)
+    return mark
+
+
+def accept_start(states: ModelStates, owner: Owner, call: str = "t1", at: int = 1_800_000_000) -> None:
+    """Mark a call for the model's start that Rekognition accepted at once."""
+    states.record_start_ended(call, replace(ask_for_start(states, owner, call, at), ended_at=at, accepted=True))
 
 
 class Clock:

@@ -33,7 +33,7 @@ from shared.run_record import BatchCounts, RunRecords
 from shared.s3_events import Source
 from shared.sqs import Backlog
 from shared.timestamps import now
-from tests.unit.conftest import RUN, RUN_2, Clock
+from tests.unit.conftest import RUN, RUN_2, Clock, ask_for_start
 
 SOURCE = Source("photos", "logos/")
 IMAGE = json.dumps(
@@ -506,7 +506,7 @@ def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(place: 
     place.lease.acquire(RUN)
     gated = place.watch(gate=HOURLY)
     gated.before_start("run-1")
-    place.states.record_start_asked(RUN)
+    ask_for_start(place.states, RUN)
     place.fill(IMAGE)
     assert gated.before_start("run-1")["decision"] == "work"
 

@@ -20,7 +20,7 @@ from shared.outcome import Outcome
 from shared.receipts import Receipts, model_time, receipt
 from shared.run_record import BatchCounts, RunRecord, RunRecords
 from shared.throughput import Throughput, ThroughputStore, measured
-from tests.unit.conftest import FINAL, MODEL_ARN, RUN, Clock, aws_error
+from tests.unit.conftest import FINAL, MODEL_ARN, RUN, Clock, ask_for_start, aws_error
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # A run's record as the table holds it, and the receipt that is made of it.
@@ -33,8 +33,10 @@ def throughput(items: Items) -> ThroughputStore:
 
 
 @pytest.fixture
-def book(lease: Lease, records: RunRecords, receipts: Receipts, throughput: ThroughputStore) -> RunLifecycle:
-    return RunLifecycle(lease, records, receipts, throughput)
+def book(
+    lease: Lease, states: ModelStates, records: RunRecords, receipts: Receipts, throughput: ThroughputStore
+) -> RunLifecycle:
+    return RunLifecycle(lease, states, records, receipts, throughput)
 
 
 def stored_receipt(s3: Any, run_id: str) -> dict[str, Any]:  # noqa: ANN401
@@ -52,7 +54,7 @@ def test_a_second_run_is_told_who_is_active(book: RunLifecycle) -> None:
 
 def test_a_run_after_a_dead_one_cleans_up(book: RunLifecycle, states: ModelStates, clock: Clock) -> None:
     book.open("run-1")
-    states.record_start_asked(RUN)
+    ask_for_start(states, RUN)
     clock.now += 901
     assert book.open("run-2") == Opening(acquired=True, other_run="run-1", clean_up=True)
 
@@ -65,7 +67,7 @@ def test_a_run_after_a_dead_one_writes_its_receipt_and_ends_its_model_time(
     s3: Any,  # noqa: ANN401
 ) -> None:
     book.open("run-1")
-    states.record_start_asked(RUN)
+    ask_for_start(states, RUN)
     records.record_model_running("run-1", inference_units=1, ours=True)
     clock.now += 901
     book.open("run-2")
@@ -73,6 +75,26 @@ def test_a_run_after_a_dead_one_writes_its_receipt_and_ends_its_model_time(
     assert (stored["outcome"], stored["error"]["code"]) == ("aborted", "RunSilent")
     assert "run run-2 took over" in stored["error"]["message"]
     assert records.read("run-1").model_stop_accepted_at is not None
+
+
+def test_an_opening_that_is_killed_before_the_dead_runs_receipt_is_made_up_for(
+    book: RunLifecycle,
+    clock: Clock,
+    s3: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    book.open("run-1")
+    clock.now += 901
+    monkeypatch.setattr(book, "_close_for", killed)
+    with pytest.raises(KeyboardInterrupt):
+        book.open("run-2")
+    monkeypatch.undo()
+    book.open("run-2")
+    assert stored_receipt(s3, "run-1")["outcome"] == "aborted"
+    assert book.open("run-2").other_run is None, "it is owed no more"
 
 
 def test_a_receipt_is_not_written_for_a_run_that_wrote_its_own(
@@ -93,7 +115,7 @@ def test_a_repeated_opening_still_knows_what_there_is_to_clean_up(
     book: RunLifecycle, states: ModelStates, clock: Clock
 ) -> None:
     book.open("run-1")
-    states.record_start_asked(RUN)
+    ask_for_start(states, RUN)
     clock.now += 901
     book.open("run-2")
     assert book.open("run-2").clean_up
@@ -101,7 +123,7 @@ def test_a_repeated_opening_still_knows_what_there_is_to_clean_up(
 
 def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunLifecycle, states: ModelStates) -> None:
     book.open("run-1")
-    states.record_start_asked(RUN)
+    ask_for_start(states, RUN)
     book.close("run-1", Outcome.STOP_NOT_CONFIRMED, None)
     assert book.open("run-2") == Opening(acquired=True, other_run=None, clean_up=True)
 

@@ -1,9 +1,10 @@
 """The model is brought to RUNNING from every status, and it is known whose it is."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from shared.errors import (
     LeaseLost,
@@ -14,7 +15,7 @@ from shared.errors import (
     ModelStartTimedOut,
 )
 from shared.lease import Lease
-from shared.model_state import ModelStates, StopProgress
+from shared.model_state import STILL_ACTING_SECONDS, ModelStates
 from shared.project_version import PHASES, Phase, connect
 from shared.request_rate import RequestRate
 from shared.run_record import RunRecords
@@ -22,7 +23,19 @@ from shared.throughput import ThroughputStore
 from start_model.logic import START_TIMEOUT_SECONDS, poll_seconds
 from start_model.model_start import ModelStart, StartProgress, StartStep, Units
 from start_model.sizing import Limits
-from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, RUN, RUN_0, RUN_2, Clock, ScriptedModel, aws_error
+from tests.rig.simulation.deployment import CONTROL_TIMEOUT_SECONDS
+from tests.unit.conftest import (
+    MODEL_ARN,
+    PROJECT_ARN,
+    RUN,
+    RUN_0,
+    RUN_2,
+    Clock,
+    ScriptedModel,
+    accept_start,
+    ask_for_start,
+    aws_error,
+)
 
 
 @pytest.fixture
@@ -45,9 +58,7 @@ def step(start: ModelStart, backlog: int = 10, **waited: int) -> StartStep:
 
 def start_accepted(records: RunRecords) -> None:
     """The run's start was accepted at an earlier step."""
-    states = ModelStates(records._items)
-    states.record_start_asked(RUN)
-    states.record_start_accepted(RUN)
+    accept_start(ModelStates(records._items), RUN)
 
 
 @pytest.mark.parametrize("status", [name for name, phase in PHASES.items() if phase is Phase.STARTABLE] + ["FAILED"])
@@ -56,7 +67,7 @@ def test_a_startable_model_is_started_and_noted_as_ours(status: str, held: Lease
     answer = step(starter(model, held, records))
     assert model.calls == [("start", {"ProjectVersionArn": MODEL_ARN, "MinInferenceUnits": 2})]
     assert answer == StartStep(status, ready=False, started_by_us=True, quota_seconds=0, wait_seconds=6)
-    assert held.renew(RUN).start_accepted_by == "run-1"
+    assert held.renew(RUN).start_accepted_for("run-1")
     assert held.renew(RUN).started_by == "run-1"
 
 
@@ -82,7 +93,7 @@ def test_a_model_that_someone_else_runs_is_used_and_not_ours(held: Lease, record
 
 def test_a_model_that_a_dead_run_started_is_ours(lease: Lease, records: RunRecords) -> None:
     lease.acquire(RUN_0)
-    ModelStates(records._items).record_start_asked(RUN_0)
+    ask_for_start(ModelStates(records._items), RUN_0)
     lease.release(RUN_0)
     lease.acquire(RUN)
     answer = step(starter(ScriptedModel(["RUNNING"]), lease, records))
@@ -117,7 +128,7 @@ def quota(model_error: str = "two models run already") -> ScriptedModel:
 def test_a_start_that_the_quota_refuses_is_asked_for_again_in_a_minute(held: Lease, records: RunRecords) -> None:
     answer = step(starter(quota(), held, records))
     assert (answer.ready, answer.quota_seconds, answer.wait_seconds) == (False, 60, 60)
-    assert held.renew(RUN).start_accepted_by is None
+    assert not held.renew(RUN).start_accepted_for("run-1")
     assert held.renew(RUN).started_by is None
 
 
@@ -203,19 +214,80 @@ def test_an_old_status_after_our_start_does_not_disown_the_model(held: Lease, re
     model = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
     answer = step(starter(model, held, records), waited_seconds=15)
     assert answer.started_by_us
-    assert held.renew(RUN).start_accepted_by == "run-1"
+    assert held.renew(RUN).start_accepted_for("run-1")
     assert held.renew(RUN).started_by == "run-1"
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
+@pytest.mark.parametrize("error", [aws_error("InternalServerError"), ReadTimeoutError(endpoint_url="rekognition")])
 def test_a_start_that_may_have_been_carried_out_stays_ours_and_is_tried_again(
+    error: Exception, held: Lease, records: RunRecords
+) -> None:
+    model = ScriptedModel(["STOPPED"], start_error=error)
+    with pytest.raises(type(error)):
+        step(starter(model, held, records))
+    state = held.renew(RUN)
+    assert (state.started_by, state.start_accepted_for("run-1")) == ("run-1", False)
+    assert [mark.ended_at is None for mark in state.starts.values()] == [False], "the call itself is over"
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException", "AnyOther"])
+def test_a_start_that_was_certainly_not_carried_out_is_tried_again_and_makes_nothing_ours(
     code: str, held: Lease, records: RunRecords
 ) -> None:
-    model = ScriptedModel(["STOPPED"], start_error=aws_error(code))
+    status = 400 if code == "AnyOther" else 500
+    error = ClientError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "StartProjectVersion"
+    )
     with pytest.raises(Exception, match=code) as raised:
-        step(starter(model, held, records))
+        step(starter(ScriptedModel(["STOPPED"], start_error=error), held, records))
     assert not isinstance(raised.value, ModelStartRefused)
-    assert held.renew(RUN).started_by == "run-1"
+    assert held.renew(RUN).starts == {}
+
+
+@pytest.mark.parametrize("code", ["ResourceInUseException", "ThrottlingException", "AccessDeniedException"])
+def test_a_refused_attempt_leaves_the_mark_of_another(code: str, held: Lease, records: RunRecords) -> None:
+    """Step Functions lost the answer of the first attempt, which is still under way and is the one that starts it."""
+    states = ModelStates(records._items)
+    other = ask_for_start(states, RUN, "t0")
+    with suppress(Exception):
+        step(starter(ScriptedModel(["STOPPED"], start_error=aws_error(code)), held, records))
+    assert states.read().starts == {"t0": other}
+
+
+def test_the_mark_is_the_last_that_is_done_before_the_call(
+    held: Lease, records: RunRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    update = records._items.update
+    monkeypatch.setattr(
+        records._items, "update", lambda write, **how: (done.append(write.expression), update(write, **how))[1]
+    )
+
+    class Seen(ScriptedModel):
+        def start_project_version(self, **parameters: Any) -> None:  # noqa: ANN401
+            done.append("start")
+            super().start_project_version(**parameters)
+
+    step(starter(Seen(["STOPPED"]), held, records))
+    assert done[done.index("start") - 1].startswith("SET model_starts.")
+
+
+def test_a_call_is_over_when_its_function_is() -> None:
+    assert STILL_ACTING_SECONDS > CONTROL_TIMEOUT_SECONDS
+
+
+def test_an_accepted_start_is_recorded_although_the_lease_was_lost_meanwhile(
+    held: Lease, records: RunRecords, clock: Clock
+) -> None:
+    class TakenOver(ScriptedModel):
+        def start_project_version(self, **parameters: Any) -> None:  # noqa: ANN401
+            super().start_project_version(**parameters)
+            clock.now += 901
+            held.acquire(RUN_2)
+
+    step(starter(TakenOver(["STOPPED"]), held, records))
+    state = held.renew(RUN_2)
+    assert (state.started_by, state.start_accepted_for("run-1")) == ("run-1", True)
 
 
 @pytest.mark.parametrize(
@@ -245,27 +317,11 @@ def test_a_model_that_failed_after_the_start_of_a_dead_run_is_started_again(
     lease: Lease, records: RunRecords, clock: Clock
 ) -> None:
     lease.acquire(RUN_0)
-    states = ModelStates(records._items)
-    states.record_start_asked(RUN_0)
-    states.record_start_accepted(RUN_0)
+    accept_start(ModelStates(records._items), RUN_0)
     clock.now += 901
     lease.acquire(RUN)
     model = ScriptedModel(["FAILED"])
     step(starter(model, lease, records))
-    assert [name for name, _ in model.calls] == ["start"]
-
-
-def test_a_start_that_is_asked_for_voids_the_stop_before_it(held: Lease, records: RunRecords) -> None:
-    states = ModelStates(records._items)
-    states.record_stop_progress(RUN, StopProgress(accepted=True))
-
-    class Seen(ScriptedModel):
-        def start_project_version(self, **parameters: Any) -> None:  # noqa: ANN401
-            assert states.read().stop_progress == StopProgress()
-            super().start_project_version(**parameters)
-
-    model = Seen(["STOPPED"])
-    step(starter(model, held, records))
     assert [name for name, _ in model.calls] == ["start"]
 
 

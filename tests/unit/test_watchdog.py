@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ModelStopTimedOut
-from shared.lease import Lease
-from shared.model_state import CleanUp, ModelState, ModelStates
-from shared.model_stop import STOP_TIMEOUT_SECONDS, ModelStop
+from shared.errors import LeaseLost, ModelStopTimedOut
+from shared.lease import RETIRING_SECONDS, Lease
+from shared.model_state import STILL_ACTING_SECONDS, CleanUp, ModelState, ModelStates
+from shared.model_stop import DESCRIPTION_LAG_SECONDS, STOP_TIMEOUT_SECONDS, ModelStop
 from shared.outcome import Outcome
 from shared.owner import RETIRED, Owner
 from shared.receipts import Receipts
 from shared.run_record import RunRecords
 from shared.trigger import Trigger
-from tests.unit.conftest import FINAL, RUN_2, Clock, ScriptedModel, aws_error
+from tests.unit.conftest import FINAL, RUN_2, Clock, ScriptedModel, accept_start, ask_for_start, aws_error
 from watchdog.executions import Executions
 from watchdog.watchdog import ExecutionEnded, Step, Watchdog
 
@@ -80,7 +80,8 @@ class World:
         """A run that has started the model and opened the trigger."""
         self.records.open(run_id)
         assert self.lease.acquire(Owner.run(run_id)).acquired
-        self.state.record_start_asked(Owner.run(run_id))
+        accept_start(self.state, Owner.run(run_id), at=int(self.clock.now))
+        self.clock.now += 60
         self.records.record_model_running(run_id, inference_units=1, ours=True)
         self.mapping.state = "Enabled"
         self.states.executions[run_id] = "RUNNING"
@@ -120,7 +121,7 @@ def world(
         receipts=receipts,
         executions=Executions(executions, MACHINE),
         model=model,
-        model_stop=ModelStop(model, lease, states, records),
+        model_stop=ModelStop(model, lease, states, records, clock),
         trigger=Trigger(mapping, "uuid", lease),
         max_run=timedelta(hours=24),
         epoch=clock,
@@ -237,7 +238,7 @@ def test_a_model_that_someone_else_started_is_left_running(world: World) -> None
 
 def test_a_dead_run_on_someone_elses_model_stops_nothing_and_frees_the_lease(world: World) -> None:
     world.start_run()
-    world.state.record_nothing_to_stop(Owner.run("run-1"))
+    world.state.record_stopped(Owner.run("run-1"), world.held())
     world.tick(ExecutionEnded("run-1", "ABORTED"))
     world.tick(invocation="2")
     assert world.stops() == 0
@@ -479,3 +480,113 @@ def test_an_apply_does_not_wait_for_ever_for_its_role(world: World, monkeypatch:
     monkeypatch.setattr(world.lease, "release", release)
     with pytest.raises(Exception, match="AccessDenied"):
         world.watchdog.resume(pause=pause)
+
+
+def test_a_retirement_that_died_is_taken_over_when_its_function_cannot_live_any_more(world: World) -> None:
+    world.start_run()
+
+    def killed(_: float) -> None:
+        raise KeyboardInterrupt
+
+    world.model.stop_error = aws_error("ResourceInUseException")
+    with pytest.raises(KeyboardInterrupt):
+        world.watchdog.retire(seconds_left=lambda: 800, pause=killed)
+    world.model.stop_error = None
+    assert world.tick()["holder"] == "terraform"
+    world.clock.now += RETIRING_SECONDS + 1
+    world.tick()
+    assert world.stops() == 2
+    world.model.statuses = ["STOPPED"]
+    world.tick(invocation="2")
+    assert at_rest(world)
+    assert world.receipt()["error"]["code"] == "RunRetired"
+
+
+def test_a_second_retirement_stops_the_run_that_the_first_did_not_live_to_stop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.start_run()
+
+    def killed(*_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world.watchdog._executions, "stop", killed)
+    with pytest.raises(KeyboardInterrupt):
+        world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
+    monkeypatch.undo()
+    world.model.statuses = ["RUNNING", "STOPPED"]
+    world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)
+    assert world.states.stopped == ["run-1"]
+
+
+def test_an_apply_after_a_retirement_that_died_leaves_the_rest_to_the_watchdog(world: World) -> None:
+    world.start_run()
+    assert world.lease.take_over(RETIRED, world.held(), CleanUp("run-1", "RunRetired", "because", 0))
+    world.watchdog.resume(pause=lambda _: None)
+    world.model.statuses = ["STOPPED"]
+    world.clock.now += 600
+    world.tick()
+    world.tick(invocation="2")
+    assert at_rest(world)
+    assert world.receipt()["error"]["code"] == "RunRetired"
+
+
+def test_terraform_is_told_why_although_the_lease_cannot_be_given_to_the_watchdog(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: Owner) -> None:
+        raise LeaseLost("it was taken over")
+
+    world.start_run()
+    monkeypatch.setattr(world.lease, "transfer", lost)
+    with pytest.raises(ModelStopTimedOut):
+        world.watchdog.retire(seconds_left=lambda: 59, pause=lambda _: None)
+
+
+def test_nothing_is_removed_before_a_start_that_is_under_way_has_had_its_time(world: World) -> None:
+    world.start_run()
+    ask_for_start(world.state, Owner.run("run-1"), "t2", at=int(world.clock.now))
+    world.model.statuses = ["STOPPED"]
+    began = world.clock.now
+
+    def pause(seconds: float) -> None:
+        world.clock.now += seconds
+
+    assert world.watchdog.retire(seconds_left=lambda: 240 - (world.clock.now - began), pause=pause)["settled"]
+    assert world.clock.now - began > STILL_ACTING_SECONDS + DESCRIPTION_LAG_SECONDS
+
+
+def test_a_destroy_at_rest_waits_for_nothing(world: World) -> None:
+    world.model.statuses = ["STOPPED"]
+    pauses: list[float] = []
+    world.watchdog.retire(seconds_left=lambda: 800, pause=pauses.append)
+    assert pauses == []
+
+
+def test_the_watchdog_writes_the_receipts_that_a_dead_run_owed(world: World) -> None:
+    world.start_run()
+    world.clock.now += 901
+    world.start_run("run-2")
+    assert world.held().receipts_owed == ("run-1",), "it died before it wrote it"
+    world.tick(ExecutionEnded("run-2", "ABORTED"))
+    world.model.statuses = ["STOPPED"]
+    world.clock.now += 600
+    world.tick(invocation="2")
+    assert at_rest(world)
+    assert (world.receipt("run-1")["outcome"], world.receipt("run-2")["outcome"]) == ("aborted", "aborted")
+    assert world.held().receipts_owed == ()
+
+
+def test_a_receipt_that_the_watchdog_could_not_write_is_left_to_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise aws_error("AccessDenied")
+
+    world.start_run()
+    monkeypatch.setattr(world.receipts, "write_for_dead_run", refuse)
+    world.tick(ExecutionEnded("run-1", "ABORTED"))
+    world.model.statuses = ["STOPPED"]
+    world.clock.now += STOP_TIMEOUT_SECONDS
+    world.tick(invocation="2")
+    assert world.lease.acquire(RUN_2).receipts_owed == ("run-1",)

@@ -206,8 +206,12 @@ class Scene:
 
     def at_rest(self) -> bool:
         """Whether nothing is left over for anybody."""
-        held = self.lease()
-        return not {"lease_owner", "model_started_by", "clean_up"} & held.keys()
+        return not {"lease_owner", "clean_up"} & self.lease().keys() and not self.starters()
+
+    def starters(self) -> list[str]:
+        """The runs that asked for a start of the model which is not seen stopped again."""
+        marks = self.lease().get("model_starts", {"M": {}})["M"]
+        return [mark["M"]["run_id"]["S"] for mark in marks.values()]
 
     def lease(self) -> dict[str, Any]:
         return self._item("lease")

@@ -70,7 +70,7 @@ def test_a_model_that_never_becomes_running_is_waited_for_so_long_and_then_stopp
         assert scene.model_status() in ("STOPPED", "STOPPING")
     else:
         assert receipt["outcome"] == "stop_not_confirmed"
-        assert scene.lease()["model_started_by"]["S"] == execution["name"], "the watchdog goes on"
+        assert scene.starters() == [execution["name"]], "the watchdog goes on"
         scene.break_model(start_ends="RUNNING")
         scene.tick_until_at_rest()
 
