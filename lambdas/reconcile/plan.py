@@ -55,7 +55,7 @@ class Planner:
         Errors: InputInvalid, TooManyDeadLetters, DeadLetterQueueBusy.
         """
         request = within(parse(document), self._source.prefix)
-        last = self._records.last_requeue()
+        last = self._records.last_queueing()
         if last is not None and last.run_id == run_id:
             # An earlier attempt of this step recorded it.
             last = None
@@ -81,7 +81,7 @@ class Planner:
             return plan
         if not plan.dry_run:
             # Before the first batch, so that no later reconcile queues the same images meanwhile.
-            self._records.record_requeue(run_id)
+            self._records.record_queueing(run_id)
         key = self._store.write_dead_lettered(run_id, dead_lettered) if dead_lettered else None
         return replace(plan, decision="list", uploaded_before=uploaded_before, dead_lettered_key=key)
 

@@ -18,13 +18,13 @@ from datetime import datetime, timedelta
 from botocore.exceptions import ClientError
 
 from reconcile.listing import Counts, Refused
-from reconcile.request import LastRequeue
+from reconcile.request import LastQueueing
 from shared.clients import error_code
 from shared.items import ConditionFailed, Items, Update
 from shared.run_record import KEPT_DAYS
 from shared.timestamps import format_rfc3339, now, parse_rfc3339
 
-LAST_REQUEUE_ITEM = "reconcile"
+LAST_QUEUEING_ITEM = "reconcile"
 MAX_EXAMPLES = 10
 
 # Batches that end together write to one item, and DynamoDB cancels all but one of the transactions.
@@ -133,18 +133,20 @@ class ReconcileRecords:
         refused = {one["key"]: Refused(**one) for one in item.get("refused", [])}
         return list(orphans)[:MAX_EXAMPLES], list(refused.values())[:MAX_EXAMPLES]
 
-    def record_requeue(self, run_id: str) -> None:
+    def record_queueing(self, run_id: str) -> None:
         """Record that this reconcile queues images now."""
         self._items.update(
             Update(
-                LAST_REQUEUE_ITEM, "SET queued_by = :me, queued_at = :now", {"me": run_id, "now": format_rfc3339(now())}
+                LAST_QUEUEING_ITEM,
+                "SET queued_by = :me, queued_at = :now",
+                {"me": run_id, "now": format_rfc3339(now())},
             )
         )
 
-    def last_requeue(self) -> LastRequeue | None:
+    def last_queueing(self) -> LastQueueing | None:
         """Return when a reconcile last queued images; None when none ever did."""
-        item = self._items.read(LAST_REQUEUE_ITEM)
-        return LastRequeue(item["queued_by"], parse_rfc3339(item["queued_at"])) if item else None
+        item = self._items.read(LAST_QUEUEING_ITEM)
+        return LastQueueing(item["queued_by"], parse_rfc3339(item["queued_at"])) if item else None
 
 
 def _item(run_id: str) -> str:

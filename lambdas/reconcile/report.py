@@ -41,11 +41,11 @@ class Reporting:
         record = self._records.read(run_id)
         if record.counts.queued:
             # It was first recorded before the listing, and queueing a large bucket takes hours.
-            self._records.record_requeue(run_id)
+            self._records.record_queueing(run_id)
         examples, refused = self._records.examples(run_id)
         document = report(run_id, record, examples, refused, batch_error(failure), now())
         self._store.write(run_id, document)
-        metrics.add_metric(name="ImagesRequeued", unit=MetricUnit.Count, value=record.counts.queued)
+        metrics.add_metric(name="ImagesQueued", unit=MetricUnit.Count, value=record.counts.queued)
         logger.info("reconcile ended", report=document)
         return document
 

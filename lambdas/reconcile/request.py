@@ -39,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class LastRequeue:
+class LastQueueing:
     """When a reconcile last queued images, and which one it was."""
 
     run_id: str
@@ -80,7 +80,7 @@ def within(request: Request, source_prefix: str) -> Request:
     return request
 
 
-def cutoff(request: Request, queue_empty_at: int | None, last: LastRequeue | None, now: datetime) -> Cutoff:
+def cutoff(request: Request, queue_empty_at: int | None, last: LastQueueing | None, now: datetime) -> Cutoff:
     """Decide which uploads count as lost.
 
     `queue_empty_at` is in epoch seconds. `last` says when an earlier reconcile queued images: until a run counts the

@@ -1,4 +1,4 @@
-"""A reconcile from its input to its report: what it queues again, and what it leaves alone."""
+"""A reconcile from its input to its report: what it queues, and what it leaves alone."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -182,7 +182,7 @@ class Breaking:
 # ---- what is found, and what is left alone
 
 
-def test_an_image_whose_event_was_lost_is_queued_again(world: World) -> None:
+def test_an_image_whose_event_was_lost_is_queued(world: World) -> None:
     world.upload("lost.jpg")
     world.queue_was_empty(ago=MINUTE)
     report = world.reconcile()
@@ -191,7 +191,7 @@ def test_an_image_whose_event_was_lost_is_queued_again(world: World) -> None:
     assert report["examples"] == ["lost.jpg"]
 
 
-def test_an_image_whose_message_expired_is_queued_again(world: World) -> None:
+def test_an_image_whose_message_expired_is_queued(world: World) -> None:
     # SQS deletes a message after 14 days; the queue is seen empty after that.
     world.upload("expired.jpg", age=15 * 24 * HOUR)
     world.queue_was_empty(ago=MINUTE)
@@ -310,7 +310,7 @@ def test_a_bucket_with_nothing_but_dead_letters_is_not_gone_through(world: World
     world.dead_letter("given up.jpg")
     world.queue_was_empty(ago=MINUTE)
     assert world.plan("r", {})["decision"] == "nothing_to_do"
-    assert world.records.last_requeue() is None
+    assert world.records.last_queueing() is None
 
 
 def test_objects_with_another_suffix_are_left_alone(world: World) -> None:
@@ -640,11 +640,11 @@ def test_the_mark_of_what_was_queued_is_that_of_the_end(world: World, monkeypatc
     monkeypatch.setattr("reconcile.records.now", lambda: next(instants))
     world.upload("lost.jpg")
     answer = world.plan("r", {"uploaded_before": "now"})
-    begun = world.records.last_requeue()
+    begun = world.records.last_queueing()
     for batch in world.batches_of("r", answer):
         world.batches.queue(batch)
     world.reporting.report("r", None)
-    ended = world.records.last_requeue()
+    ended = world.records.last_queueing()
     assert begun is not None
     assert ended is not None
     assert ended.at > begun.at
@@ -1077,7 +1077,7 @@ def test_the_metric_counts_the_queued_images(world: World, monkeypatch: pytest.M
     monkeypatch.setattr("reconcile.report.metrics.add_metric", lambda **metric: added.append(metric))
     world.upload("lost.jpg")
     world.reconcile(uploaded_before="now")
-    assert [(metric["name"], metric["value"]) for metric in added] == [("ImagesRequeued", 1)]
+    assert [(metric["name"], metric["value"]) for metric in added] == [("ImagesQueued", 1)]
 
 
 def test_a_record_is_deleted_after_a_while_and_the_mark_never(world: World) -> None:
