@@ -37,7 +37,7 @@ class Reporting:
         self._records = records
 
     def report(self, run_id: str, failure: dict[str, Any] | None) -> dict[str, Any]:
-        """Write the report and return it. `failure` is what the workflow caught, as {code, message}."""
+        """Write the report and return it. `failure` is what the workflow caught, as {Error, Cause}."""
         record = self._records.read(run_id)
         if record.counts.queued:
             # It was first recorded before the listing, and queueing a large bucket takes hours.

@@ -1046,7 +1046,7 @@ def test_an_error_that_quotes_what_is_no_text_is_reported(world: World) -> None:
 
 def test_a_refused_input_is_reported_too(world: World) -> None:
     cause = json.dumps({"errorType": "InputInvalid", "errorMessage": "dry_run must be true or false", "stackTrace": []})
-    world.reporting.report("r", {"code": "InputInvalid", "message": cause})
+    world.reporting.report("r", {"Error": "InputInvalid", "Cause": cause})
     report = world.stored_report("r")
     assert (report["outcome"], report["prefix"], report["dry_run"]) == ("failed", None, None)
     assert report["error"] == {"code": "InputInvalid", "message": "dry_run must be true or false"}
