@@ -36,32 +36,32 @@ class Reporting:
         self._store = store
         self._records = records
 
-    def report(self, run_id: str, failure: dict[str, Any] | None) -> dict[str, Any]:
+    def report(self, reconcile_id: str, failure: dict[str, Any] | None) -> dict[str, Any]:
         """Write the report and return it. `failure` is what the workflow caught, as {Error, Cause}."""
-        record = self._records.read(run_id)
+        record = self._records.read(reconcile_id)
         if record.counts.queued:
             # It was first recorded before the listing, and queueing a large bucket takes hours.
-            self._records.record_queueing(run_id)
-        examples, refused = self._records.examples(run_id)
-        document = report(run_id, record, examples, refused, batch_error(failure), now())
-        self._store.write(run_id, document)
+            self._records.record_queueing(reconcile_id)
+        examples, refused = self._records.examples(reconcile_id)
+        document = report(reconcile_id, record, examples, refused, batch_error(failure), now())
+        self._store.write(reconcile_id, document)
         metrics.add_metric(name="ImagesQueued", unit=MetricUnit.Count, value=record.counts.queued)
         logger.info("reconcile ended", report=document)
         return document
 
 
 def report(
-    run_id: str,
+    reconcile_id: str,
     record: ReconcileRecord,
     examples: list[str],
     refused: list[Refused],
     error: dict[str, str] | None,
     finished_at: datetime,
 ) -> dict[str, Any]:
-    """Return the report as it is stored under `reconcile/<run id>.json`."""
+    """Return the report as it is stored under `reconcile/<reconcile ID>.json`."""
     return {
         "schema": "1",
-        "reconcile_id": run_id,
+        "reconcile_id": reconcile_id,
         "outcome": outcome(record.counts, error).value,
         "dry_run": record.dry_run,
         "prefix": record.prefix,

@@ -42,7 +42,7 @@ class Request:
 class LastQueueing:
     """When a reconcile last queued images, and which one it was."""
 
-    run_id: str
+    reconcile_id: str
     at: datetime
 
 
@@ -98,8 +98,8 @@ def cutoff(request: Request, queue_empty_at: int | None, last: LastQueueing | No
         minutes = request.margin // timedelta(minutes=1)
         return Cutoff(
             None,
-            f"reconcile {last.run_id} queued images at {format_rfc3339(last.at)}, and no run has counted the queue "
-            f"empty more than {minutes} minutes later: the images may still wait",
+            f"reconcile {last.reconcile_id} queued images at {format_rfc3339(last.at)}, and no run has counted the "
+            f"queue empty more than {minutes} minutes later: the images may still wait",
         )
     return Cutoff(instant)
 

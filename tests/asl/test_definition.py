@@ -261,7 +261,7 @@ def test_the_largest_batch_fits_into_the_input_of_a_child(reconcile: Path) -> No
         "Size": 5 * 1024**4,
         "StorageClass": "INTELLIGENT_TIERING",
     }
-    common = {"run_id": 80 * "r", "uploaded_before": 10**10, "dry_run": False, "dead_lettered_key": 120 * "k"}
+    common = {"reconcile_id": 80 * "r", "uploaded_before": 10**10, "dry_run": False, "dead_lettered_key": 120 * "k"}
     for name, state in maps(reconcile).items():
         assert state["ItemBatcher"]["BatchInput"].keys() == common.keys()
         batch = {"Items": [longest_item] * state["ItemBatcher"]["MaxItemsPerBatch"], "BatchInput": common}
@@ -272,7 +272,7 @@ def test_what_the_children_return_goes_to_the_final_bucket_and_not_into_the_stat
     # 500,000 answers do not fit into the 256 KiB of a state's output, not even when it is thrown away.
     for name, state in maps(reconcile).items():
         writer = state["ResultWriter"]
-        prefix = "{% '${final_prefix}reconcile/' & $run_id %}"
+        prefix = "{% '${final_prefix}reconcile/' & $reconcile_id %}"
         assert writer["Arguments"] == {"Bucket": "${final_bucket_name}", "Prefix": prefix}, name
         # COMPACT: without the children's inputs, which are the whole listing.
         assert writer["WriterConfig"] == {"OutputType": "JSONL", "Transformation": "COMPACT"}, name

@@ -114,9 +114,9 @@ class World:
             for content in page.get("Contents", [])
         ]
 
-    def batches_of(self, run_id: str, answer: dict[str, Any], size: int = 2) -> list[Batch]:
+    def batches_of(self, reconcile_id: str, answer: dict[str, Any], size: int = 2) -> list[Batch]:
         common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {
-            "run_id": run_id
+            "reconcile_id": reconcile_id
         }
         items = self.listing(answer["prefix"])
         documents = [
@@ -126,21 +126,21 @@ class World:
 
     def reconcile(self, **document: Any) -> dict[str, Any]:  # noqa: ANN401
         """Run it from its input to its end, and return the report that was stored."""
-        run_id = f"reconcile-{next(self._numbers)}"
-        answer = self.plan(run_id, document)
+        reconcile_id = f"reconcile-{next(self._numbers)}"
+        answer = self.plan(reconcile_id, document)
         if answer["decision"] == "list":
-            for batch in self.batches_of(run_id, answer):
+            for batch in self.batches_of(reconcile_id, answer):
                 self.batches.queue(batch)
-        self.reporting.report(run_id, None)
-        return self.stored_report(run_id)
+        self.reporting.report(reconcile_id, None)
+        return self.stored_report(reconcile_id)
 
-    def plan(self, run_id: str, document: dict[str, Any]) -> dict[str, Any]:
+    def plan(self, reconcile_id: str, document: dict[str, Any]) -> dict[str, Any]:
         """The plan as the workflow gets it."""
-        return asdict(self.planner.plan(run_id, document))
+        return asdict(self.planner.plan(reconcile_id, document))
 
-    def stored_report(self, run_id: str) -> dict[str, Any]:
+    def stored_report(self, reconcile_id: str) -> dict[str, Any]:
         return json.loads(
-            self.s3.get_object(Bucket=FINAL, Key=f"{self.final_prefix}reconcile/{run_id}.json")["Body"].read()
+            self.s3.get_object(Bucket=FINAL, Key=f"{self.final_prefix}reconcile/{reconcile_id}.json")["Body"].read()
         )
 
     def messages(self) -> list[str]:
@@ -686,8 +686,8 @@ def test_a_repeated_batch_that_finds_less_is_no_error(world: World) -> None:
 
 
 def test_batches_of_different_reconciles_and_objects_have_tokens_of_their_own() -> None:
-    def token(run_id: str, etag: str) -> str:
-        return Batch(run_id, 0, False, None, (ListedObject("a.jpg", etag, 0, "STANDARD"),)).token
+    def token(reconcile_id: str, etag: str) -> str:
+        return Batch(reconcile_id, 0, False, None, (ListedObject("a.jpg", etag, 0, "STANDARD"),)).token
 
     assert len({token("r", "1"), token("r", "2"), token("s", "1")}) == 3
     assert token("r", "1") == token("r", "1")
@@ -1143,21 +1143,23 @@ def settings(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("settings")
 def test_the_handler_takes_the_events_of_the_state_machine(world: World) -> None:
     world.upload("lost.jpg")
-    answer = invoke({"action": "plan", "run_id": "r", "input": {"uploaded_before": "now"}})
-    common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {"run_id": "r"}
+    answer = invoke({"action": "plan", "reconcile_id": "r", "input": {"uploaded_before": "now"}})
+    common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {
+        "reconcile_id": "r"
+    }
     counts = invoke({"action": "queue", "batch": {"Items": world.listing(""), "BatchInput": common}})
     assert (counts["orphans"], counts["queued"]) == (1, 1)
-    assert invoke({"action": "report", "run_id": "r", "error": None})["queued"] == 1
+    assert invoke({"action": "report", "reconcile_id": "r", "error": None})["queued"] == 1
     assert world.queued_keys() == ["lost.jpg"]
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        {"action": "dance", "run_id": "r"},
-        {"run_id": "r"},
-        {"action": "plan", "run_id": "r"},
-        {"action": "report", "run_id": "r"},
+        {"action": "dance", "reconcile_id": "r"},
+        {"reconcile_id": "r"},
+        {"action": "plan", "reconcile_id": "r"},
+        {"action": "report", "reconcile_id": "r"},
         {"action": "queue", "batch": {"Items": {"Key": "a.jpg"}, "BatchInput": {}}},
     ],
 )
