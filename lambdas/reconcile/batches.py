@@ -29,7 +29,7 @@ TOKEN_CHARACTERS = 36
 
 
 @dataclass(frozen=True)
-class Batch:
+class ListingBatch:
     """What the Distributed Map hands to a child: some objects of the listing, and what the plan says for all."""
 
     reconcile_id: str
@@ -39,7 +39,7 @@ class Batch:
     objects: tuple[ListedObject, ...]
 
     @classmethod
-    def from_map(cls, document: dict[str, Any]) -> Batch:
+    def from_map(cls, document: dict[str, Any]) -> ListingBatch:
         """Return the batch of a child's input.
 
         https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itembatcher.html
@@ -90,7 +90,7 @@ class Batches:
         # The reconciles that have enough examples, and of which kind.
         self._has_enough_examples: set[tuple[str, str]] = set()
 
-    def queue(self, batch: Batch) -> Counts:
+    def queue(self, batch: ListingBatch) -> Counts:
         """Queue the batch's orphans, or only count them in a dry run. Error: MessagesNotSent."""
         key = batch.dead_lettered_key
         dead_lettered = self._store.dead_lettered(key) if key else frozenset[ImageId]()

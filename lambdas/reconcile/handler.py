@@ -15,7 +15,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reconcile.batches import Batch, Batches
+from reconcile.batches import Batches, ListingBatch
 from reconcile.dead_letters import DeadLetterImages
 from reconcile.message import Origin
 from reconcile.plan import Planner
@@ -79,7 +79,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             logger.append_keys(reconcile_id=reconcile_id)
             return asdict(_steps().planner.plan(reconcile_id, document))
         case {"action": "queue", "batch": {"Items": list(), "BatchInput": dict()} as document}:
-            batch = Batch.from_map(document)
+            batch = ListingBatch.from_map(document)
             logger.append_keys(reconcile_id=batch.reconcile_id)
             return asdict(_steps().batches.queue(batch))
         case {"action": "report", "reconcile_id": str(reconcile_id), "error": _}:

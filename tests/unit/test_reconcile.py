@@ -14,14 +14,14 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from reconcile import handler
-from reconcile.batches import Batch, Batches
+from reconcile.batches import Batches, ListingBatch
 from reconcile.dead_letters import DeadLetterImages
 from reconcile.errors import DeadLetterQueueBusy, InputInvalid, TooManyDeadLetters
 from reconcile.listing import Counts, ImageId, ListedObject, OrphanFilter
 from reconcile.message import Origin, images_in
 from reconcile.plan import Planner
 from reconcile.records import ReconcileRecords
-from reconcile.report import MAX_OBJECTS, Reporting, batch_error
+from reconcile.report import MAX_OBJECTS, ReportedError, Reporting, reported_error
 from reconcile.report_store import ReportStore
 from reconcile.request import MARGIN, Request, parse
 from reconcile.source_bucket import SourceBucket
@@ -114,7 +114,7 @@ class World:
             for content in page.get("Contents", [])
         ]
 
-    def batches_of(self, reconcile_id: str, answer: dict[str, Any], size: int = 2) -> list[Batch]:
+    def batches_of(self, reconcile_id: str, answer: dict[str, Any], size: int = 2) -> list[ListingBatch]:
         common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {
             "reconcile_id": reconcile_id
         }
@@ -122,7 +122,7 @@ class World:
         documents = [
             {"Items": items[first : first + size], "BatchInput": common} for first in range(0, len(items), size)
         ]
-        return [Batch.from_map(json.loads(json.dumps(document))) for document in documents]
+        return [ListingBatch.from_map(json.loads(json.dumps(document))) for document in documents]
 
     def reconcile(self, **document: Any) -> dict[str, Any]:  # noqa: ANN401
         """Run it from its input to its end, and return the report that was stored."""
@@ -687,7 +687,7 @@ def test_a_repeated_batch_that_finds_less_is_no_error(world: World) -> None:
 
 def test_batches_of_different_reconciles_and_objects_have_tokens_of_their_own() -> None:
     def token(reconcile_id: str, etag: str) -> str:
-        return Batch(reconcile_id, 0, False, None, (ListedObject("a.jpg", etag, 0, "STANDARD"),)).token
+        return ListingBatch(reconcile_id, 0, False, None, (ListedObject("a.jpg", etag, 0, "STANDARD"),)).token
 
     assert len({token("r", "1"), token("r", "2"), token("s", "1")}) == 3
     assert token("r", "1") == token("r", "1")
@@ -1056,14 +1056,14 @@ def test_a_refused_input_is_reported_too(world: World) -> None:
     ("failure", "error"),
     [
         (None, None),
-        ({"Error": "States.Timeout"}, {"code": "States.Timeout", "message": "no further information"}),
-        ({"Error": "States.Timeout", "Cause": None}, {"code": "States.Timeout", "message": "no further information"}),
-        ({"Error": "E", "Cause": "plain"}, {"code": "E", "message": "plain"}),
-        ({"Error": "E", "Cause": "[1]"}, {"code": "E", "message": "[1]"}),
+        ({"Error": "States.Timeout"}, ReportedError("States.Timeout", "no further information")),
+        ({"Error": "States.Timeout", "Cause": None}, ReportedError("States.Timeout", "no further information")),
+        ({"Error": "E", "Cause": "plain"}, ReportedError("E", "plain")),
+        ({"Error": "E", "Cause": "[1]"}, ReportedError("E", "[1]")),
     ],
 )
 def test_an_error_is_readable_however_it_was_caught(failure: Any, error: Any) -> None:  # noqa: ANN401
-    assert batch_error(failure) == error
+    assert reported_error(failure) == error
 
 
 def test_a_listing_as_long_as_a_map_run_reads_may_have_been_cut_off(world: World) -> None:
