@@ -9,6 +9,11 @@ from shared.dead_letter_queue import DeadLetterQueue
 MAX_READ = 10_000
 # Longer than the function's timeout, or the reader would receive its own messages again.
 HIDDEN_SECONDS = 150
+# The Retry is in terraform/statemachines/reconcile.asl.json.
+WHAT_FOLLOWS = (
+    "Nothing was queued. The workflow retries this step each minute, up to five times; after that the reconcile fails, "
+    "and the next one tries again."
+)
 
 
 class DeadLetterImages:
@@ -22,7 +27,7 @@ class DeadLetterImages:
         """Return the images of the source bucket that have a message in the dead-letter queue.
 
         Errors: TooManyDeadLetters; DeadLetterQueueBusy when another reader holds messages, or when fewer were read
-        than counted. A minute later the queue can be read.
+        than counted. The workflow then retries this step each minute, up to five times.
         """
         counted = self._queue.count()
         if counted.visible + counted.in_flight > MAX_READ:
@@ -30,7 +35,7 @@ class DeadLetterImages:
         if counted.in_flight:
             raise DeadLetterQueueBusy(
                 f"another reader holds {counted.in_flight} messages of the dead-letter queue: another reconcile, or a "
-                "person who reads them in the console"
+                f"person who reads them in the console. {WHAT_FOLLOWS}"
             )
         handles: list[str] = []
         images: set[ImageId] = set()
@@ -45,7 +50,8 @@ class DeadLetterImages:
             self._queue.put_back(handles)
         if len(handles) < counted.visible:
             raise DeadLetterQueueBusy(
-                f"read {len(handles)} of the {counted.visible} messages counted in the dead-letter queue"
+                f"a reconcile read {len(handles)} of {counted.visible} messages counted in the dead-letter queue. "
+                + WHAT_FOLLOWS
             )
         return frozenset(images)
 

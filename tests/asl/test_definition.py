@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconcile import errors as reconcile_errors
-from reconcile.dead_letters import HIDDEN_SECONDS
+from reconcile.dead_letters import HIDDEN_SECONDS, WHAT_FOLLOWS
 from shared import errors
 from tests.asl.named_errors import raised_by
 from tests.rig.stack.local_stack import REPOSITORY
@@ -248,7 +248,8 @@ def test_dead_letters_stay_hidden_while_they_are_read_and_are_waited_for_when_th
     check = tasks(reconcile)["Check for images without a message"]
     assert function_timeout_seconds(check) < HIDDEN_SECONDS
     (busy,) = (retrier for retrier in check["Retry"] if retrier["ErrorEquals"] == ["DeadLetterQueueBusy"])
-    assert busy["BackoffRate"] == 1
+    assert "each minute, up to five times" in WHAT_FOLLOWS
+    assert (busy["IntervalSeconds"], busy["BackoffRate"], busy["MaxAttempts"]) == (60, 1, 5)
     assert busy["IntervalSeconds"] * busy["MaxAttempts"] > HIDDEN_SECONDS
 
 
