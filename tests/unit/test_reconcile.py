@@ -192,7 +192,7 @@ def test_an_image_whose_event_was_lost_is_queued(world: World) -> None:
 
 
 def test_an_image_whose_message_expired_is_queued(world: World) -> None:
-    # SQS deletes a message after 14 days; the queue is seen empty after that.
+    # SQS deletes a message after 14 days; the queue is counted empty after that.
     world.upload("expired.jpg", age=15 * 24 * HOUR)
     world.queue_was_empty(ago=MINUTE)
     world.reconcile()
@@ -247,7 +247,7 @@ def test_an_image_that_waits_is_left_alone_because_the_queue_was_not_empty_since
     assert (report["outcome"], report["too_young"]) == ("nothing_to_do", 1)
 
 
-def test_without_an_empty_queue_ever_seen_nothing_counts_as_lost(world: World) -> None:
+def test_until_the_queue_was_once_counted_empty_no_image_is_an_orphan(world: World) -> None:
     world.upload("waits.jpg", age=1000 * HOUR)
     report = world.reconcile()
     assert world.messages() == []
@@ -331,7 +331,7 @@ def test_an_archived_image_is_counted_and_not_queued(world: World, storage_class
     assert world.queued_keys() == ["cold.jpg"]
 
 
-def test_what_intelligent_tiering_archived_is_seen_in_the_objects_head(world: World) -> None:
+def test_what_intelligent_tiering_archived_is_recognized_by_the_objects_head(world: World) -> None:
     world.upload("frozen.jpg")
     real = world.s3.head_object
     world.source._s3 = Breaking(world.s3, head_object=lambda **k: real(**k) | {"ArchiveStatus": "ARCHIVE_ACCESS"})
@@ -357,7 +357,7 @@ def test_an_image_that_was_replaced_when_its_turn_comes_is_left_to_its_own_event
     assert world.messages() == []
 
 
-def test_the_counts_add_up_to_what_was_seen(world: World) -> None:
+def test_the_counts_add_up_to_what_was_listed(world: World) -> None:
     for number in range(7):
         world.upload(f"{number}.jpg", age=number * HOUR)
     world.upload("notes.txt")
@@ -722,7 +722,7 @@ def test_counters_that_cannot_be_written_are_an_error(world: World) -> None:
         world.records.add_batch("r", "token", Counts())
 
 
-# ---- the first look
+# ---- the plan
 
 
 def test_an_empty_bucket_is_nothing_to_do_and_nothing_is_asked_of_the_dead_letter_queue(world: World) -> None:
@@ -849,7 +849,7 @@ def test_dead_letters_in_other_hands_make_the_reconcile_wait(world: World) -> No
         world.upload(key)
     world.dead_letter("a.jpg", "b.jpg")
     world.sqs.receive_message(QueueUrl=world.dead_letter_url, MaxNumberOfMessages=1, VisibilityTimeout=300)
-    with pytest.raises(DeadLetterQueueBusy, match="another reader holds 1 messages"):
+    with pytest.raises(DeadLetterQueueBusy, match=r"another reader holds 1 messages.* retries this step"):
         world.plan("r", {"uploaded_before": "now"})
 
 
@@ -865,7 +865,7 @@ def test_fewer_dead_letters_than_were_counted_make_the_reconcile_wait(world: Wor
         return received(**parameters)
 
     world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=short)
-    with pytest.raises(DeadLetterQueueBusy, match="read 0 of the 1"):
+    with pytest.raises(DeadLetterQueueBusy, match=r"read 0 of 1 messages.* retries this step"):
         world.dead_letters.read()
 
 
