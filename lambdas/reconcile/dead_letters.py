@@ -23,7 +23,7 @@ class DeadLetterImages:
         self._queue = queue
         self._source_bucket = source_bucket
 
-    def read(self) -> frozenset[ImageId]:
+    def read_all(self) -> frozenset[ImageId]:
         """Return the images of the source bucket that have a message in the dead-letter queue.
 
         Errors: TooManyDeadLetters; DeadLetterQueueBusy when another reader holds messages, or when fewer were read
@@ -31,7 +31,7 @@ class DeadLetterImages:
         """
         counted = self._queue.count()
         if counted.visible + counted.in_flight > MAX_READ:
-            raise _too_many(counted.visible + counted.in_flight)
+            raise TooManyDeadLetters(_too_many(counted.visible + counted.in_flight))
         if counted.in_flight:
             raise DeadLetterQueueBusy(
                 f"another reader holds {counted.in_flight} messages of the dead-letter queue: another reconcile, or a "
@@ -45,7 +45,7 @@ class DeadLetterImages:
                 for message in messages:
                     images.update(images_in(message["Body"], self._source_bucket))
                 if len(handles) > MAX_READ:
-                    raise _too_many(len(handles))
+                    raise TooManyDeadLetters(_too_many(len(handles)))
         finally:
             self._queue.put_back(handles)
         if len(handles) < counted.visible:
@@ -56,8 +56,8 @@ class DeadLetterImages:
         return frozenset(images)
 
 
-def _too_many(count: int) -> TooManyDeadLetters:
-    return TooManyDeadLetters(
+def _too_many(count: int) -> str:
+    return (
         f"the dead-letter queue holds {count} messages, and a reconcile reads at most {MAX_READ}. Nothing was queued. "
         "Find out why the images failed, send them back with `make redrive`, and reconcile again."
     )

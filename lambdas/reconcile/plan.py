@@ -11,7 +11,7 @@ from reconcile.dead_letters import DeadLetterImages
 from reconcile.listing import ImageId, OrphanFilter
 from reconcile.records import ReconcileRecords
 from reconcile.report_store import ReportStore
-from reconcile.request import cutoff, parse, within
+from reconcile.request import cutoff, parse_request, within
 from reconcile.source_bucket import SourceBucket
 from shared.model_state import ModelState
 from shared.telemetry import logger
@@ -54,7 +54,7 @@ class Planner:
 
         Errors: InputInvalid, TooManyDeadLetters, DeadLetterQueueBusy.
         """
-        request = within(parse(document), self._source.prefix)
+        request = within(parse_request(document), self._source.prefix)
         last = self._records.last_queueing()
         if last is not None and last.reconcile_id == reconcile_id:
             # An earlier attempt of this step recorded it.
@@ -91,7 +91,7 @@ class Planner:
         orphans, counts = orphan_filter.sort(page.objects)
         dead_lettered: frozenset[ImageId] = frozenset()
         if orphans or not page.is_all:
-            dead_lettered = self._dead_letters.read()
+            dead_lettered = self._dead_letters.read_all()
             orphans, counts = replace(orphan_filter, dead_lettered=dead_lettered).sort(page.objects)
         if orphans or not page.is_all:
             return dead_lettered

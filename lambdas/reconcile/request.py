@@ -54,7 +54,7 @@ class Cutoff:
     note: str | None = None
 
 
-def parse(document: Any) -> Request:  # noqa: ANN401 - whatever somebody started the execution with
+def parse_request(document: Any) -> Request:  # noqa: ANN401 - whatever somebody started the execution with
     """Return the execution's input. Error: InputInvalid, with a sentence that says what is allowed."""
     if not isinstance(document, dict):
         raise InputInvalid(f"the input must be a JSON object, such as {{}}, not {document!r}")

@@ -82,11 +82,8 @@ def function_of(task: dict[str, Any]) -> str:
 
 def errors_of(task: dict[str, Any]) -> set[str]:
     """The named errors that a task's function may raise."""
-    function = function_of(task)
-    if function == "reconcile":
-        # One function for all steps of its machine, with a list of its own.
-        return {"ConfigurationError"} | final_errors(reconcile_errors)
-    return raised_by(function, final_errors(errors))
+    final = final_errors(errors) | final_errors(reconcile_errors)
+    return raised_by(function_of(task), final, task["Arguments"]["Payload"].get("action"))
 
 
 def function_timeout_seconds(task: dict[str, Any]) -> int:
@@ -159,8 +156,10 @@ def test_a_retry_leaves_out_the_errors_that_the_tasks_function_names_and_no_othe
         assert task["Retry"][0]["MaxAttempts"] == 0, name
 
 
-def test_every_named_error_is_raised_by_some_function(label_batch: Path) -> None:
+def test_every_named_error_is_raised_by_some_function(label_batch: Path, reconcile: Path) -> None:
     assert set().union(*(errors_of(task) for task in tasks(label_batch).values())) == final_errors(errors)
+    raised = set().union(*(errors_of(task) for task in tasks(reconcile).values()))
+    assert raised == {"ConfigurationError"} | final_errors(reconcile_errors)
 
 
 def test_what_a_function_raises_is_read_from_its_code() -> None:
@@ -168,6 +167,9 @@ def test_what_a_function_raises_is_read_from_its_code() -> None:
     assert raised_by("toggle_trigger", final) == {"ConfigurationError", "LeaseLost", "TriggerNotSettled"}
     # Its release of the lease meets LeaseLost, and catches it.
     assert raised_by("record_run", final) == {"ConfigurationError"}
+    of_reconcile = {"ConfigurationError", "TooManyDeadLetters", "InputInvalid"}
+    assert raised_by("reconcile", of_reconcile) == raised_by("reconcile", of_reconcile, "plan") == of_reconcile
+    assert raised_by("reconcile", of_reconcile, "report") == {"ConfigurationError"}
 
 
 def test_the_machine_stays_small_enough_to_read(label_batch: Path) -> None:

@@ -23,7 +23,7 @@ from reconcile.plan import Planner
 from reconcile.records import ReconcileRecords
 from reconcile.report import MAX_OBJECTS, ReportedError, Reporting, reported_error
 from reconcile.report_store import ReportStore
-from reconcile.request import MARGIN, Request, parse
+from reconcile.request import MARGIN, Request, parse_request
 from reconcile.source_bucket import SourceBucket
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
@@ -791,17 +791,17 @@ def test_an_input_that_is_not_understood_is_refused_with_what_is_allowed(
     sentence: str,
 ) -> None:
     with pytest.raises(InputInvalid, match=sentence):
-        parse(document)
+        parse_request(document)
 
 
 @pytest.mark.parametrize("instant", ["2025-01-31T00:00:00Z", "2025-01-31T01:00:00.000+01:00"])
 def test_an_instant_may_be_written_in_any_time_zone(instant: str) -> None:
-    assert parse({"uploaded_before": instant}).uploaded_before == datetime(2025, 1, 31, tzinfo=UTC)
+    assert parse_request({"uploaded_before": instant}).uploaded_before == datetime(2025, 1, 31, tzinfo=UTC)
 
 
 def test_an_empty_input_is_a_reconcile_of_the_whole_bucket() -> None:
     spelt_out = {"prefix": "", "uploaded_before": None, "margin_minutes": 60, "dry_run": False}
-    assert parse({}) == parse(spelt_out) == Request()
+    assert parse_request({}) == parse_request(spelt_out) == Request()
 
 
 # ---- the dead-letter queue
@@ -831,7 +831,7 @@ def test_a_dead_letter_queue_that_grows_while_it_is_read_ends_the_reconcile_and_
     world.dead_letters._queue._sqs = Breaking(world.sqs, get_queue_attributes=lambda **_: few)
     monkeypatch.setattr("reconcile.dead_letters.MAX_READ", 4)
     with pytest.raises(TooManyDeadLetters):
-        world.dead_letters.read()
+        world.dead_letters.read_all()
     assert world.count_dead_letters() == (5, 0)
 
 
@@ -840,7 +840,7 @@ def test_a_long_dead_letter_queue_is_read_to_its_end_and_put_back(world: World) 
     for key in keys:
         world.upload(key)
     world.dead_letter(*keys)
-    assert {image.key for image in world.dead_letters.read()} == set(keys)
+    assert {image.key for image in world.dead_letters.read_all()} == set(keys)
     assert world.count_dead_letters() == (37, 0)
 
 
@@ -866,7 +866,7 @@ def test_fewer_dead_letters_than_were_counted_make_the_reconcile_wait(world: Wor
 
     world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=short)
     with pytest.raises(DeadLetterQueueBusy, match=r"read 0 of 1 messages.* retries this step"):
-        world.dead_letters.read()
+        world.dead_letters.read_all()
 
 
 def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> None:
@@ -882,7 +882,7 @@ def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> Non
 
     world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=broken)
     with pytest.raises(ClientError):
-        world.dead_letters.read()
+        world.dead_letters.read_all()
     assert world.count_dead_letters() == (1, 0)
 
 
