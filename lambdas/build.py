@@ -35,8 +35,9 @@ REQUIREMENTS = SOURCES / "requirements.txt"
 PYTHON_VERSION = "3.13"
 PLATFORM = "manylinux2014_aarch64"
 
-# The earliest time a zip can hold, one mode for every file, and no compression, for each zlib packs in its own way:
-# nothing of the building machine gets in. A zip has 5 MiB so instead of 1.4, and Lambda takes 50.
+# Three things make the zips the same bytes on every machine: the earliest time that a zip can hold, one mode for every
+# file, and no compression, because each zlib compresses differently. So a zip has 5 MiB instead of 1.4, and Lambda
+# accepts 50.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 FILE_MODE = 0o100644 << 16

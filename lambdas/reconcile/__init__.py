@@ -1,1 +1,1 @@
-"""Finds the images in the source bucket that have no message, and queues them again."""
+"""Finds the orphans, which are images in the source bucket without a message, and queues them."""

@@ -29,24 +29,24 @@ TOKEN_CHARACTERS = 36
 
 
 @dataclass(frozen=True)
-class Batch:
+class ListingBatch:
     """What the Distributed Map hands to a child: some objects of the listing, and what the plan says for all."""
 
-    run_id: str
+    reconcile_id: str
     uploaded_before: int
     dry_run: bool
     dead_lettered_key: str | None
     objects: tuple[ListedObject, ...]
 
     @classmethod
-    def from_map(cls, document: dict[str, Any]) -> Batch:
+    def from_map(cls, document: dict[str, Any]) -> ListingBatch:
         """Return the batch of a child's input.
 
         https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itembatcher.html
         """
         common = document["BatchInput"]
         return cls(
-            run_id=common["run_id"],
+            reconcile_id=common["reconcile_id"],
             uploaded_before=int(common["uploaded_before"]),
             dry_run=common["dry_run"],
             dead_lettered_key=common["dead_lettered_key"],
@@ -56,7 +56,7 @@ class Batch:
     @property
     def token(self) -> str:
         """A text that is the same for each attempt at this batch, and different for every other batch."""
-        identity = json.dumps([self.run_id, *([listed.key, listed.etag] for listed in self.objects)])
+        identity = json.dumps([self.reconcile_id, *([listed.key, listed.etag] for listed in self.objects)])
         return hashlib.sha256(identity.encode()).hexdigest()[:TOKEN_CHARACTERS]
 
 
@@ -90,7 +90,7 @@ class Batches:
         # The reconciles that have enough examples, and of which kind.
         self._has_enough_examples: set[tuple[str, str]] = set()
 
-    def queue(self, batch: Batch) -> Counts:
+    def queue(self, batch: ListingBatch) -> Counts:
         """Queue the batch's orphans, or only count them in a dry run. Error: MessagesNotSent."""
         key = batch.dead_lettered_key
         dead_lettered = self._store.dead_lettered(key) if key else frozenset[ImageId]()
@@ -105,9 +105,9 @@ class Batches:
             refused=len(refused), orphans=len(versions), queued=0 if batch.dry_run else len(versions)
         )
         # Counted last, because a batch that fails is repeated from the start.
-        self._add_examples(batch.run_id, "examples", [version.key for version in versions])
-        self._add_examples(batch.run_id, "refused", refused)
-        self._records.add_batch(batch.run_id, batch.token, counts)
+        self._add_examples(batch.reconcile_id, "examples", [version.key for version in versions])
+        self._add_examples(batch.reconcile_id, "refused", refused)
+        self._records.add_batch(batch.reconcile_id, batch.token, counts)
         logger.info("reconciled a batch", counts=asdict(counts))
         return counts
 
@@ -132,8 +132,8 @@ class Batches:
             Counts(gone=found.count(None), too_young=len(versions) - len(old), archived=len(old) - len(readable)),
         )
 
-    def _add_examples(self, run_id: str, name: str, examples: Sequence[str | Refused]) -> None:
-        if not examples or (run_id, name) in self._has_enough_examples:
+    def _add_examples(self, reconcile_id: str, name: str, examples: Sequence[str | Refused]) -> None:
+        if not examples or (reconcile_id, name) in self._has_enough_examples:
             return
-        if not self._records.add_examples(run_id, name, examples):
-            self._has_enough_examples.add((run_id, name))
+        if not self._records.add_examples(reconcile_id, name, examples):
+            self._has_enough_examples.add((reconcile_id, name))

@@ -9,6 +9,11 @@ from shared.dead_letter_queue import DeadLetterQueue
 MAX_READ = 10_000
 # Longer than the function's timeout, or the reader would receive its own messages again.
 HIDDEN_SECONDS = 150
+# The Retry is in terraform/statemachines/reconcile.asl.json.
+WHAT_FOLLOWS = (
+    "Nothing was queued. The workflow retries this step each minute, up to five times; after that the reconcile fails, "
+    "and the next one tries again."
+)
 
 
 class DeadLetterImages:
@@ -18,19 +23,19 @@ class DeadLetterImages:
         self._queue = queue
         self._source_bucket = source_bucket
 
-    def read(self) -> frozenset[ImageId]:
+    def read_all(self) -> frozenset[ImageId]:
         """Return the images of the source bucket that have a message in the dead-letter queue.
 
         Errors: TooManyDeadLetters; DeadLetterQueueBusy when another reader holds messages, or when fewer were read
-        than counted. A minute later the queue can be read.
+        than counted. The workflow then retries this step each minute, up to five times.
         """
         counted = self._queue.count()
         if counted.visible + counted.in_flight > MAX_READ:
-            raise _too_many(counted.visible + counted.in_flight)
+            raise TooManyDeadLetters(_too_many(counted.visible + counted.in_flight))
         if counted.in_flight:
             raise DeadLetterQueueBusy(
                 f"another reader holds {counted.in_flight} messages of the dead-letter queue: another reconcile, or a "
-                "person who reads them in the console"
+                f"person who reads them in the console. {WHAT_FOLLOWS}"
             )
         handles: list[str] = []
         images: set[ImageId] = set()
@@ -40,18 +45,19 @@ class DeadLetterImages:
                 for message in messages:
                     images.update(images_in(message["Body"], self._source_bucket))
                 if len(handles) > MAX_READ:
-                    raise _too_many(len(handles))
+                    raise TooManyDeadLetters(_too_many(len(handles)))
         finally:
             self._queue.put_back(handles)
         if len(handles) < counted.visible:
             raise DeadLetterQueueBusy(
-                f"read {len(handles)} of the {counted.visible} messages counted in the dead-letter queue"
+                f"a reconcile read {len(handles)} of {counted.visible} messages counted in the dead-letter queue. "
+                + WHAT_FOLLOWS
             )
         return frozenset(images)
 
 
-def _too_many(count: int) -> TooManyDeadLetters:
-    return TooManyDeadLetters(
+def _too_many(count: int) -> str:
+    return (
         f"the dead-letter queue holds {count} messages, and a reconcile reads at most {MAX_READ}. Nothing was queued. "
         "Find out why the images failed, send them back with `make redrive`, and reconcile again."
     )

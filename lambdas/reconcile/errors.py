@@ -12,4 +12,4 @@ class TooManyDeadLetters(NotRetriedError):  # noqa: N818
 
 
 class DeadLetterQueueBusy(Exception):  # noqa: N818
-    """The dead-letter queue could not be read completely; a minute later it can."""
+    """The dead-letter queue could not be read completely. The workflow retries the step each minute."""

@@ -1,10 +1,11 @@
 """Lambda handler: one action for each step of the reconcile.
 
-    {"action": "plan", "run_id": …, "input": the execution's input}
-    {"action": "queue", "batch": {"Items": […], "BatchInput": {run_id, uploaded_before, dry_run, dead_lettered_key}}}
-    {"action": "report", "run_id": …, "error": {Error, Cause} | null}
+    {"action": "plan", "reconcile_id": …, "input": the execution's input}
+    {"action": "queue", "batch": {"Items": […], "BatchInput": {…}}}
+    {"action": "report", "reconcile_id": …, "error": {Error, Cause} | null}
 
-A batch is the input of a Distributed Map's child, as Step Functions writes it.
+A batch is the input of a Distributed Map's child, as Step Functions writes it. `BatchInput` has the members
+reconcile_id, uploaded_before, dry_run and dead_lettered_key.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from reconcile.batches import Batch, Batches
+from reconcile.batches import Batches, ListingBatch
 from reconcile.dead_letters import DeadLetterImages
 from reconcile.message import Origin
 from reconcile.plan import Planner
@@ -74,15 +75,15 @@ def _image_suffixes() -> tuple[str, ...]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the plan, the counts of a batch, or the report."""
     match event:
-        case {"action": "plan", "run_id": str(run_id), "input": document}:
-            logger.append_keys(reconcile_id=run_id)
-            return asdict(_steps().planner.plan(run_id, document))
+        case {"action": "plan", "reconcile_id": str(reconcile_id), "input": document}:
+            logger.append_keys(reconcile_id=reconcile_id)
+            return asdict(_steps().planner.plan(reconcile_id, document))
         case {"action": "queue", "batch": {"Items": list(), "BatchInput": dict()} as document}:
-            batch = Batch.from_map(document)
-            logger.append_keys(reconcile_id=batch.run_id)
+            batch = ListingBatch.from_map(document)
+            logger.append_keys(reconcile_id=batch.reconcile_id)
             return asdict(_steps().batches.queue(batch))
-        case {"action": "report", "run_id": str(run_id), "error": _}:
-            logger.append_keys(reconcile_id=run_id)
+        case {"action": "report", "reconcile_id": str(reconcile_id), "error": _}:
+            logger.append_keys(reconcile_id=reconcile_id)
             report: dict[str, Any] = _report(event, context)
             return report
         case _:
@@ -93,4 +94,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @metrics.log_metrics
 def _report(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    return _steps().reporting.report(event["run_id"], event["error"])
+    return _steps().reporting.report(event["reconcile_id"], event["error"])

@@ -76,7 +76,7 @@ class Kind(StrEnum):
 class OrphanFilter:
     """Finds the orphans in a listing: images from before `uploaded_before` (epoch seconds) that are not dead-lettered.
 
-    S3 dates a multipart upload by its start, so that a long upload may look older than its event.
+    S3 dates a multipart upload by its start, which may be hours before its event.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
     """
 

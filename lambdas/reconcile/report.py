@@ -1,6 +1,6 @@
 """The last step of a reconcile: its report."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -19,7 +19,7 @@ MAX_OBJECTS = 100_000_000
 BATCH_FAILED = "States.ExceedToleratedFailureThreshold"
 
 
-class Outcome(StrEnum):
+class ReconcileOutcome(StrEnum):
     """How a reconcile ended, as the report names it."""
 
     QUEUED = "queued"
@@ -29,6 +29,14 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True)
+class ReportedError:
+    """Why a reconcile failed, as the report says it."""
+
+    code: str
+    message: str
+
+
 class Reporting:
     """Writes the report of a reconcile."""
 
@@ -36,32 +44,32 @@ class Reporting:
         self._store = store
         self._records = records
 
-    def report(self, run_id: str, failure: dict[str, Any] | None) -> dict[str, Any]:
-        """Write the report and return it. `failure` is what the workflow caught, as {code, message}."""
-        record = self._records.read(run_id)
+    def report(self, reconcile_id: str, failure: dict[str, Any] | None) -> dict[str, Any]:
+        """Write the report and return it. `failure` is what the workflow caught, as {Error, Cause}."""
+        record = self._records.read(reconcile_id)
         if record.counts.queued:
             # It was first recorded before the listing, and queueing a large bucket takes hours.
-            self._records.record_requeue(run_id)
-        examples, refused = self._records.examples(run_id)
-        document = report(run_id, record, examples, refused, batch_error(failure), now())
-        self._store.write(run_id, document)
-        metrics.add_metric(name="ImagesRequeued", unit=MetricUnit.Count, value=record.counts.queued)
+            self._records.record_queueing(reconcile_id)
+        examples, refused = self._records.examples(reconcile_id)
+        document = report(reconcile_id, record, examples, refused, reported_error(failure), now())
+        self._store.write(reconcile_id, document)
+        metrics.add_metric(name="ImagesQueued", unit=MetricUnit.Count, value=record.counts.queued)
         logger.info("reconcile ended", report=document)
         return document
 
 
 def report(
-    run_id: str,
+    reconcile_id: str,
     record: ReconcileRecord,
     examples: list[str],
     refused: list[Refused],
-    error: dict[str, str] | None,
+    error: ReportedError | None,
     finished_at: datetime,
 ) -> dict[str, Any]:
-    """Return the report as it is stored under `reconcile/<run id>.json`."""
+    """Return the report as it is stored under `reconcile/<reconcile ID>.json`."""
     return {
         "schema": "1",
-        "reconcile_id": run_id,
+        "reconcile_id": reconcile_id,
         "outcome": outcome(record.counts, error).value,
         "dry_run": record.dry_run,
         "prefix": record.prefix,
@@ -72,17 +80,17 @@ def report(
         "examples": examples,
         "refused_examples": [asdict(one) for one in refused],
         "note": note(record),
-        "error": error,
+        "error": asdict(error) if error else None,
     }
 
 
-def outcome(counts: Counts, error: dict[str, str] | None) -> Outcome:
+def outcome(counts: Counts, error: ReportedError | None) -> ReconcileOutcome:
     """Return how the reconcile ended."""
     if error is not None:
-        return Outcome.FAILED
+        return ReconcileOutcome.FAILED
     if counts.orphans == 0:
-        return Outcome.REFUSED if counts.refused else Outcome.NOTHING_TO_DO
-    return Outcome.QUEUED if counts.queued else Outcome.DRY_RUN
+        return ReconcileOutcome.REFUSED if counts.refused else ReconcileOutcome.NOTHING_TO_DO
+    return ReconcileOutcome.QUEUED if counts.queued else ReconcileOutcome.DRY_RUN
 
 
 def note(record: ReconcileRecord) -> str | None:
@@ -95,12 +103,15 @@ def note(record: ReconcileRecord) -> str | None:
     return record.note
 
 
-def batch_error(failure: dict[str, Any] | None) -> dict[str, str] | None:
+def reported_error(failure: dict[str, Any] | None) -> ReportedError | None:
     """Return the report's `error`; the workflow does not learn why a batch failed."""
-    error = readable_error(failure)
-    if error is not None and error["code"] == BATCH_FAILED:
-        error["message"] = (
+    readable = readable_error(failure)
+    if readable is None:
+        return None
+    if readable["code"] == BATCH_FAILED:
+        return ReportedError(
+            BATCH_FAILED,
             "a batch failed in every attempt; its error is in this execution's Map Run, and in the function's log. The "
-            "images that were queued until then stay queued; a later reconcile finds the rest."
+            "images that were queued until then stay queued; a later reconcile finds the rest.",
         )
-    return error
+    return ReportedError(readable["code"], readable["message"])

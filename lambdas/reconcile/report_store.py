@@ -22,13 +22,13 @@ class ReportStore:
         # Every batch of a reconcile reads the same object.
         self.dead_lettered = lru_cache(maxsize=1)(self._read_dead_lettered)
 
-    def write(self, run_id: str, document: dict[str, Any]) -> None:
-        """Write the report to `reconcile/<run id>.json`."""
-        self._put(f"{self._folder}/{run_id}.json", document, indent=2)
+    def write(self, reconcile_id: str, document: dict[str, Any]) -> None:
+        """Write the report to `reconcile/<reconcile ID>.json`."""
+        self._put(f"{self._folder}/{reconcile_id}.json", document, indent=2)
 
-    def write_dead_lettered(self, run_id: str, images: frozenset[ImageId]) -> str:
+    def write_dead_lettered(self, reconcile_id: str, images: frozenset[ImageId]) -> str:
         """Write the images in the dead-letter queue, for the batches to read, and return the object's key."""
-        key = f"{self._folder}/{run_id}/dead_lettered.json"
+        key = f"{self._folder}/{reconcile_id}/dead_lettered.json"
         self._put(key, {"schema": "1", "images": [[image.key, image.etag] for image in sorted(images, key=str)]})
         return key
 

@@ -1,9 +1,9 @@
-"""The input of a reconcile, and until which instant an image without a message counts as lost.
+"""The input of a reconcile, and the instant before which an upload can be an orphan: an image without a message.
 
 An image leaves the source bucket when it is finished. So an image in the bucket either waits, with a message in the
-image queue or in the dead-letter queue, or it is lost. The last time that a run counted the image queue empty, with
-nothing in flight and the trigger closed, no image had a message there. An image from before that time which is still in
-the bucket has no message now, unless it is in the dead-letter queue.
+image queue or in the dead-letter queue, or it is an orphan. A run counts the image queue empty when nothing is in
+flight and the trigger is disabled: no image has a message there at that time. An image from before that time which is
+still in the bucket is an orphan, unless it is in the dead-letter queue.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from reconcile.errors import InputInvalid
 from shared.timestamps import format_rfc3339
 
 # S3's events "typically" arrive in seconds, and SQS's counts lag by a minute. An hour is longer than both, and only
-# delays images that were lost anyway. https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
+# delays orphans, which wait anyway. https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
 MARGIN = timedelta(minutes=60)
 MAX_MARGIN_MINUTES = 14 * 24 * 60
 MAX_PREFIX_BYTES = 1024
@@ -24,7 +24,7 @@ MAX_PREFIX_BYTES = 1024
 class When(Enum):
     """The instants that have a name."""
 
-    QUEUE_EMPTY = "when the queue was last seen empty"
+    QUEUE_EMPTY = "when the queue was last counted empty"
     NOW = "now"
 
 
@@ -39,22 +39,22 @@ class Request:
 
 
 @dataclass(frozen=True)
-class LastRequeue:
+class LastQueueing:
     """When a reconcile last queued images, and which one it was."""
 
-    run_id: str
+    reconcile_id: str
     at: datetime
 
 
 @dataclass(frozen=True)
 class Cutoff:
-    """Uploads before `instant` count as lost. None: none does, and `note` says why."""
+    """Uploads before `instant` can be orphans. None: none can, and `note` says why."""
 
     instant: datetime | None
     note: str | None = None
 
 
-def parse(document: Any) -> Request:  # noqa: ANN401 - whatever somebody started the execution with
+def parse_request(document: Any) -> Request:  # noqa: ANN401 - whatever somebody started the execution with
     """Return the execution's input. Error: InputInvalid, with a sentence that says what is allowed."""
     if not isinstance(document, dict):
         raise InputInvalid(f"the input must be a JSON object, such as {{}}, not {document!r}")
@@ -80,8 +80,8 @@ def within(request: Request, source_prefix: str) -> Request:
     return request
 
 
-def cutoff(request: Request, queue_empty_at: int | None, last: LastRequeue | None, now: datetime) -> Cutoff:
-    """Decide which uploads count as lost.
+def cutoff(request: Request, queue_empty_at: int | None, last: LastQueueing | None, now: datetime) -> Cutoff:
+    """Decide which uploads can be orphans.
 
     `queue_empty_at` is in epoch seconds. `last` says when an earlier reconcile queued images: until a run counts the
     queue empty after that, those images may still wait, and would be queued twice.
@@ -98,8 +98,8 @@ def cutoff(request: Request, queue_empty_at: int | None, last: LastRequeue | Non
         minutes = request.margin // timedelta(minutes=1)
         return Cutoff(
             None,
-            f"reconcile {last.run_id} queued images at {format_rfc3339(last.at)}, and no run has counted the queue "
-            f"empty more than {minutes} minutes later: the images may still wait",
+            f"reconcile {last.reconcile_id} queued images at {format_rfc3339(last.at)}, and no run has counted the "
+            f"queue empty more than {minutes} minutes later: the images may still wait",
         )
     return Cutoff(instant)
 

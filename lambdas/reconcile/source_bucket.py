@@ -1,4 +1,4 @@
-"""The source bucket as a reconcile sees it: only the current version of each key.
+"""The source bucket as S3 lists it: only the current version of each key.
 
 A version that another upload replaced is not in the listing. If its event was lost, a reconcile does not find it.
 S3 refuses to describe some objects, such as those encrypted with their uploader's own key (SSE-C).

@@ -61,7 +61,7 @@ class DeadLetterQueue:
         return count_messages(self._sqs, self._url)
 
     def read(self, *, hidden_seconds: int) -> Iterator[list[MessageTypeDef]]:
-        """Yield the queue's messages by tens, each once; others do not see them for `hidden_seconds`.
+        """Yield the queue's messages by tens, each once; SQS hides them from others for `hidden_seconds`.
 
         Reading takes nothing out: the caller deletes messages, or makes them visible again with `put_back`. A read
         adds one to a message's receive count, which a dead-letter queue does not use.

@@ -89,7 +89,7 @@ class Receipts:
 
 
 def model_time(record: RunRecord, *, finished_at: datetime, unit_hour_usd: float) -> ModelTime:
-    """Return the run's model time, from the first sight of RUNNING until the stop was accepted.
+    """Return the run's model time, from Rekognition's first report of RUNNING until the stop was accepted.
 
     A model whose stop was not accepted counts until `finished_at`, and goes on costing. Rekognition bills by
     inference unit and time. With autoscaling it may run more units than the minimum, so the cost is a lower bound.
@@ -116,7 +116,7 @@ def model_time(record: RunRecord, *, finished_at: datetime, unit_hour_usd: float
 
 
 def phases(record: RunRecord) -> dict[str, float | None]:
-    """Return how long each phase of the model in this run took, in seconds; None for a phase that was not seen.
+    """Return how long each phase of the model in this run took, in seconds; None for an unobserved phase.
 
     Rekognition bills from RUNNING until the stop is accepted: the three phases in the middle. AWS does not say
     whether the start and the stop are billed too.

@@ -2,7 +2,7 @@
 
 From the handler on, every call is followed to all functions of that name in the modules that the handler imports. What
 a `try` around the call catches does not count. Functions of one name count all. One that is handed on as a value, and
-not called, does not.
+not called, does not. Of a handler that matches the event's action, only the cases for that action count.
 """
 
 import ast
@@ -53,8 +53,23 @@ def _name(node: ast.AST | None) -> str:
             return ""
 
 
-def raised_by(function: str, final: set[str]) -> set[str]:
-    """Return those of the `final` errors that the function of this name may raise."""
+def _is_for_another_action(case: ast.match_case, action: str) -> bool:
+    match case.pattern:
+        case ast.MatchMapping(keys=keys, patterns=patterns):
+            wanted = {
+                key.value: pattern.value.value
+                for key, pattern in zip(keys, patterns, strict=True)
+                if isinstance(key, ast.Constant)
+                and isinstance(pattern, ast.MatchValue)
+                and isinstance(pattern.value, ast.Constant)
+            }
+            return wanted.get("action", action) != action
+        case _:
+            return False
+
+
+def raised_by(function: str, final: set[str], action: str | None = None) -> set[str]:
+    """Return those of the `final` errors that the function of this name may raise, for one action or for any."""
     functions = _functions(f"{function}.handler")
 
     def of(name: str, above: tuple[str, ...]) -> set[str]:
@@ -63,6 +78,8 @@ def raised_by(function: str, final: set[str]) -> set[str]:
         return {error for each in functions.get(name, []) for error in within(each, (*above, name))}
 
     def within(node: ast.AST, above: tuple[str, ...]) -> set[str]:
+        if action and isinstance(node, ast.match_case) and _is_for_another_action(node, action):
+            return set()
         if isinstance(node, ast.Try):
             caught = {
                 _name(each)

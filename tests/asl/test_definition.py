@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconcile import errors as reconcile_errors
-from reconcile.dead_letters import HIDDEN_SECONDS
+from reconcile.dead_letters import HIDDEN_SECONDS, WHAT_FOLLOWS
 from shared import errors
 from tests.asl.named_errors import raised_by
 from tests.rig.stack.local_stack import REPOSITORY
@@ -82,11 +82,8 @@ def function_of(task: dict[str, Any]) -> str:
 
 def errors_of(task: dict[str, Any]) -> set[str]:
     """The named errors that a task's function may raise."""
-    function = function_of(task)
-    if function == "reconcile":
-        # One function for all steps of its machine, with a list of its own.
-        return {"ConfigurationError"} | final_errors(reconcile_errors)
-    return raised_by(function, final_errors(errors))
+    final = final_errors(errors) | final_errors(reconcile_errors)
+    return raised_by(function_of(task), final, task["Arguments"]["Payload"].get("action"))
 
 
 def function_timeout_seconds(task: dict[str, Any]) -> int:
@@ -159,8 +156,10 @@ def test_a_retry_leaves_out_the_errors_that_the_tasks_function_names_and_no_othe
         assert task["Retry"][0]["MaxAttempts"] == 0, name
 
 
-def test_every_named_error_is_raised_by_some_function(label_batch: Path) -> None:
+def test_every_named_error_is_raised_by_some_function(label_batch: Path, reconcile: Path) -> None:
     assert set().union(*(errors_of(task) for task in tasks(label_batch).values())) == final_errors(errors)
+    raised = set().union(*(errors_of(task) for task in tasks(reconcile).values()))
+    assert raised == {"ConfigurationError"} | final_errors(reconcile_errors)
 
 
 def test_what_a_function_raises_is_read_from_its_code() -> None:
@@ -168,6 +167,9 @@ def test_what_a_function_raises_is_read_from_its_code() -> None:
     assert raised_by("toggle_trigger", final) == {"ConfigurationError", "LeaseLost", "TriggerNotSettled"}
     # Its release of the lease meets LeaseLost, and catches it.
     assert raised_by("record_run", final) == {"ConfigurationError"}
+    of_reconcile = {"ConfigurationError", "TooManyDeadLetters", "InputInvalid"}
+    assert raised_by("reconcile", of_reconcile) == raised_by("reconcile", of_reconcile, "plan") == of_reconcile
+    assert raised_by("reconcile", of_reconcile, "report") == {"ConfigurationError"}
 
 
 def test_the_machine_stays_small_enough_to_read(label_batch: Path) -> None:
@@ -248,7 +250,8 @@ def test_dead_letters_stay_hidden_while_they_are_read_and_are_waited_for_when_th
     check = tasks(reconcile)["Check for images without a message"]
     assert function_timeout_seconds(check) < HIDDEN_SECONDS
     (busy,) = (retrier for retrier in check["Retry"] if retrier["ErrorEquals"] == ["DeadLetterQueueBusy"])
-    assert busy["BackoffRate"] == 1
+    assert "each minute, up to five times" in WHAT_FOLLOWS
+    assert (busy["IntervalSeconds"], busy["BackoffRate"], busy["MaxAttempts"]) == (60, 1, 5)
     assert busy["IntervalSeconds"] * busy["MaxAttempts"] > HIDDEN_SECONDS
 
 
@@ -261,7 +264,7 @@ def test_the_largest_batch_fits_into_the_input_of_a_child(reconcile: Path) -> No
         "Size": 5 * 1024**4,
         "StorageClass": "INTELLIGENT_TIERING",
     }
-    common = {"run_id": 80 * "r", "uploaded_before": 10**10, "dry_run": False, "dead_lettered_key": 120 * "k"}
+    common = {"reconcile_id": 80 * "r", "uploaded_before": 10**10, "dry_run": False, "dead_lettered_key": 120 * "k"}
     for name, state in maps(reconcile).items():
         assert state["ItemBatcher"]["BatchInput"].keys() == common.keys()
         batch = {"Items": [longest_item] * state["ItemBatcher"]["MaxItemsPerBatch"], "BatchInput": common}
@@ -272,7 +275,7 @@ def test_what_the_children_return_goes_to_the_final_bucket_and_not_into_the_stat
     # 500,000 answers do not fit into the 256 KiB of a state's output, not even when it is thrown away.
     for name, state in maps(reconcile).items():
         writer = state["ResultWriter"]
-        prefix = "{% '${final_prefix}reconcile/' & $run_id %}"
+        prefix = "{% '${final_prefix}reconcile/' & $reconcile_id %}"
         assert writer["Arguments"] == {"Bucket": "${final_bucket_name}", "Prefix": prefix}, name
         # COMPACT: without the children's inputs, which are the whole listing.
         assert writer["WriterConfig"] == {"OutputType": "JSONL", "Transformation": "COMPACT"}, name

@@ -3,11 +3,14 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from reconcile import errors as reconcile
+from reconcile.listing import Counts
+from reconcile.report import ReconcileOutcome
 from shared import errors
 from shared.receipts import Outcome
 from tests.rig.stack.local_stack import REPOSITORY
@@ -111,5 +114,7 @@ def test_operating_explains_every_alarm_outcome_error_and_metric() -> None:
     # A run that meets the quota ends with an outcome, and shows no error.
     named = {error.__name__ for error in errors.NotRetriedError.__subclasses__()} - {"ModelQuotaReached"}
     assert named > {reconcile.InputInvalid.__name__, reconcile.TooManyDeadLetters.__name__}
-    for name in {*metrics, *named, *(outcome.value for outcome in Outcome)}:
+    outcomes = {outcome.value for outcome in (*Outcome, *ReconcileOutcome)}
+    counts = {count.name for count in fields(Counts)}
+    for name in {*metrics, *named, *outcomes, *counts}:
         assert f"`{name}`" in page, name

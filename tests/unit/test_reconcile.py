@@ -1,4 +1,4 @@
-"""A reconcile from its input to its report: what it queues again, and what it leaves alone."""
+"""A reconcile from its input to its report: what it queues, and what it leaves alone."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,16 +14,16 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from reconcile import handler
-from reconcile.batches import Batch, Batches
+from reconcile.batches import Batches, ListingBatch
 from reconcile.dead_letters import DeadLetterImages
 from reconcile.errors import DeadLetterQueueBusy, InputInvalid, TooManyDeadLetters
 from reconcile.listing import Counts, ImageId, ListedObject, OrphanFilter
 from reconcile.message import Origin, images_in
 from reconcile.plan import Planner
 from reconcile.records import ReconcileRecords
-from reconcile.report import MAX_OBJECTS, Reporting, batch_error
+from reconcile.report import MAX_OBJECTS, ReportedError, Reporting, reported_error
 from reconcile.report_store import ReportStore
-from reconcile.request import MARGIN, Request, parse
+from reconcile.request import MARGIN, Request, parse_request
 from reconcile.source_bucket import SourceBucket
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
@@ -114,33 +114,33 @@ class World:
             for content in page.get("Contents", [])
         ]
 
-    def batches_of(self, run_id: str, answer: dict[str, Any], size: int = 2) -> list[Batch]:
+    def batches_of(self, reconcile_id: str, answer: dict[str, Any], size: int = 2) -> list[ListingBatch]:
         common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {
-            "run_id": run_id
+            "reconcile_id": reconcile_id
         }
         items = self.listing(answer["prefix"])
         documents = [
             {"Items": items[first : first + size], "BatchInput": common} for first in range(0, len(items), size)
         ]
-        return [Batch.from_map(json.loads(json.dumps(document))) for document in documents]
+        return [ListingBatch.from_map(json.loads(json.dumps(document))) for document in documents]
 
     def reconcile(self, **document: Any) -> dict[str, Any]:  # noqa: ANN401
         """Run it from its input to its end, and return the report that was stored."""
-        run_id = f"reconcile-{next(self._numbers)}"
-        answer = self.plan(run_id, document)
+        reconcile_id = f"reconcile-{next(self._numbers)}"
+        answer = self.plan(reconcile_id, document)
         if answer["decision"] == "list":
-            for batch in self.batches_of(run_id, answer):
+            for batch in self.batches_of(reconcile_id, answer):
                 self.batches.queue(batch)
-        self.reporting.report(run_id, None)
-        return self.stored_report(run_id)
+        self.reporting.report(reconcile_id, None)
+        return self.stored_report(reconcile_id)
 
-    def plan(self, run_id: str, document: dict[str, Any]) -> dict[str, Any]:
+    def plan(self, reconcile_id: str, document: dict[str, Any]) -> dict[str, Any]:
         """The plan as the workflow gets it."""
-        return asdict(self.planner.plan(run_id, document))
+        return asdict(self.planner.plan(reconcile_id, document))
 
-    def stored_report(self, run_id: str) -> dict[str, Any]:
+    def stored_report(self, reconcile_id: str) -> dict[str, Any]:
         return json.loads(
-            self.s3.get_object(Bucket=FINAL, Key=f"{self.final_prefix}reconcile/{run_id}.json")["Body"].read()
+            self.s3.get_object(Bucket=FINAL, Key=f"{self.final_prefix}reconcile/{reconcile_id}.json")["Body"].read()
         )
 
     def messages(self) -> list[str]:
@@ -182,7 +182,7 @@ class Breaking:
 # ---- what is found, and what is left alone
 
 
-def test_an_image_whose_event_was_lost_is_queued_again(world: World) -> None:
+def test_an_image_whose_event_was_lost_is_queued(world: World) -> None:
     world.upload("lost.jpg")
     world.queue_was_empty(ago=MINUTE)
     report = world.reconcile()
@@ -191,8 +191,8 @@ def test_an_image_whose_event_was_lost_is_queued_again(world: World) -> None:
     assert report["examples"] == ["lost.jpg"]
 
 
-def test_an_image_whose_message_expired_is_queued_again(world: World) -> None:
-    # SQS deletes a message after 14 days; the queue is seen empty after that.
+def test_an_image_whose_message_expired_is_queued(world: World) -> None:
+    # SQS deletes a message after 14 days; the queue is counted empty after that.
     world.upload("expired.jpg", age=15 * 24 * HOUR)
     world.queue_was_empty(ago=MINUTE)
     world.reconcile()
@@ -247,7 +247,7 @@ def test_an_image_that_waits_is_left_alone_because_the_queue_was_not_empty_since
     assert (report["outcome"], report["too_young"]) == ("nothing_to_do", 1)
 
 
-def test_without_an_empty_queue_ever_seen_nothing_counts_as_lost(world: World) -> None:
+def test_until_the_queue_was_once_counted_empty_no_image_is_an_orphan(world: World) -> None:
     world.upload("waits.jpg", age=1000 * HOUR)
     report = world.reconcile()
     assert world.messages() == []
@@ -310,7 +310,7 @@ def test_a_bucket_with_nothing_but_dead_letters_is_not_gone_through(world: World
     world.dead_letter("given up.jpg")
     world.queue_was_empty(ago=MINUTE)
     assert world.plan("r", {})["decision"] == "nothing_to_do"
-    assert world.records.last_requeue() is None
+    assert world.records.last_queueing() is None
 
 
 def test_objects_with_another_suffix_are_left_alone(world: World) -> None:
@@ -331,7 +331,7 @@ def test_an_archived_image_is_counted_and_not_queued(world: World, storage_class
     assert world.queued_keys() == ["cold.jpg"]
 
 
-def test_what_intelligent_tiering_archived_is_seen_in_the_objects_head(world: World) -> None:
+def test_what_intelligent_tiering_archived_is_recognized_by_the_objects_head(world: World) -> None:
     world.upload("frozen.jpg")
     real = world.s3.head_object
     world.source._s3 = Breaking(world.s3, head_object=lambda **k: real(**k) | {"ArchiveStatus": "ARCHIVE_ACCESS"})
@@ -357,7 +357,7 @@ def test_an_image_that_was_replaced_when_its_turn_comes_is_left_to_its_own_event
     assert world.messages() == []
 
 
-def test_the_counts_add_up_to_what_was_seen(world: World) -> None:
+def test_the_counts_add_up_to_what_was_listed(world: World) -> None:
     for number in range(7):
         world.upload(f"{number}.jpg", age=number * HOUR)
     world.upload("notes.txt")
@@ -640,11 +640,11 @@ def test_the_mark_of_what_was_queued_is_that_of_the_end(world: World, monkeypatc
     monkeypatch.setattr("reconcile.records.now", lambda: next(instants))
     world.upload("lost.jpg")
     answer = world.plan("r", {"uploaded_before": "now"})
-    begun = world.records.last_requeue()
+    begun = world.records.last_queueing()
     for batch in world.batches_of("r", answer):
         world.batches.queue(batch)
     world.reporting.report("r", None)
-    ended = world.records.last_requeue()
+    ended = world.records.last_queueing()
     assert begun is not None
     assert ended is not None
     assert ended.at > begun.at
@@ -686,8 +686,8 @@ def test_a_repeated_batch_that_finds_less_is_no_error(world: World) -> None:
 
 
 def test_batches_of_different_reconciles_and_objects_have_tokens_of_their_own() -> None:
-    def token(run_id: str, etag: str) -> str:
-        return Batch(run_id, 0, False, None, (ListedObject("a.jpg", etag, 0, "STANDARD"),)).token
+    def token(reconcile_id: str, etag: str) -> str:
+        return ListingBatch(reconcile_id, 0, False, None, (ListedObject("a.jpg", etag, 0, "STANDARD"),)).token
 
     assert len({token("r", "1"), token("r", "2"), token("s", "1")}) == 3
     assert token("r", "1") == token("r", "1")
@@ -722,7 +722,7 @@ def test_counters_that_cannot_be_written_are_an_error(world: World) -> None:
         world.records.add_batch("r", "token", Counts())
 
 
-# ---- the first look
+# ---- the plan
 
 
 def test_an_empty_bucket_is_nothing_to_do_and_nothing_is_asked_of_the_dead_letter_queue(world: World) -> None:
@@ -791,17 +791,17 @@ def test_an_input_that_is_not_understood_is_refused_with_what_is_allowed(
     sentence: str,
 ) -> None:
     with pytest.raises(InputInvalid, match=sentence):
-        parse(document)
+        parse_request(document)
 
 
 @pytest.mark.parametrize("instant", ["2025-01-31T00:00:00Z", "2025-01-31T01:00:00.000+01:00"])
 def test_an_instant_may_be_written_in_any_time_zone(instant: str) -> None:
-    assert parse({"uploaded_before": instant}).uploaded_before == datetime(2025, 1, 31, tzinfo=UTC)
+    assert parse_request({"uploaded_before": instant}).uploaded_before == datetime(2025, 1, 31, tzinfo=UTC)
 
 
 def test_an_empty_input_is_a_reconcile_of_the_whole_bucket() -> None:
     spelt_out = {"prefix": "", "uploaded_before": None, "margin_minutes": 60, "dry_run": False}
-    assert parse({}) == parse(spelt_out) == Request()
+    assert parse_request({}) == parse_request(spelt_out) == Request()
 
 
 # ---- the dead-letter queue
@@ -831,7 +831,7 @@ def test_a_dead_letter_queue_that_grows_while_it_is_read_ends_the_reconcile_and_
     world.dead_letters._queue._sqs = Breaking(world.sqs, get_queue_attributes=lambda **_: few)
     monkeypatch.setattr("reconcile.dead_letters.MAX_READ", 4)
     with pytest.raises(TooManyDeadLetters):
-        world.dead_letters.read()
+        world.dead_letters.read_all()
     assert world.count_dead_letters() == (5, 0)
 
 
@@ -840,7 +840,7 @@ def test_a_long_dead_letter_queue_is_read_to_its_end_and_put_back(world: World) 
     for key in keys:
         world.upload(key)
     world.dead_letter(*keys)
-    assert {image.key for image in world.dead_letters.read()} == set(keys)
+    assert {image.key for image in world.dead_letters.read_all()} == set(keys)
     assert world.count_dead_letters() == (37, 0)
 
 
@@ -849,7 +849,7 @@ def test_dead_letters_in_other_hands_make_the_reconcile_wait(world: World) -> No
         world.upload(key)
     world.dead_letter("a.jpg", "b.jpg")
     world.sqs.receive_message(QueueUrl=world.dead_letter_url, MaxNumberOfMessages=1, VisibilityTimeout=300)
-    with pytest.raises(DeadLetterQueueBusy, match="another reader holds 1 messages"):
+    with pytest.raises(DeadLetterQueueBusy, match=r"another reader holds 1 messages.* retries this step"):
         world.plan("r", {"uploaded_before": "now"})
 
 
@@ -865,8 +865,8 @@ def test_fewer_dead_letters_than_were_counted_make_the_reconcile_wait(world: Wor
         return received(**parameters)
 
     world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=short)
-    with pytest.raises(DeadLetterQueueBusy, match="read 0 of the 1"):
-        world.dead_letters.read()
+    with pytest.raises(DeadLetterQueueBusy, match=r"read 0 of 1 messages.* retries this step"):
+        world.dead_letters.read_all()
 
 
 def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> None:
@@ -882,7 +882,7 @@ def test_a_failure_in_the_middle_puts_the_dead_letters_back(world: World) -> Non
 
     world.dead_letters._queue._sqs = Breaking(world.sqs, receive_message=broken)
     with pytest.raises(ClientError):
-        world.dead_letters.read()
+        world.dead_letters.read_all()
     assert world.count_dead_letters() == (1, 0)
 
 
@@ -1046,7 +1046,7 @@ def test_an_error_that_quotes_what_is_no_text_is_reported(world: World) -> None:
 
 def test_a_refused_input_is_reported_too(world: World) -> None:
     cause = json.dumps({"errorType": "InputInvalid", "errorMessage": "dry_run must be true or false", "stackTrace": []})
-    world.reporting.report("r", {"code": "InputInvalid", "message": cause})
+    world.reporting.report("r", {"Error": "InputInvalid", "Cause": cause})
     report = world.stored_report("r")
     assert (report["outcome"], report["prefix"], report["dry_run"]) == ("failed", None, None)
     assert report["error"] == {"code": "InputInvalid", "message": "dry_run must be true or false"}
@@ -1056,14 +1056,14 @@ def test_a_refused_input_is_reported_too(world: World) -> None:
     ("failure", "error"),
     [
         (None, None),
-        ({"Error": "States.Timeout"}, {"code": "States.Timeout", "message": "no further information"}),
-        ({"Error": "States.Timeout", "Cause": None}, {"code": "States.Timeout", "message": "no further information"}),
-        ({"Error": "E", "Cause": "plain"}, {"code": "E", "message": "plain"}),
-        ({"Error": "E", "Cause": "[1]"}, {"code": "E", "message": "[1]"}),
+        ({"Error": "States.Timeout"}, ReportedError("States.Timeout", "no further information")),
+        ({"Error": "States.Timeout", "Cause": None}, ReportedError("States.Timeout", "no further information")),
+        ({"Error": "E", "Cause": "plain"}, ReportedError("E", "plain")),
+        ({"Error": "E", "Cause": "[1]"}, ReportedError("E", "[1]")),
     ],
 )
 def test_an_error_is_readable_however_it_was_caught(failure: Any, error: Any) -> None:  # noqa: ANN401
-    assert batch_error(failure) == error
+    assert reported_error(failure) == error
 
 
 def test_a_listing_as_long_as_a_map_run_reads_may_have_been_cut_off(world: World) -> None:
@@ -1077,7 +1077,7 @@ def test_the_metric_counts_the_queued_images(world: World, monkeypatch: pytest.M
     monkeypatch.setattr("reconcile.report.metrics.add_metric", lambda **metric: added.append(metric))
     world.upload("lost.jpg")
     world.reconcile(uploaded_before="now")
-    assert [(metric["name"], metric["value"]) for metric in added] == [("ImagesRequeued", 1)]
+    assert [(metric["name"], metric["value"]) for metric in added] == [("ImagesQueued", 1)]
 
 
 def test_a_record_is_deleted_after_a_while_and_the_mark_never(world: World) -> None:
@@ -1143,21 +1143,23 @@ def settings(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("settings")
 def test_the_handler_takes_the_events_of_the_state_machine(world: World) -> None:
     world.upload("lost.jpg")
-    answer = invoke({"action": "plan", "run_id": "r", "input": {"uploaded_before": "now"}})
-    common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {"run_id": "r"}
+    answer = invoke({"action": "plan", "reconcile_id": "r", "input": {"uploaded_before": "now"}})
+    common = {name: answer[name] for name in ("uploaded_before", "dry_run", "dead_lettered_key")} | {
+        "reconcile_id": "r"
+    }
     counts = invoke({"action": "queue", "batch": {"Items": world.listing(""), "BatchInput": common}})
     assert (counts["orphans"], counts["queued"]) == (1, 1)
-    assert invoke({"action": "report", "run_id": "r", "error": None})["queued"] == 1
+    assert invoke({"action": "report", "reconcile_id": "r", "error": None})["queued"] == 1
     assert world.queued_keys() == ["lost.jpg"]
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        {"action": "dance", "run_id": "r"},
-        {"run_id": "r"},
-        {"action": "plan", "run_id": "r"},
-        {"action": "report", "run_id": "r"},
+        {"action": "dance", "reconcile_id": "r"},
+        {"reconcile_id": "r"},
+        {"action": "plan", "reconcile_id": "r"},
+        {"action": "report", "reconcile_id": "r"},
         {"action": "queue", "batch": {"Items": {"Key": "a.jpg"}, "BatchInput": {}}},
     ],
 )
