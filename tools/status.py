@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import project_version
@@ -30,6 +31,8 @@ RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
 # Each deployment has this alarm.
 ALARM = "run-failed"
+# A network without a route to SNS must not keep the rest of the status back for minutes.
+BOUNDED = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 # Short, so that the next reader sees the messages again soon.
 HIDDEN_SECONDS = 5
 
@@ -135,7 +138,8 @@ def _alarms(name: str) -> Alarms:
     alarms: Alarms = {"topics": [], "subscribers": 0, "unconfirmed": 0, "unknown": None}
     make: Callable[..., object] = boto3.client
     try:
-        cloudwatch, sns = cast("_CloudWatch", make("cloudwatch")), cast("_Sns", make("sns"))
+        cloudwatch = cast("_CloudWatch", make("cloudwatch", config=BOUNDED))
+        sns = cast("_Sns", make("sns", config=BOUNDED))
         # All alarms of a deployment go to the same topic.
         found = cloudwatch.describe_alarms(AlarmNames=[f"{name}-{ALARM}"])["MetricAlarms"]
         alarms["topics"] = sorted({topic for alarm in found for topic in alarm.get("AlarmActions", [])})

@@ -184,7 +184,8 @@ def heard(monkeypatch: pytest.MonkeyPatch, alarms: list[dict[str, Any]], *subscr
             assert TopicArn == TOPIC
             return [{"Subscriptions": [{"SubscriptionArn": arn}]} for arn in subscriptions] or [{"Subscriptions": []}]
 
-    monkeypatch.setattr(status.boto3, "client", {"cloudwatch": CloudWatch(), "sns": Sns()}.__getitem__)
+    clients = {"cloudwatch": CloudWatch(), "sns": Sns()}
+    monkeypatch.setattr(status.boto3, "client", lambda service, config: clients[service])  # noqa: ARG005
     return status._alarms("labels")
 
 
@@ -212,7 +213,7 @@ def test_an_address_that_did_not_confirm_hears_no_alarm() -> None:
 
 
 def test_whoever_may_not_list_the_subscribers_still_sees_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(_: str) -> None:
+    def refused(_: str, config: object) -> None:  # noqa: ARG001
         raise aws_error("AuthorizationError", "may not list them", "ListSubscriptionsByTopic")
 
     monkeypatch.setattr(status.boto3, "client", refused)
