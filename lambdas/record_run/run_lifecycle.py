@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.failed_starts import FailedStartsStore
 from shared.lease import Lease
 from shared.outcome import Outcome
 from shared.owner import Owner
@@ -26,11 +27,19 @@ class Opening:
 class RunLifecycle:
     """Opens and closes runs."""
 
-    def __init__(self, lease: Lease, records: RunRecords, receipts: Receipts, throughput: ThroughputStore) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        records: RunRecords,
+        receipts: Receipts,
+        throughput: ThroughputStore,
+        failed_starts: FailedStartsStore,
+    ) -> None:
         self._lease = lease
         self._records = records
         self._receipts = receipts
         self._throughput = throughput
+        self._failed_starts = failed_starts
 
     def open(self, run_id: str) -> Opening:
         """Take the lease, and write the receipt of a dead run that it was taken from."""
@@ -55,6 +64,7 @@ class RunLifecycle:
             self._records.record_model_stop_accepted(dead_run)
         message = f"the lease of run {dead_run} expired without renewal; run {run_id} took over"
         self._receipts.write_for_dead_run(dead_run, Outcome.ABORTED, {"code": "RunSilent", "message": message})
+        self._failed_starts.learn(dead_run, self._records.read(dead_run), Outcome.ABORTED, "RunSilent")
 
     def close(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
         """Write the receipt, learn the model's speed from the run, then give the lease back."""
@@ -63,6 +73,7 @@ class RunLifecycle:
         # A repeated attempt finds the run closed, and may have learnt.
         if before.finished_at is None:
             self._learn(before)
+        self._failed_starts.learn(run_id, before, outcome, error["code"] if error else None)
         self._lease.release(Owner.run(run_id))
         return document
 
