@@ -1,5 +1,16 @@
 # Counts the images in the queue, before the model starts and while it runs.
 
+locals {
+  # A change of it ends the waiting after failed starts: what Terraform changed may let the next one work.
+  fingerprint = sha256(jsonencode([
+    # The bytes, and not where they are: to move the zips is no change.
+    try(filebase64sha256(local.code["analyze_image"].file), var.package_s3_object_versions),
+    local.kms_grants,
+    data.aws_iam_policy_document.analyze_image.json,
+    data.aws_iam_policy_document.start_model.json,
+  ]))
+}
+
 data "aws_iam_policy_document" "check_queue" {
   source_policy_documents = [data.aws_iam_policy_document.key_use["check_queue"].json]
 
@@ -19,6 +30,20 @@ data "aws_iam_policy_document" "check_queue" {
     sid       = "DeadLetterUnexpectedMessages"
     actions   = ["sqs:SendMessage"]
     resources = [module.intake.dead_letter_queue_arn]
+  }
+
+  # Whether an image that a message is about still exists. Without the right to list, S3 answers 403 instead of 404 for a
+  # missing object, and so for a missing version.
+  statement {
+    sid       = "SeeWhetherImagesExist"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = [local.source_objects_arn]
+  }
+
+  statement {
+    sid       = "TellMissingFromForbidden"
+    actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+    resources = [local.source_bucket_arn]
   }
 
   statement {
@@ -44,8 +69,11 @@ module "check_queue" {
   place       = local.place
   controls    = local.controls
 
+  timeout_seconds = 900 # in a long run it polls for 14 minutes (VISIT_SECONDS in check_queue/logic.py)
+
   environment = merge(local.environments["check_queue"], {
     DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
+    FINGERPRINT           = local.fingerprint
     LEASE_SECONDS         = tostring(var.lease_seconds)
     MAX_RUN_MINUTES       = tostring(var.max_run_minutes)
     QUEUE_URL             = module.intake.queue_url

@@ -1,6 +1,6 @@
 """Lambda handler: `{"run_id": …, "phase": "before_start" | "draining" | "closed", "drain_state": state | null}`.
 
-The phase "closed" also takes `"take_more": bool`.
+The phase "before_start" also takes `"scheduled": bool`, and "closed" `"take_more": bool`.
 """
 
 from datetime import timedelta
@@ -12,11 +12,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from check_queue.daily_cap import DailyCap
 from check_queue.logic import DrainState
 from check_queue.queue_checks import QueueChecks
+from check_queue.source_images import SourceImages
 from check_queue.start_gate import Gate
 from shared import environment
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
+from shared.failed_starts import FailedStartsStore
 from shared.image_queue import PeekableQueue
 from shared.s3_events import Source
 from shared.telemetry import logger, metrics, tracer
@@ -25,15 +27,18 @@ from shared.wiring import Wiring
 
 @cache
 def _queue_checks() -> QueueChecks:
-    wiring, sqs = Wiring(), client("sqs")
+    wiring, sqs, s3 = Wiring(), client("sqs"), client("s3")
     dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
     schedule_minutes = environment.optional_number("SCHEDULE_MINUTES")
     source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
     return QueueChecks(
         PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, source),
+        SourceImages(s3, wiring.items),
         wiring.lease(),
         wiring.states,
         wiring.records,
+        FailedStartsStore(wiring.items),
+        fingerprint=environment.text("FINGERPRINT"),
         max_run=timedelta(minutes=environment.integer("MAX_RUN_MINUTES")),
         gate=Gate(
             min_backlog=environment.integer("MIN_BACKLOG"),
@@ -54,7 +59,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     before = DrainState.from_workflow(event.get("drain_state"))
     match event["phase"]:
         case "before_start":
-            return _queue_checks().before_start(run_id)
+            return _queue_checks().before_start(run_id, scheduled=event["scheduled"])
         case "draining":
             return _queue_checks().draining(run_id, before)
         case "closed":

@@ -14,25 +14,26 @@ from shared.sqs import Backlog
 EMPTY_POLLS_NEEDED = 4
 EMPTY_POLL_SECONDS = 20
 
-# While there is work, the next poll waits as long as the backlog lasts at least. No account labels faster than its
-# DetectCustomLabels quota (50 a second by default), so the wait ends before the queue is empty. A poll costs about as
-# much as 0.07 seconds of a unit (three transitions), so frequent polls at the end of the queue are cheap.
+# While there is work, the next poll waits as long as the backlog lasts at least. It waits at most a minute, because a wait
+# also delays the moment at which trouble on a running model is noticed. Few accounts label faster than the default quota
+# of DetectCustomLabels, 50 a second. Where the images since the last poll show that one does, their rate counts. A poll
+# costs as much as 0.07 seconds of a unit (three transitions), so frequent polls at the end of the queue are cheap.
 # https://docs.aws.amazon.com/general/latest/gr/rekognition.html
 MAX_IMAGES_PER_SECOND = 50
 MIN_WAIT_SECONDS = 5
+MAX_WAIT_SECONDS = 60
 
-# A wait also delays the moment at which trouble on a running model is noticed: by a minute, or by a twentieth of the
-# time watched so far. With waits that grow like that, a run of ten days stays far below the 25,000 events that an
-# execution may have. https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-MINUTE_SECONDS = 60
-WATCHED_SHARE = 20
-MAX_WAIT_SECONDS = 1800
+# A full history (25,000 events) would end an execution without its last steps, and a visit of the function has 9 events.
+# So in a run that has lasted for an hour the function stays, and polls for as long as it may live less a minute for its
+# calls. A waiting function costs less than a hundredth of one unit.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+LONG_RUN_SECONDS = 3600
+VISIT_SECONDS = 840
 
-# Uploads that trickle in keep the waits of a run short. A full history would end the run without its last steps, so
-# the run ends in order before that. A poll has 9 events, and there are 25,000. A poll with the trigger closed comes
-# with the switches before and after it. The start of the model, polled every 4 seconds at most, may have taken 6,000.
-MAX_POLLS = 1500
-POLLS_PER_SWITCH = 20
+# The run ends in order before its history is full. A poll with the trigger closed comes with the switches before and
+# after it. The start of the model, polled every 4 seconds at most, may have taken 6,000 events.
+MAX_VISITS = 1500
+VISITS_PER_SWITCH = 20
 
 # Batches in flight when the trigger closes finish by themselves; they are polled for this often.
 IN_FLIGHT_WAIT_SECONDS = 5
@@ -106,7 +107,9 @@ class DrainState:
     empty_polls: int = 0
     idle_seconds: int = 0
     watched_seconds: int = 0
-    polls: int = 1
+    # Visits of the function so far, and the epoch milliseconds at which the present one began.
+    visits: int = 1
+    visit_began_ms: int = 0
     # The time in which messages waited from one poll to the next, and the images labelled in it. The model had as much
     # to do as it could, so this measures its rate.
     saturated_ms: int = 0
@@ -131,7 +134,13 @@ class DrainState:
     @property
     def is_history_full(self) -> bool:
         """Whether the run's history is so long that the run has to end."""
-        return self.polls >= MAX_POLLS
+        return self.visits >= MAX_VISITS
+
+    @property
+    def stays(self) -> bool:
+        """Whether the function itself waits and makes the next poll too, because the run has become long."""
+        visit_ms = self.last.at_ms - self.visit_began_ms + self.wait_seconds * 1000
+        return self.last.trigger_open and self.watched_seconds >= LONG_RUN_SECONDS and visit_ms <= VISIT_SECONDS * 1000
 
     @property
     def is_stuck(self) -> bool:
@@ -152,12 +161,22 @@ def poll_draining(
     if backlog.total == 0:
         empty_polls = (before.empty_polls if before else 0) + 1
         return replace(state, empty_polls=empty_polls, wait_seconds=EMPTY_POLL_SECONDS)
-    longest = min(MAX_WAIT_SECONDS, max(MINUTE_SECONDS, state.watched_seconds // WATCHED_SHARE), seconds_left)
     return replace(
         state,
         blocked_before=before.blocked_before if before and state.idle_seconds else progress.blocked,
-        wait_seconds=max(MIN_WAIT_SECONDS, min(backlog.total // MAX_IMAGES_PER_SECOND, longest)),
+        wait_seconds=max(
+            MIN_WAIT_SECONDS,
+            min(int(backlog.total / _images_per_second(state, before)), MAX_WAIT_SECONDS, seconds_left),
+        ),
     )
+
+
+def _images_per_second(state: DrainState, before: DrainState | None) -> float:
+    """Return how fast the backlog may be labelled: the rate since the last poll, or the quota if that is more."""
+    if before is None or state.last.at_ms <= before.last.at_ms:
+        return MAX_IMAGES_PER_SECOND
+    images = state.last.images_done - before.last.images_done
+    return max(MAX_IMAGES_PER_SECOND, images * 1000 / (state.last.at_ms - before.last.at_ms))
 
 
 def poll_closed(backlog: Backlog, progress: Progress, before: DrainState | None, *, now_ms: int) -> DrainState:
@@ -179,9 +198,9 @@ def _poll(
         trigger_open=trigger_open,
         at_ms=now_ms,
     )
-    polls = 1 if trigger_open else POLLS_PER_SWITCH
+    visits = 1 if trigger_open else VISITS_PER_SWITCH
     if before is None:
-        return DrainState(seen, blocked_before=progress.blocked, polls=polls)
+        return DrainState(seen, blocked_before=progress.blocked, visits=visits, visit_began_ms=now_ms)
     labelled_since = seen.labelled - before.last.labelled
     saturated = before.last.is_saturated and seen.is_saturated and labelled_since > 0
     return DrainState(
@@ -189,7 +208,8 @@ def _poll(
         blocked_before=progress.blocked,
         idle_seconds=_idle_seconds(progress.images_done, before) if backlog.total else 0,
         watched_seconds=before.watched_seconds + before.wait_seconds,
-        polls=before.polls + polls,
+        visits=before.visits + (0 if before.stays else visits),
+        visit_began_ms=before.visit_began_ms if before.stays else now_ms,
         saturated_ms=before.saturated_ms + (now_ms - before.last.at_ms if saturated else 0),
         saturated_images=before.saturated_images + (labelled_since if saturated else 0),
     )

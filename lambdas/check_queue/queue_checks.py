@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from check_queue.daily_cap import DailyCap, leaves_time_for_a_run
@@ -15,10 +15,12 @@ from check_queue.logic import (
     poll_closed,
     poll_draining,
 )
+from check_queue.source_images import SourceImages
 from check_queue.start_gate import Gate, GateInputs, reason_to_defer_start
 from check_queue.time_left import time_left
 from shared.errors import AnalysisBlocked, NoProgress
-from shared.image_queue import MAX_PEEKED, PeekableQueue
+from shared.failed_starts import FailedStartsStore
+from shared.image_queue import PeekableQueue
 from shared.lease import Lease
 from shared.model_state import ModelState, ModelStates
 from shared.outcome import Outcome
@@ -26,7 +28,7 @@ from shared.owner import Owner
 from shared.run_record import RunRecord, RunRecords
 from shared.sqs import Backlog
 from shared.telemetry import MetricUnit, logger, metrics
-from shared.timestamps import now
+from shared.timestamps import format_rfc3339, now
 
 # A check so soon after another is the same one, tried again.
 MIN_INTERVAL_SECONDS = 60
@@ -38,28 +40,37 @@ class QueueChecks:
     def __init__(
         self,
         queue: PeekableQueue,
+        images: SourceImages,
         lease: Lease,
         states: ModelStates,
         records: RunRecords,
+        failed_starts: FailedStartsStore,
         *,
+        fingerprint: str,
         max_run: timedelta,
         gate: Gate,
         cap: DailyCap,
         epoch: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._queue = queue
+        self._images = images
         self._lease = lease
         self._states = states
         self._records = records
+        self._failed_starts = failed_starts
+        self._fingerprint = fingerprint
         self._max_run = max_run
         self._gate = gate
         self._cap = cap
         self._epoch = epoch
+        self._pause = pause
 
-    def before_start(self, run_id: str) -> dict[str, Any]:
+    def before_start(self, run_id: str, *, scheduled: bool) -> dict[str, Any]:
         """Say whether there is an image to start the model for: `work`, or else the outcome of the run.
 
-        That is `nothing_to_do`; `waiting_for_more_images` when too few wait and none of them for too long; or
+        That is `nothing_to_do`; `waiting_for_more_images` when too few wait and none of them for too long;
+        `waiting_after_failures` when the schedule started the run and the last starts led to nothing; or
         `daily_cap_reached`. Only `work` costs money. Error: LeaseLost.
         """
         owner = Owner.run(run_id)
@@ -74,6 +85,8 @@ class QueueChecks:
             return self._answer(Outcome.NOTHING_TO_DO, backlog, None)
         if self._defers_start(run_id, state, inputs, backlog):
             return self._answer(Outcome.WAITING_FOR_MORE_IMAGES, backlog, None)
+        if self._waits_after_failures(run_id, backlog, scheduled=scheduled):
+            return self._answer(Outcome.WAITING_AFTER_FAILURES, backlog, None)
         if not self._has_work(owner, state, backlog):
             return self._answer(Outcome.NOTHING_TO_DO, backlog, None)
         if not leaves_time_for_a_run(self._cap.seconds_left(RunRecord(), now())):
@@ -90,26 +103,42 @@ class QueueChecks:
         logger.info("start deferred", reason=reason)
         return True
 
-    def _has_work(self, owner: Owner, state: ModelState, backlog: Backlog) -> bool:
-        if state.images_waiting or backlog.in_flight > 0 or backlog.total > MAX_PEEKED:
-            has_work = True
-        else:
-            has_work = self._peek_finds_an_image(owner.id) or backlog.delayed > 0
-        if has_work != state.images_waiting:
-            # Each peek is a receive: runs that cannot start the model for hours must not use up an image's receives.
-            self._states.record_images_waiting(owner, waiting=has_work)
-        return has_work
+    def _waits_after_failures(self, run_id: str, backlog: Backlog, *, scheduled: bool) -> bool:
+        failed = self._failed_starts.read()
+        if failed.fingerprint != self._fingerprint or (failed.count and not scheduled):
+            # Terraform changed something that may let it work, or a person wants it tried.
+            self._failed_starts.forget(self._fingerprint)
+            return False
+        if self._epoch() >= failed.next_start_at:
+            return False
+        next_start = format_rfc3339(datetime.fromtimestamp(failed.next_start_at, UTC))
+        reason = (
+            f"{failed.count} starts of the model in a row finished no image; the newest, of run {failed.run_id}, ended "
+            f"with {failed.error}. {backlog.total} messages wait, and the schedule starts the model again from "
+            f"{next_start} on. To try at once, start an execution of this state machine by hand, with the input {{}}"
+        )
+        self._records.record_reason(run_id, reason)
+        logger.warning("start put off after failed ones", reason=reason)
+        return True
 
-    def _peek_finds_an_image(self, run_id: str) -> bool:
-        peek = self._queue.peek(run_id)
-        logger.info("peeked into the queue", images=peek.images, test_events=peek.test_events)
-        if peek.unexpected:
+    def _has_work(self, owner: Owner, state: ModelState, backlog: Backlog) -> bool:
+        # Each look is a receive: runs that cannot start the model for days must not use up an image's receives.
+        if state.images_waiting and self._images.known_image_exists():
+            return True
+        look = self._queue.look(owner.id, self._images.exists)
+        logger.info("looked into the queue", gone=look.gone, test_events=look.test_events, image=str(look.image))
+        if look.unexpected:
             logger.error(
                 "messages in the image queue were not S3 upload events; moved to the dead-letter queue, each with its "
                 "reason. Find out who sends to this queue.",
-                unexpected=peek.unexpected,
+                unexpected=look.unexpected,
             )
-        return peek.images > 0
+        if look.image is not None:
+            self._images.remember(look.image)
+        if (look.image is not None) != state.images_waiting:
+            self._states.record_images_waiting(owner, waiting=look.image is not None)
+        # What is hidden or delayed cannot be looked at, and what time did not allow to look at may be images.
+        return look.image is not None or not look.is_complete or backlog.in_flight > 0 or backlog.delayed > 0
 
     def _report_cap(self, run_id: str, backlog: Backlog) -> None:
         reason = (
@@ -123,16 +152,29 @@ class QueueChecks:
     def draining(self, run_id: str, before: DrainState | None) -> dict[str, Any]:
         """Say whether the queue is `busy` or `drained` while the trigger is open, or how the run must end.
 
-        That is `time_limit_reached` after `max_run` or as many polls as a history holds, or `daily_cap_reached`.
+        That is `time_limit_reached` after `max_run` or as many visits as a history holds, or `daily_cap_reached`.
+        In a long run it polls for several minutes before it answers.
         Errors: LeaseLost; AnalysisBlocked and NoProgress when the model runs and no image finishes.
         """
+        while True:
+            decision, backlog, state = self._poll_draining(run_id, before)
+            if decision is not Decision.BUSY or not state.stays:
+                return self._answer(decision, backlog, state)
+            self._pause(state.wait_seconds)
+            before = state
+
+    def _poll_draining(self, run_id: str, before: DrainState | None) -> tuple[Decision | Outcome, Backlog, DrainState]:
         record = self._records.read(run_id)
         left = time_left(record, self._max_run, self._cap, now())
         backlog = self._queue.count()
         state = poll_draining(
             backlog, _progress(record), before, seconds_left=left.least, now_ms=int(self._epoch() * 1000)
         )
-        self._lease.renew(Owner.run(run_id), extra_seconds=state.wait_seconds)
+        owner = Owner.run(run_id)
+        held = self._lease.renew(owner, extra_seconds=state.wait_seconds)
+        if held.images_waiting:
+            # With the trigger open the known image is handed out; a later run has to look again.
+            self._states.record_images_waiting(owner, waiting=False)
         self._record_saturated_period(run_id, before, state)
         _raise_if_idle(state, record)
         decision = decide_draining(state, left)
@@ -142,7 +184,7 @@ class QueueChecks:
             logger.warning(f"the run has {limit}; the rest waits for the next run", left=backlog.total)
         elif decision is Outcome.DAILY_CAP_REACHED:
             self._report_cap(run_id, backlog)
-        return self._answer(decision, backlog, state)
+        return decision, backlog, state
 
     def closed(self, run_id: str, before: DrainState | None, *, take_more: bool) -> dict[str, Any]:
         """Say what is left once the trigger is closed: `in_flight`, `more_work`, or `empty`, which is the end.

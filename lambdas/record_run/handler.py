@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from record_run.run_lifecycle import RunLifecycle
 from shared.errors import ConfigurationError
+from shared.failed_starts import FailedStartsStore
 from shared.failures import readable_error
 from shared.outcome import Outcome
 from shared.telemetry import logger, metrics, tracer
@@ -20,7 +21,10 @@ from shared.wiring import Wiring
 @cache
 def _run_lifecycle() -> RunLifecycle:
     wiring = Wiring()
-    return RunLifecycle(wiring.lease(), wiring.states, wiring.records, wiring.receipts(), wiring.throughput())
+    failed_starts = FailedStartsStore(wiring.items)
+    return RunLifecycle(
+        wiring.lease(), wiring.states, wiring.records, wiring.receipts(), wiring.throughput(), failed_starts
+    )
 
 
 @logger.inject_lambda_context(clear_state=True)

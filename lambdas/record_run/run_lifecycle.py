@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.failed_starts import FailedStartsStore
 from shared.lease import Lease
 from shared.model_state import ModelStates
 from shared.outcome import Outcome
@@ -34,12 +35,14 @@ class RunLifecycle:
         records: RunRecords,
         receipts: Receipts,
         throughput: ThroughputStore,
+        failed_starts: FailedStartsStore,
     ) -> None:
         self._lease = lease
         self._states = states
         self._records = records
         self._receipts = receipts
         self._throughput = throughput
+        self._failed_starts = failed_starts
 
     def open(self, run_id: str) -> Opening:
         """Take the lease, and write the receipts of dead runs that it was taken from, also by an earlier attempt."""
@@ -66,6 +69,7 @@ class RunLifecycle:
             self._records.record_model_stop_accepted(dead_run)
         message = f"the lease of run {dead_run} expired without renewal; run {run_id} took over"
         self._receipts.write_for_dead_run(dead_run, Outcome.ABORTED, {"code": "RunSilent", "message": message})
+        self._failed_starts.learn(dead_run, self._records.read(dead_run), Outcome.ABORTED, "RunSilent")
 
     def close(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
         """Write the receipt, learn the model's speed from the run, then give the lease back."""
@@ -74,6 +78,7 @@ class RunLifecycle:
         # A repeated attempt finds the run closed, and may have learnt.
         if before.finished_at is None:
             self._learn(before)
+        self._failed_starts.learn(run_id, before, outcome, error["code"] if error else None)
         self._lease.release(Owner.run(run_id))
         return document
 

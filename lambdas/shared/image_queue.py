@@ -1,4 +1,4 @@
-"""The image queue: its counts, what a short queue holds, and how messages are sent to it again."""
+"""The image queue: its counts, whether an image is in it, and how messages are sent to it again."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 from shared.clients import calling
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.retry_state import REQUEUED, RetryState
-from shared.s3_events import Source, UnexpectedMessage, uploads_in
+from shared.s3_events import Source, UnexpectedMessage, Upload, uploads_in
 from shared.sqs import MESSAGES_PER_CALL, Backlog, count_messages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, SendMessageBatchRequestEntryTypeDef
 
-# A queue with more messages than this holds images: S3 sends one test event each time the notification is configured.
-MAX_PEEKED = 10
-# Enough time to read ten messages; after a crash they are visible again before the model has started.
-PEEK_VISIBILITY_SECONDS = 30
-PEEK_WAIT_SECONDS = 2
+# A look goes through thousands of messages in this time. What is still unread then counts as images: to find out costs
+# less with the model than to let an image wait behind a flood.
+LOOK_SECONDS = 120
+# Enough time for ten messages; after a crash they are visible again before the model has started.
+LOOK_VISIBILITY_SECONDS = 30
+LOOK_WAIT_SECONDS = 2
 
 SEND_ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.2
@@ -31,13 +32,18 @@ class MessagesNotSent(Exception):  # noqa: N818 - the name is shown in the conso
     """SQS did not accept all messages."""
 
 
-@dataclass(frozen=True)
-class Peek:
-    """What the messages of a short queue are."""
+@dataclass
+class Look:
+    """What a look into the queue found: the first image that exists, and how many messages were none.
 
-    images: int
-    test_events: int
-    unexpected: int
+    `is_complete`: nothing was left to read. Otherwise the look ended at an image, or its time was over.
+    """
+
+    image: Upload | None = None
+    test_events: int = 0
+    unexpected: int = 0
+    gone: int = 0
+    is_complete: bool = False
 
 
 class ImageQueue:
@@ -95,46 +101,61 @@ class ImageQueue:
 
 
 class PeekableQueue(ImageQueue):
-    """The image queue, and what its messages are while they are few."""
+    """The image queue, and whether an image is in it."""
 
-    def __init__(self, sqs: SQSClient, url: str, dead_letters: DeadLetterQueue, source: Source) -> None:
+    def __init__(
+        self,
+        sqs: SQSClient,
+        url: str,
+        dead_letters: DeadLetterQueue,
+        source: Source,
+        epoch: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(sqs, url)
         self._dead_letters = dead_letters
         self._source = source
+        self._epoch = epoch
 
-    def peek(self, run_id: str) -> Peek:
-        """Read a short queue: delete S3's test events, dead-letter unexpected messages, make images visible again.
+    def look(self, run_id: str, exists: Callable[[Upload], bool]) -> Look:
+        """Read messages until one is about an upload that `exists`, nothing comes, or LOOK_SECONDS are over.
 
-        A receive may return fewer messages than there are. So it is repeated until an image is found, nothing comes, or
-        MAX_PEEKED receives are through. Each counts as a receive, for which the queue's maxReceiveCount has room.
+        Deletes S3's test events and messages whose uploads are all gone, and dead-letters unexpected ones. A message
+        about an image becomes visible again. Its read counts as a receive, for which maxReceiveCount has room.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
         """
-        image_handles: list[str] = []
-        test_events = unexpected = 0
-        for _ in range(MAX_PEEKED):
+        look, ends_at = Look(), self._epoch() + LOOK_SECONDS
+        while look.image is None and self._epoch() < ends_at:
             messages = self._sqs.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=MESSAGES_PER_CALL,
-                VisibilityTimeout=PEEK_VISIBILITY_SECONDS,
-                WaitTimeSeconds=PEEK_WAIT_SECONDS,
+                VisibilityTimeout=LOOK_VISIBILITY_SECONDS,
+                WaitTimeSeconds=LOOK_WAIT_SECONDS,
             ).get("Messages", [])
-            for message in messages:
-                try:
-                    if uploads_in(message["Body"], self._source):
-                        image_handles.append(message["ReceiptHandle"])
-                        continue
-                    test_events += 1
-                except UnexpectedMessage as error:
-                    unexpected += 1
-                    self._dead_letters.send(
-                        message["Body"], code=UnexpectedMessage.__name__, reason=str(error), run_id=run_id
-                    )
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-            if image_handles or not messages:
+            if not messages:
+                look.is_complete = True
                 break
-        for handle in image_handles:
-            self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0)
-        return Peek(len(image_handles), test_events, unexpected)
+            for message in messages:
+                handle = message["ReceiptHandle"]
+                if look.image is None and self._is_no_image(message["Body"], look, run_id, exists):
+                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
+                else:
+                    self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0)
+        return look
+
+    def _is_no_image(self, body: str, look: Look, run_id: str, exists: Callable[[Upload], bool]) -> bool:
+        """Note in `look` what one message is; return whether it has no business in the queue."""
+        try:
+            uploads = uploads_in(body, self._source)
+        except UnexpectedMessage as error:
+            look.unexpected += 1
+            self._dead_letters.send(body, code=UnexpectedMessage.__name__, reason=str(error), run_id=run_id)
+            return True
+        look.image = next((upload for upload in uploads if exists(upload)), None)
+        if look.image is None and uploads:
+            look.gone += 1
+        elif look.image is None:
+            look.test_events += 1
+        return look.image is None
 
 
 def _reason(failure: BatchResultErrorEntryTypeDef) -> str:

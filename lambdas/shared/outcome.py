@@ -13,6 +13,7 @@ class Outcome(StrEnum):
     TIME_LIMIT_REACHED = "time_limit_reached"
     # The model was not started, or it was stopped early. The images wait, and the receipt's `reason` says for what.
     WAITING_FOR_MORE_IMAGES = "waiting_for_more_images"
+    WAITING_AFTER_FAILURES = "waiting_after_failures"
     DAILY_CAP_REACHED = "daily_cap_reached"
     MODEL_QUOTA_REACHED = "model_quota_reached"
     FAILED = "failed"

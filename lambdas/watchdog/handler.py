@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from shared import environment
 from shared.clients import client
 from shared.errors import ConfigurationError
+from shared.failed_starts import FailedStartsStore
 from shared.model_stop import ModelStop
 from shared.telemetry import logger, metrics, tracer
 from shared.trigger import Trigger
@@ -30,6 +31,7 @@ def _watchdog() -> Watchdog:
         states=wiring.states,
         records=wiring.records,
         receipts=wiring.receipts(),
+        failed_starts=FailedStartsStore(wiring.items),
         executions=Executions(client("stepfunctions"), environment.text("STATE_MACHINE_ARN")),
         model=model,
         model_stop=ModelStop(model, lease, wiring.states, wiring.records),

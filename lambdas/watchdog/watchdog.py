@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import error_code
 from shared.errors import LeaseLost, ModelStopTimedOut
+from shared.failed_starts import FailedStartsStore
 from shared.lease import Lease
 from shared.model_state import CleanUp, ModelState, ModelStates
 from shared.model_stop import POLL_SECONDS, STOP_TIMEOUT_SECONDS, ModelStop
@@ -67,6 +68,7 @@ class Watchdog:
         states: ModelStates,
         records: RunRecords,
         receipts: Receipts,
+        failed_starts: FailedStartsStore,
         executions: Executions,
         model: ProjectVersion,
         model_stop: ModelStop,
@@ -78,6 +80,7 @@ class Watchdog:
         self._states = states
         self._records = records
         self._receipts = receipts
+        self._failed_starts = failed_starts
         self._executions = executions
         self._model = model
         self._model_stop = model_stop
@@ -265,6 +268,8 @@ class Watchdog:
         message = f"{clean_up.reason}; the watchdog took over, and the model is {step.model_status}"
         try:
             self._receipts.write_for_dead_run(clean_up.after_run, outcome, {"code": clean_up.code, "message": message})
+            record = self._records.read(clean_up.after_run)
+            self._failed_starts.learn(clean_up.after_run, record, outcome, clean_up.code)
         except (ClientError, BotoCoreError):
             logger.exception("could not write the receipt of a dead run", after_run=clean_up.after_run)
             return False

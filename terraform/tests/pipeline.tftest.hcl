@@ -299,6 +299,7 @@ run "a_whole_apply_wires_the_parts_together" {
       }
       check_queue = {
         DEAD_LETTER_QUEUE_URL   = output.dead_letter_queue_url
+        FINGERPRINT             = local.fingerprint
         LEASE_SECONDS           = "60"
         MAX_MODEL_HOURS_PER_DAY = "1.5"
         MAX_RUN_MINUTES         = "90"

@@ -265,6 +265,7 @@ def test_every_variable_that_terraform_sets_is_known() -> None:
 NUMBERS = {
     ("function_analyze_image.tf", r"image_timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["analyze_image"],
     ("modules/function/variables.tf", r'"timeout_seconds"[^}]*?default\s+= (\d+)'): deployment.CONTROL_TIMEOUT_SECONDS,
+    ("function_check_queue.tf", r"timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["check_queue"],
     ("function_watchdog.tf", r"timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["watchdog"],
     ("modules/intake/main.tf", r"visibility_timeout_seconds = (\d+) \*"): deployment.VISIBILITY_TIMEOUT_SECONDS // 120,
     ("modules/intake/main.tf", r"maxReceiveCount\s+= (\d+)"): deployment.RECEIVES_AT_MOST,

@@ -1,19 +1,22 @@
 """What the counts mean: work, nothing to do, busy, drained, stuck."""
 
 import json
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from check_queue import queue_checks
 from check_queue.daily_cap import DailyCap
 from check_queue.logic import (
-    MAX_POLLS,
+    MAX_VISITS,
     DrainState,
     Observation,
     Progress,
@@ -21,19 +24,22 @@ from check_queue.logic import (
     poll_draining,
 )
 from check_queue.queue_checks import QueueChecks
+from check_queue.source_images import SourceImages
 from check_queue.start_gate import Gate, GateInputs, reason_to_defer_start
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import AnalysisBlocked, LeaseLost, NoProgress
-from shared.image_queue import PeekableQueue
+from shared.failed_starts import FailedStartsStore
+from shared.image_queue import Look, PeekableQueue
 from shared.items import Items, Update
 from shared.lease import Lease
 from shared.model_state import ModelStates
 from shared.model_usage import DailyModelUsage, day_of, split_by_utc_day
-from shared.run_record import BatchCounts, RunRecords
+from shared.outcome import Outcome
+from shared.run_record import BatchCounts, RunRecord, RunRecords
 from shared.s3_events import Source
 from shared.sqs import Backlog
 from shared.timestamps import now
-from tests.unit.conftest import RUN, RUN_2, Clock, ask_for_start
+from tests.unit.conftest import RUN, RUN_2, Clock, ask_for_start, aws_error
 
 SOURCE = Source("photos", "logos/")
 IMAGE = json.dumps(
@@ -47,6 +53,7 @@ IMAGE = json.dumps(
         ]
     }
 )
+GONE = IMAGE.replace("a.jpg", "gone.jpg")
 TEST_EVENT = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})
 
 
@@ -55,12 +62,14 @@ class Place:
     """What a watch looks at and writes to."""
 
     sqs: Any
+    s3: Any
     items: Items
     queue_url: str
     queue: PeekableQueue
     lease: Lease
     states: ModelStates
     records: RunRecords
+    failed_starts: FailedStartsStore
     clock: Clock
 
     def fill(self, *bodies: str) -> None:
@@ -73,16 +82,22 @@ class Place:
         max_run: timedelta = timedelta(hours=24),
         gate: Gate | None = None,
         cap_hours: float | None = None,
+        pause: Callable[[float], None] = time.sleep,
+        fingerprint: str = "as applied",
     ) -> QueueChecks:
         return QueueChecks(
             self.queue,
+            SourceImages(self.s3, self.items),
             self.lease,
             self.states,
             self.records,
+            self.failed_starts,
+            fingerprint=fingerprint,
             max_run=max_run,
             gate=gate or Gate(min_backlog=1, max_wait_seconds=0),
             cap=DailyCap(cap_hours, DailyModelUsage(self.items)),
             epoch=self.clock,
+            pause=pause,
         )
 
     def capped(self, used_seconds: float) -> QueueChecks:
@@ -101,6 +116,7 @@ def dead_letter_url(sqs: Any) -> str:  # noqa: ANN401
 @pytest.fixture
 def place(
     sqs: Any,  # noqa: ANN401
+    s3: Any,  # noqa: ANN401
     items: Items,
     dead_letter_url: str,
     lease: Lease,
@@ -110,7 +126,9 @@ def place(
 ) -> Place:
     url = sqs.create_queue(QueueName="images")["QueueUrl"]
     queue = PeekableQueue(sqs, url, DeadLetterQueue(sqs, dead_letter_url), SOURCE)
-    return Place(sqs, items, url, queue, lease, states, records, clock)
+    s3.create_bucket(Bucket="photos")
+    s3.put_object(Bucket="photos", Key="logos/a.jpg", Body=b"image")
+    return Place(sqs, s3, items, url, queue, lease, states, records, FailedStartsStore(items), clock)
 
 
 @pytest.fixture
@@ -133,25 +151,25 @@ def draining(
 
 
 def test_an_empty_queue_is_nothing_to_do(watch: QueueChecks) -> None:
-    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
 
 
 def test_an_image_is_work_and_stays_visible(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
-    assert watch.before_start("run-1")["decision"] == "work"
-    again = watch.before_start("run-1")
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
+    again = watch.before_start("run-1", scheduled=True)
     assert (again["visible"], again["in_flight"]) == (1, 0)
 
 
 def test_test_events_are_acknowledged_and_start_nothing(watch: QueueChecks, place: Place) -> None:
     place.fill(TEST_EVENT, TEST_EVENT)
-    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
     assert place.queue.count() == Backlog(0, 0, 0)
 
 
 def test_an_image_behind_test_events_is_work(watch: QueueChecks, place: Place) -> None:
     place.fill(TEST_EVENT, TEST_EVENT, IMAGE)
-    assert watch.before_start("run-1")["decision"] == "work"
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
     assert place.queue.count() == Backlog(1, 0, 0)
 
 
@@ -160,7 +178,7 @@ def test_a_message_that_is_no_event_starts_nothing_and_is_kept_with_its_reason(
 ) -> None:
     bodies = ["hello", "[1]", "{}", IMAGE.replace("photos", "another")]
     place.fill(*bodies)
-    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
     assert place.queue.count() == Backlog(0, 0, 0)
     kept = place.sqs.receive_message(QueueUrl=dead_letter_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
     assert sorted(message["Body"] for message in kept["Messages"]) == sorted(bodies)
@@ -170,23 +188,65 @@ def test_a_message_that_is_no_event_starts_nothing_and_is_kept_with_its_reason(
     assert told["{}"]["run_id"]["StringValue"] == "run-1"
 
 
-def test_images_that_are_known_to_wait_are_not_peeked_at_again(watch: QueueChecks, place: Place) -> None:
-    place.fill(IMAGE)
-    for _ in range(20):
-        assert watch.before_start("run-1")["decision"] == "work"
-    received = place.sqs.receive_message(QueueUrl=place.queue_url, AttributeNames=["ApproximateReceiveCount"])[
+def receives_so_far(place: Place) -> int:
+    """How often the one visible message has been received before now."""
+    (message,) = place.sqs.receive_message(QueueUrl=place.queue_url, AttributeNames=["ApproximateReceiveCount"])[
         "Messages"
     ]
-    assert received[0]["Attributes"]["ApproximateReceiveCount"] == "2"
+    place.sqs.change_message_visibility(
+        QueueUrl=place.queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+    )
+    return int(message["Attributes"]["ApproximateReceiveCount"]) - 1
+
+
+def test_an_image_that_is_known_to_wait_is_not_received_again(watch: QueueChecks, place: Place) -> None:
+    place.fill(IMAGE)
+    for _ in range(20):
+        assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
+    assert receives_so_far(place) == 1
+
+
+def test_a_known_image_that_is_gone_is_work_no_more(watch: QueueChecks, place: Place) -> None:
+    place.fill(IMAGE)
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
+    place.s3.delete_object(Bucket="photos", Key="logos/a.jpg")
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
+    assert place.queue.count() == Backlog(0, 0, 0)
+
+
+def test_once_the_trigger_was_open_a_known_image_is_looked_for_again(watch: QueueChecks, place: Place) -> None:
+    place.fill(IMAGE)
+    watch.before_start("run-1", scheduled=True)
+    watch.draining("run-1", None)
+    place.sqs.purge_queue(QueueUrl=place.queue_url)
+    # Its message is in the dead-letter queue, and another one waits.
+    place.fill(TEST_EVENT)
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
+
+
+def test_an_image_that_s3_does_not_tell_about_is_work(
+    watch: QueueChecks, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[Exception] = [aws_error("403"), EndpointConnectionError(endpoint_url="https://s3")]
+
+    def refuse(**_: object) -> None:
+        raise errors[0]
+
+    place.fill(IMAGE)
+    monkeypatch.setattr(place.s3, "head_object", refuse)
+    while errors:
+        assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
+        errors.pop(0)
+    assert place.queue.count().visible == 1
 
 
 def test_an_empty_queue_forgets_that_images_waited(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
-    watch.before_start("run-1")
+    watch.before_start("run-1", scheduled=True)
     place.sqs.purge_queue(QueueUrl=place.queue_url)
-    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
     place.fill(TEST_EVENT)
-    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
 
 
 def test_a_drained_queue_forgets_that_images_waited(watch: QueueChecks, place: Place) -> None:
@@ -197,14 +257,14 @@ def test_a_drained_queue_forgets_that_images_waited(watch: QueueChecks, place: P
 
 def test_an_empty_queue_is_written_down_with_its_instant(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
-    watch.before_start("run-1")
+    watch.before_start("run-1", scheduled=True)
     watch.closed("run-1", None, take_more=True)
     assert place.lease.renew(RUN).queue_empty_at is None
     place.sqs.purge_queue(QueueUrl=place.queue_url)
     watch.closed("run-1", None, take_more=True)
     assert place.lease.renew(RUN).queue_empty_at == int(place.clock.now)
     place.clock.now += 50
-    watch.before_start("run-1")
+    watch.before_start("run-1", scheduled=True)
     assert place.lease.renew(RUN).queue_empty_at == int(place.clock.now)
 
 
@@ -232,20 +292,24 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
             assert parameters["VisibilityTimeout"] == 0
             self.put_back.append(parameters["ReceiptHandle"])
 
-    miser = Miser(TEST_EVENT, "hello", IMAGE, IMAGE)
-    peek = PeekableQueue(miser, "url", DeadLetterQueue(miser, "dead-letter-url"), SOURCE).peek("run-1")
-    assert (peek.images, peek.test_events, peek.unexpected) == (1, 1, 1)
-    assert (miser.deleted, miser.put_back, miser.set_aside) == ([TEST_EVENT, "hello"], [IMAGE], ["hello"])
+    miser = Miser(TEST_EVENT, "hello", GONE, IMAGE, IMAGE)
+    queue = PeekableQueue(miser, "url", DeadLetterQueue(miser, "dead-letter-url"), SOURCE)
+    look = queue.look("run-1", lambda upload: upload.key == "logos/a.jpg")
+    assert look.image
+    assert (look.image.key, look.test_events, look.unexpected, look.gone) == ("logos/a.jpg", 1, 1, 1)
+    assert (miser.deleted, miser.put_back, miser.set_aside) == ([TEST_EVENT, "hello", GONE], [IMAGE], ["hello"])
+    assert not look.is_complete
 
 
-def test_a_peek_ends_although_unexpected_messages_keep_coming() -> None:
+def test_a_look_ends_although_unexpected_messages_keep_coming(clock: Clock) -> None:
     class Flood:
-        """Always has one more message of a stranger, as a queue whose count was far too low."""
+        """Always has one more message of a stranger, and takes a second for each."""
 
         receives = deleted = 0
 
         def receive_message(self, **_: object) -> dict[str, Any]:
             self.receives += 1
+            clock.now += 1
             return {"Messages": [{"Body": "hello", "ReceiptHandle": str(self.receives)}]}
 
         def send_message(self, **_: object) -> None:
@@ -255,29 +319,120 @@ def test_a_peek_ends_although_unexpected_messages_keep_coming() -> None:
             self.deleted += 1
 
     flood = Flood()
-    assert PeekableQueue(flood, "url", DeadLetterQueue(flood, "dead-letter-url"), SOURCE).peek("run-1").unexpected == 10
-    assert (flood.receives, flood.deleted) == (10, 10)
+    queue = PeekableQueue(flood, "url", DeadLetterQueue(flood, "dead-letter-url"), SOURCE, clock)
+    look = queue.look("run-1", lambda _: True)
+    assert (look.image, look.unexpected, look.is_complete) == (None, 120, False)
+    assert flood.deleted == 120
 
 
-def test_a_long_queue_is_work_without_a_peek_at_it(watch: QueueChecks, place: Place) -> None:
-    place.fill(*[TEST_EVENT] * 11)
-    assert watch.before_start("run-1")["decision"] == "work"
-    assert place.queue.count().visible == 11
+def test_what_there_was_no_time_to_look_at_is_work(
+    watch: QueueChecks, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.fill(TEST_EVENT)
+    monkeypatch.setattr(place.queue, "look", lambda *_: Look(is_complete=False))
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
+
+
+def test_a_long_queue_without_an_image_is_no_work(watch: QueueChecks, place: Place) -> None:
+    place.fill(*[TEST_EVENT, "hello", GONE] * 8)
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
+    assert place.queue.count() == Backlog(0, 0, 0)
+
+
+def test_a_message_of_several_uploads_waits_as_long_as_one_of_them_exists(watch: QueueChecks, place: Place) -> None:
+    both = json.dumps({"Records": json.loads(GONE)["Records"] + json.loads(IMAGE)["Records"]})
+    place.fill(both)
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
+    place.s3.delete_object(Bucket="photos", Key="logos/a.jpg")
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
+    assert place.queue.count() == Backlog(0, 0, 0)
+
+
+# --- after failed starts
+
+
+def failed_run(place: Place, run_id: str, started_at: float, *, processed: int = 0) -> None:
+    """Let a run end that asked for a start and failed."""
+    started = datetime.fromtimestamp(started_at, UTC)
+    record = RunRecord(started_at=started, start_asked_at=started, processed=processed)
+    place.failed_starts.learn(run_id, record, Outcome.FAILED, "AnalysisBlocked")
+
+
+def test_after_each_failed_start_the_schedule_waits_longer_and_the_receipt_says_why(place: Place) -> None:
+    place.lease.acquire(RUN)
+    watch = place.watch()
+    place.fill(IMAGE)
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
+    starts = []
+    for hour in [*range(40), *range(58, 7 * 24, 3)]:
+        place.clock.now = 1_800_000_000 + hour * 3600
+        place.lease.acquire(RUN)
+        if watch.before_start("run-1", scheduled=True)["decision"] == "work":
+            starts.append(hour)
+            failed_run(place, f"run-of-{hour}", place.clock.now)
+            # A step that is repeated counts once.
+            failed_run(place, f"run-of-{hour}", place.clock.now)
+    assert starts == [0, 1, 4, 13, 37, 61, 85, 109, 133, 157]
+    reason = str(place.records.read("run-1").reason)
+    assert "10 starts of the model in a row finished no image; the newest, of run run-of-157, ended with " in reason
+    assert "start an execution of this state machine by hand" in reason
+    # The week brought no more receives than starts: an image that waits for days is not used up.
+    assert receives_so_far(place) == 1
+
+
+@pytest.mark.parametrize("what", ["a person", "an apply", "an image"])
+def test_the_waiting_ends(place: Place, what: str) -> None:
+    place.lease.acquire(RUN)
+    watch = place.watch()
+    place.fill(IMAGE)
+    watch.before_start("run-1", scheduled=True)
+    for number in range(5):
+        failed_run(place, f"run-{number}", place.clock.now)
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "waiting_after_failures"
+    if what == "a person":
+        assert watch.before_start("run-1", scheduled=False)["decision"] == "work"
+    if what == "an apply":
+        watch = place.watch(fingerprint="as applied now")
+    if what == "an image":
+        failed_run(place, "run-6", place.clock.now, processed=1)
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "record"),
+    [
+        (Outcome.COMPLETED, None, RunRecord(start_asked_at=now())),
+        (Outcome.MODEL_QUOTA_REACHED, None, RunRecord(start_asked_at=now())),
+        (Outcome.FAILED, "ModelStartRefused", RunRecord(start_asked_at=now())),
+        (Outcome.FAILED, "ConfigurationError", RunRecord()),
+    ],
+)
+def test_a_run_that_paid_for_nothing_makes_nobody_wait(
+    place: Place, outcome: Outcome, code: str | None, record: RunRecord
+) -> None:
+    place.failed_starts.learn("run-1", record, outcome, code)
+    assert place.failed_starts.read().count == 0
+
+
+def test_in_an_empty_queue_a_failed_start_makes_no_difference(place: Place) -> None:
+    place.lease.acquire(RUN)
+    failed_run(place, "run-0", place.clock.now)
+    assert place.watch().before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
 
 
 def test_messages_in_flight_or_delayed_are_work(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
     place.sqs.receive_message(QueueUrl=place.queue_url)
-    assert watch.before_start("run-1")["decision"] == "work"
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
     place.sqs.purge_queue(QueueUrl=place.queue_url)
     place.sqs.send_message(QueueUrl=place.queue_url, MessageBody=IMAGE, DelaySeconds=60)
-    assert watch.before_start("run-1")["delayed"] == 1
-    assert watch.before_start("run-1")["decision"] == "work"
+    assert watch.before_start("run-1", scheduled=True)["delayed"] == 1
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "work"
 
 
 def test_every_look_needs_the_lease(watch: QueueChecks) -> None:
     for look in (
-        watch.before_start,
+        lambda run: watch.before_start(run, scheduled=True),
         lambda run: watch.draining(run, None),
         lambda run: watch.closed(run, None, take_more=True),
     ):
@@ -302,21 +457,54 @@ def test_any_message_begins_the_minute_again(backlog: Backlog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("total", "watched", "left", "wait"),
+    ("total", "images_done", "left", "wait"),
     [
-        (1, 0, 9999, 5),
-        (2_000, 0, 9999, 40),
-        (1_000_000, 0, 9999, 60),
-        (1_000_000, 12_000, 9999, 600),
-        (1_000, 12_000, 9999, 20),
-        (1_000_000, 864_000, 9999, 1800),
-        (1_000_000, 864_000, 100, 100),
-        (1_000_000, 864_000, -5, 5),
+        (1, 2, 9999, 5),
+        (2_000, 2, 9999, 40),
+        (1_000_000, 2, 9999, 60),
+        (1_000_000, 2, 100, 60),
+        (1_000_000, 2, 30, 30),
+        (1_000_000, 2, -5, 5),
+        # 200 images a second since the last poll, ten seconds ago: more than the default quota allows.
+        (2_000, 2_001, 9999, 10),
+        (20_000, 2_001, 9999, 60),
     ],
 )
-def test_the_wait_grows_with_the_work_left_and_the_time_watched(total: int, watched: int, left: int, wait: int) -> None:
-    before = carried(total=total, images_done=1, watched_seconds=watched)
-    assert draining(Backlog(total, 0, 0), Progress(2, 0), before, left).wait_seconds == wait
+def test_the_wait_is_what_the_backlog_lasts_at_least_and_at_most_a_minute(
+    total: int, images_done: int, left: int, wait: int
+) -> None:
+    before = carried(total=total, images_done=1, watched_seconds=864_000)
+    assert draining(Backlog(total, 0, 0), Progress(images_done, 0), before, left, at=10).wait_seconds == wait
+
+
+def test_in_a_long_run_the_function_polls_for_minutes_before_it_answers(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        place.clock.now += seconds
+        place.records.add_batch("run-1", BatchCounts(processed=1))
+
+    monkeypatch.setattr(place.queue, "count", lambda: Backlog(1_000_000, 0, 0))
+    place.lease.acquire(RUN)
+    place.records.open("run-1")
+    checks = place.watch(pause=pause)
+    short = DrainState.from_workflow(checks.draining("run-1", carried(total=9, watched_seconds=3599))["drain_state"])
+    assert (pauses, short.visits) == ([], 2)
+    place.clock.now += 60
+    answer = checks.draining("run-1", replace(short, watched_seconds=3590))
+    assert pauses == [60] * 14
+    assert (answer["drain_state"]["visits"], answer["wait_seconds"]) == (3, 60)
+    # The lease lasts as after each other poll.
+    assert not place.lease.acquire(RUN_2).acquired
+    # And a stall is noticed within it.
+    monkeypatch.setattr(place.records, "add_batch", lambda *_: None)
+    place.clock.now += 60
+    with pytest.raises(NoProgress):
+        checks.draining("run-1", DrainState.from_workflow(answer["drain_state"]))
+    assert len(pauses) == 14 + 2
 
 
 def test_progress_is_an_image_that_ended_and_not_a_lower_count() -> None:
@@ -489,26 +677,26 @@ def test_no_image_waits_longer_for_company_than_promised(
 def test_a_run_that_waits_for_more_says_so_and_receives_nothing(place: Place) -> None:
     place.lease.acquire(RUN)
     gated = place.watch(gate=HOURLY)
-    assert gated.before_start("run-1")["decision"] == "nothing_to_do"
+    assert gated.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
     place.clock.now += 3600
     place.fill(IMAGE)
-    assert gated.before_start("run-1")["decision"] == "waiting_for_more_images"
+    assert gated.before_start("run-1", scheduled=True)["decision"] == "waiting_for_more_images"
     assert "in time for max_wait_minutes (240)" in str(place.records.read("run-1").reason)
     received = place.sqs.receive_message(QueueUrl=place.queue_url, AttributeNames=["ApproximateReceiveCount"])[
         "Messages"
     ][0]
     assert received["Attributes"]["ApproximateReceiveCount"] == "1"
     place.clock.now += 3 * 3600
-    assert gated.before_start("run-1")["decision"] == "work"
+    assert gated.before_start("run-1", scheduled=True)["decision"] == "work"
 
 
 def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(place: Place) -> None:
     place.lease.acquire(RUN)
     gated = place.watch(gate=HOURLY)
-    gated.before_start("run-1")
+    gated.before_start("run-1", scheduled=True)
     ask_for_start(place.states, RUN)
     place.fill(IMAGE)
-    assert gated.before_start("run-1")["decision"] == "work"
+    assert gated.before_start("run-1", scheduled=True)["decision"] == "work"
 
 
 def test_checks_are_recorded_with_their_intervals_and_repeated_ones_are_not(place: Place) -> None:
@@ -517,7 +705,7 @@ def test_checks_are_recorded_with_their_intervals_and_repeated_ones_are_not(plac
     seen = []
     for pause in (0, 3600, 10, 3590, 7200):
         place.clock.now += pause
-        gated.before_start("run-1")
+        gated.before_start("run-1", scheduled=True)
         held = place.lease.renew(RUN)
         seen.append((held.last_check_at - 1_800_000_000, held.previous_interval_seconds))
     assert seen == [(0, None), (3600, 3600), (3600, 3600), (7200, 3600), (14400, 7200)]
@@ -534,14 +722,14 @@ def test_at_the_daily_cap_no_run_starts(
     monkeypatch.setattr(queue_checks.metrics, "add_metric", lambda name, **_: metrics.append(name))
     watch = place.capped(used)
     place.fill(IMAGE)
-    assert watch.before_start("run-1")["decision"] == decision
+    assert watch.before_start("run-1", scheduled=True)["decision"] == decision
     assert metrics == (["DailyCapReached"] if decision == "daily_cap_reached" else [])
     assert ("the 1 hours of max_model_hours_per_day" in str(place.records.read("run-1").reason)) == bool(metrics)
 
 
 def test_the_cap_is_no_reason_to_do_nothing_about_an_empty_queue(place: Place) -> None:
     watch = place.capped(99999)
-    assert watch.before_start("run-1")["decision"] == "nothing_to_do"
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
 
 
 def test_a_run_that_reaches_the_cap_ends_in_order(place: Place) -> None:
@@ -631,7 +819,7 @@ def test_the_time_with_images_waiting_is_in_the_runs_record(
 
 def test_a_run_that_has_polled_as_often_as_its_history_allows_ends_in_order(watch: QueueChecks, place: Place) -> None:
     place.fill(IMAGE)
-    before = carried(total=1, images_done=0, polls=MAX_POLLS - 2)
+    before = carried(total=1, images_done=0, visits=MAX_VISITS - 2)
     answer = watch.draining("run-1", before)
     assert answer["decision"] == "busy"
     assert watch.draining("run-1", DrainState.from_workflow(answer["drain_state"]))["decision"] == "time_limit_reached"
@@ -642,5 +830,5 @@ def test_a_run_that_has_polled_as_often_as_its_history_allows_ends_in_order(watc
 
 
 def test_a_look_at_the_closed_trigger_counts_for_the_switches_around_it() -> None:
-    before = carried(total=0, images_done=0, polls=10)
-    assert poll_closed(Backlog(0, 0, 0), Progress(0, 0), before, now_ms=0).polls == 30
+    before = carried(total=0, images_done=0, visits=10)
+    assert poll_closed(Backlog(0, 0, 0), Progress(0, 0), before, now_ms=0).visits == 30

@@ -11,6 +11,7 @@ import time_machine
 
 from record_run.run_lifecycle import Opening, RunLifecycle
 from shared import receipts as receipts_module
+from shared.failed_starts import FailedStartsStore
 from shared.failures import readable_error
 from shared.items import Items
 from shared.lease import Lease
@@ -34,9 +35,14 @@ def throughput(items: Items) -> ThroughputStore:
 
 @pytest.fixture
 def book(
-    lease: Lease, states: ModelStates, records: RunRecords, receipts: Receipts, throughput: ThroughputStore
+    items: Items,
+    lease: Lease,
+    states: ModelStates,
+    records: RunRecords,
+    receipts: Receipts,
+    throughput: ThroughputStore,
 ) -> RunLifecycle:
-    return RunLifecycle(lease, states, records, receipts, throughput)
+    return RunLifecycle(lease, states, records, receipts, throughput, FailedStartsStore(items))
 
 
 def stored_receipt(s3: Any, run_id: str) -> dict[str, Any]:  # noqa: ANN401
@@ -45,6 +51,25 @@ def stored_receipt(s3: Any, run_id: str) -> dict[str, Any]:  # noqa: ANN401
 
 def test_a_first_run_opens_with_nothing_to_clean_up(book: RunLifecycle) -> None:
     assert book.open("run-1") == Opening(acquired=True, other_run=None, clean_up=False)
+
+
+def test_a_run_that_started_the_model_and_finished_no_image_is_remembered_until_one_does(
+    book: RunLifecycle, items: Items, records: RunRecords
+) -> None:
+    failed_starts = FailedStartsStore(items)
+    error = {"code": "NoProgress", "message": "no image has finished"}
+    for run_id in ("run-1", "run-2"):
+        book.open(run_id)
+        records.record_start_asked(run_id, backlog=1, sizing_reason="one unit")
+        book.close(run_id, Outcome.FAILED, error)
+        book.close(run_id, Outcome.FAILED, error)
+    remembered = failed_starts.read()
+    assert (remembered.count, remembered.run_id, remembered.error) == (2, "run-2", "NoProgress")
+    book.open("run-3")
+    records.record_start_asked("run-3", backlog=1, sizing_reason="one unit")
+    records.add_batch("run-3", BatchCounts(processed=1))
+    book.close("run-3", Outcome.FAILED, error)
+    assert failed_starts.read().count == 0
 
 
 def test_a_second_run_is_told_who_is_active(book: RunLifecycle) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from shared.errors import LeaseLost, ModelStopTimedOut
+from shared.failed_starts import FailedStartsStore
+from shared.items import Items
 from shared.lease import RETIRING_SECONDS, Lease
 from shared.model_state import STILL_ACTING_SECONDS, CleanUp, ModelState, ModelStates
 from shared.model_stop import DESCRIPTION_LAG_SECONDS, STOP_TIMEOUT_SECONDS, ModelStop
@@ -104,7 +106,13 @@ class World:
 
 
 @pytest.fixture
+def failed_starts(items: Items) -> FailedStartsStore:
+    return FailedStartsStore(items)
+
+
+@pytest.fixture
 def world(
+    failed_starts: FailedStartsStore,
     lease: Lease,
     states: ModelStates,
     records: RunRecords,
@@ -119,6 +127,7 @@ def world(
         states=states,
         records=records,
         receipts=receipts,
+        failed_starts=failed_starts,
         executions=Executions(executions, MACHINE),
         model=model,
         model_stop=ModelStop(model, lease, states, records, clock),
@@ -127,6 +136,17 @@ def world(
         epoch=clock,
     )
     return World(watchdog, lease, states, records, receipts, executions, mapping, scripted, clock, s3)
+
+
+def test_a_dead_run_whose_start_finished_no_image_counts_once(world: World, failed_starts: FailedStartsStore) -> None:
+    world.start_run()
+    world.records.record_start_asked("run-1", backlog=1, sizing_reason="one unit")
+    world.states.executions["run-1"] = "ABORTED"
+    world.model.statuses = ["STOPPED"]
+    for number in range(4):
+        world.tick(invocation=str(number))
+    remembered = failed_starts.read()
+    assert (remembered.count, remembered.run_id, remembered.error) == (1, "run-1", "ExecutionAborted")
 
 
 def at_rest(world: World) -> bool:

@@ -162,7 +162,7 @@ module "schedule" {
 
   target_arn   = local.state_machine_arn
   action       = "states:StartExecution"
-  input        = {} # the same as for an execution that is started by hand
+  input        = { source = "schedule" } # tells these runs from those that a person starts
   create_after = [aws_sfn_state_machine.this.arn]
 
   # The default, 185 retries in 24 hours, would pile up late runs after an outage. The next tick follows anyway.

@@ -18,7 +18,7 @@ STATE_MACHINE = f"{NAME}-label-batch"
 STATE_MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STATE_MACHINE}"
 
 CONTROL_TIMEOUT_SECONDS = 30
-TIMEOUT_SECONDS = {"analyze_image": 120, "toggle_trigger": 240, "watchdog": 300}
+TIMEOUT_SECONDS = {"analyze_image": 120, "check_queue": 900, "toggle_trigger": 240, "watchdog": 300}
 VISIBILITY_TIMEOUT_SECONDS = 6 * TIMEOUT_SECONDS["analyze_image"]
 RECEIVES_AT_MOST = 6
 RECEIVE_WAIT_SECONDS = 5
@@ -26,7 +26,7 @@ BATCH_SIZE = 10
 CONCURRENT_BATCHES = 2
 LEASE_SECONDS = 900
 # What the schedule starts a run with.
-SCHEDULE_INPUT: dict[str, str] = {}
+SCHEDULE_INPUT = {"source": "schedule"}
 
 
 def queue_url(name: str) -> str:
@@ -42,6 +42,7 @@ ENVIRONMENT = {
     "DEPLOYMENT_NAME": NAME,
     "EVENT_SOURCE_MAPPING_UUID": MAPPING_UUID,
     "FINAL_BUCKET_NAME": FINAL,
+    "FINGERPRINT": "as applied",
     "IMAGES_PER_SECOND_PER_UNIT": "5",
     "FINAL_PREFIX": "",
     "IMAGE_SUFFIXES": '[".jpg", ".png"]',
