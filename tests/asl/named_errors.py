@@ -64,6 +64,8 @@ def _is_for_another_action(case: ast.match_case, action: str) -> bool:
                 and isinstance(pattern.value, ast.Constant)
             }
             return wanted.get("action", action) != action
+        case ast.MatchValue(value=ast.Constant(value=wanted)):
+            return bool(wanted != action)
         case _:
             return False
 

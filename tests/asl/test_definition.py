@@ -166,7 +166,8 @@ def test_what_a_function_raises_is_read_from_its_code() -> None:
     final = final_errors(errors)
     assert raised_by("toggle_trigger", final) == {"ConfigurationError", "LeaseLost", "TriggerNotSettled"}
     # Its release of the lease meets LeaseLost, and catches it.
-    assert raised_by("record_run", final) == {"ConfigurationError"}
+    assert raised_by("record_run", final, "close") == {"ConfigurationError"}
+    assert raised_by("record_run", final, "open") == {"ConfigurationError", "LeaseLost"}
     of_reconcile = {"ConfigurationError", "TooManyDeadLetters", "InputInvalid"}
     assert raised_by("reconcile", of_reconcile) == raised_by("reconcile", of_reconcile, "plan") == of_reconcile
     assert raised_by("reconcile", of_reconcile, "report") == {"ConfigurationError"}
