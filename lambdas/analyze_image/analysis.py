@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from analyze_image.copies import Copies
 from analyze_image.labelling import Labelling
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
@@ -44,6 +45,7 @@ class Analysis:
 
     labelling: Labelling
     queue: ImageQueue
+    copies: Copies
     dead_letters: DeadLetterQueue
     poison: PoisonDetector
     rate_limiter: AdaptiveRateLimiter

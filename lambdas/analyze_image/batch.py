@@ -1,8 +1,9 @@
 """One batch of messages: labels every image of every message, and keeps the messages whose images are not finished.
 
 `handle` returns when Lambda may delete the message: its images are finished, its copy is in the queue, or it is in the
-dead-letter queue. It raises only when none of that was possible. SQS then redelivers the message after the visibility
-timeout.
+dead-letter queue. Otherwise it raises, and SQS redelivers the message after the visibility timeout.
+
+A message may tell of many images. What is sent again tells only of those that are left, so each pass has less to do.
 """
 
 from __future__ import annotations
@@ -21,10 +22,17 @@ from analyze_image.analysis import Analysis
 from analyze_image.errors import DeadlineError, ErrorClass, classify, describe, error_code_of, may_concern_one_object
 from analyze_image.labelling import Attempt, ImageOutcome
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS
-from analyze_image.requeue import delay_after_deferral, delay_after_failure
+from analyze_image.requeue import (
+    MAX_DEFERRED_SECONDS,
+    MAX_DELAY_SECONDS,
+    MAX_OBJECT_DEFERRED_SECONDS,
+    MAX_OBJECT_DELAY_SECONDS,
+    delay_after_deferral,
+    delay_after_failure,
+)
 from shared.retry_state import RetryState, mark_of
 from shared.run_record import BatchCounts
-from shared.s3_events import Upload, uploads_in
+from shared.s3_events import Upload, part_of, uploads_in
 from shared.telemetry import logger
 
 # The longest time that calls can take, each with a connection that takes 3 s and an answer that never comes. handler.py
@@ -44,17 +52,36 @@ MAX_LOGGED_BODY_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class Message:
-    """One message: what it carries, and which of its uploads is being processed. None: not one was read yet."""
+    """One message: what it carries, and which of its uploads is being processed. None: not one was read yet.
+
+    `done` of its `records` are finished; the next one is the upload, and `state` is its state.
+    """
 
     message_id: str
     body: str
     state: RetryState
     upload: Upload | None = None
+    records: int = 1
+    done: int = 0
 
     @property
     def image(self) -> str:
         """What tells the image from others. A message that could not be read stands for itself."""
         return str(self.upload) if self.upload else f"message {self.message_id}"
+
+    @property
+    def body_of_rest(self) -> str:
+        """The message without the records that are finished."""
+        return part_of(self.body, slice(self.done, None)) if self.done else self.body
+
+    @property
+    def body_of_upload(self) -> str:
+        """The message with this record alone."""
+        return part_of(self.body, slice(self.done, self.done + 1)) if self.records > 1 else self.body
+
+    def after_this_record(self) -> Message:
+        """Return the message with this record finished."""
+        return replace(self, done=self.done + 1, state=self.state.of_next_record())
 
     def log_keys(self) -> dict[str, Any]:
         """Return what every log line about the message says."""
@@ -84,6 +111,10 @@ class Failure:
         return keys if self.blocked_reason is None else keys | {"blocked_reason": self.blocked_reason}
 
 
+class HasCopyError(Exception):
+    """The message has a copy in the queue already, and is only there because its deletion failed."""
+
+
 class Batch:
     """Processes the messages of one invocation in several threads: shared state is written under a lock."""
 
@@ -94,6 +125,7 @@ class Batch:
         # The error that ends the whole batch.
         self._stopped_by: Exception | None = None
         self._outcomes: Counter[ImageOutcome] = Counter()
+        self._already_done = 0
         self._dead_lettered = 0
         self._blocked = 0
         self._blocked_reason: str | None = None
@@ -107,8 +139,9 @@ class Batch:
         message = Message(record.message_id, record.body, RetryState.read(record.raw_event))
         marked = message.state.lacks_copy
         try:
-            for upload in uploads_in(record.body, self._analysis.source):
-                message = replace(message, upload=upload)
+            uploads = uploads_in(record.body, self._analysis.source)
+            for upload in uploads:
+                message = replace(message, upload=upload, records=len(uploads))
                 self._raise_if_not_to_start()
                 mark = mark_of(upload)
                 attempt = Attempt(marked == mark, self._analysis.poison.has_labelled)
@@ -120,8 +153,9 @@ class Batch:
                     if attempt.lacks_copy or marked == mark:
                         state = replace(message.state, lacks_copy=mark if attempt.lacks_copy else "")
                         message = replace(message, state=state)
-                self._finished(outcome)
+                self._finished(outcome, message.state)
                 logger.info("image finished", outcome=outcome.value, **message.log_keys())
+                message = message.after_this_record()
         except Exception as error:
             self._keep(Failure(message, error, classify(error)))
 
@@ -132,7 +166,7 @@ class Batch:
         return BatchCounts(
             processed=processed,
             failed=failed,
-            already_done=self._outcomes.total() - processed - failed,
+            already_done=self._already_done,
             dead_lettered=self._dead_lettered,
             blocked=self._blocked,
             blocked_reason=self._blocked_reason,
@@ -147,9 +181,12 @@ class Batch:
         if self._seconds_left() < ONE_IMAGE_SECONDS:
             raise DeadlineError("too little time is left in this invocation")
 
-    def _finished(self, outcome: ImageOutcome) -> None:
+    def _finished(self, outcome: ImageOutcome, state: RetryState) -> None:
         with self._lock:
             self._outcomes[outcome] += 1
+            if outcome not in (ImageOutcome.PROCESSED, ImageOutcome.FAILED) and state.receives == 1:
+                # SQS may deliver a message again whose images are gone, which is no progress of the run.
+                self._already_done += 1
             if outcome is ImageOutcome.PROCESSED:
                 self._analysis.poison.labelled()
             if outcome in (ImageOutcome.PROCESSED, ImageOutcome.FAILED):
@@ -177,8 +214,7 @@ class Batch:
             case ErrorClass.NOT_AN_UPLOAD:
                 self._dead_letter_unexpected(failure)
             case ErrorClass.DEADLINE:
-                self._requeue(failure.message, 0)
-                logger.info("too little time left to start this image; message requeued", **failure.log_keys())
+                self._defer(failure, max_delay_seconds=0)
             case ErrorClass.BLOCKED:
                 is_first = failure.error is not self._stopped_by
                 with self._lock:
@@ -193,7 +229,7 @@ class Batch:
                     self._stopped_by = self._stopped_by or failure.error
                 self._defer(failure)
             case ErrorClass.S3_TRANSIENT:
-                self._defer(failure)
+                self._defer(failure, MAX_OBJECT_DELAY_SECONDS, MAX_OBJECT_DEFERRED_SECONDS)
             case _:
                 self._judge(failure)
 
@@ -204,10 +240,20 @@ class Batch:
             self._blocked += 1
             self._blocked_reason = reason
 
-    def _defer(self, failure: Failure) -> None:
-        before = failure.message.state
-        delay = delay_after_deferral(before.deferrals)
-        failure.message = replace(failure.message, state=before.deferred())
+    def _defer(
+        self,
+        failure: Failure,
+        max_delay_seconds: int = MAX_DELAY_SECONDS,
+        max_deferred_seconds: int = MAX_DEFERRED_SECONDS,
+    ) -> None:
+        before, now = failure.message.state, time.time()
+        delay = delay_after_deferral(before.deferrals, max_delay_seconds)
+        state = before.deferred(now)
+        failure.message = replace(failure.message, state=state)
+        if state.deferred_seconds(now) >= max_deferred_seconds:
+            hours = state.deferred_seconds(now) // 3600
+            self._dead_letter(failure, f"deferred {state.deferrals} times in {hours} hours")
+            return
         self._requeue(failure.message, delay)
         logger.warning("image deferred; message requeued", retry_in_seconds=delay, **failure.log_keys())
 
@@ -224,10 +270,12 @@ class Batch:
         if judgement.concerns_all:
             self._note_blocked(failure, describe(failure.error))
         if judgement.should_dead_letter:
-            self._dead_letter(failure)
+            self._dead_letter(failure, f"failed {judgement.state.attempts} times")
             return
-        is_deferred = judgement.state.deferrals > before.deferrals
-        delay = delay_after_deferral(before.deferrals) if is_deferred else delay_after_failure(before.attempts)
+        if judgement.should_defer:
+            self._defer(failure)
+            return
+        delay = delay_after_failure(before.attempts)
         self._requeue(failure.message, delay)
         logger.error(
             f"image {'refused' if is_refusal else 'failed'}; message requeued",
@@ -236,15 +284,18 @@ class Batch:
             **failure.log_keys(),
         )
 
-    def _dead_letter(self, failure: Failure) -> None:
-        state = failure.message.state
+    def _dead_letter(self, failure: Failure, tries: str) -> None:
+        message = failure.message
         self._analysis.dead_letters.send(
-            failure.message.body,
+            message.body_of_upload,
             code=error_code_of(failure.error),
-            reason=f"{describe(failure.error)} (failed {state.attempts} times)",
+            reason=f"{describe(failure.error)} ({tries})",
             run_id=self._run_id,
-            lacks_copy=state.lacks_copy,
+            lacks_copy=message.state.lacks_copy,
         )
+        rest = message.after_this_record()
+        if rest.done < rest.records:
+            self._requeue(rest, 0)
         with self._lock:
             self._analysis.poison.discard(failure.message.image)
             self._dead_lettered += 1
@@ -267,7 +318,14 @@ class Batch:
         )
 
     def _requeue(self, message: Message, delay_seconds: int) -> None:
-        self._analysis.queue.requeue(message.body, message.state, delay_seconds)
+        # Of a message with many records, the copy of the rest is a shorter one each time.
+        is_whole, is_redelivered = message.done == 0, message.state.receives > 1
+        if is_whole and is_redelivered and not self._analysis.copies.record(message.message_id):
+            logger.warning("message has a copy already; SQS redelivers it by itself", **message.log_keys())
+            raise HasCopyError(f"a copy of {message.image} is in the queue, and this message could not be deleted")
+        self._analysis.queue.requeue(message.body_of_rest, message.state, delay_seconds)
+        if is_whole and not is_redelivered and self._seconds_left() > REQUEUE_SECONDS + COUNT_SECONDS:
+            self._analysis.copies.record(message.message_id)
         with self._lock:
             self.requeued += 1
             waited = message.state.waited_seconds(time.time()) or 0

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from analyze_image.analysis import Analysis, has_labelled
 from analyze_image.batch import Batch
+from analyze_image.copies import Copies
 from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
@@ -46,6 +47,7 @@ def _analysis() -> Analysis:
             Store(client("s3", connections=MAX_CONCURRENT_IMAGES), source.bucket, final, final_prefix),
         ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
+        copies=Copies(wiring.items),
         dead_letters=DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
         poison=PoisonDetector(lambda run_id: has_labelled(wiring.records, run_id)),
         rate_limiter=rate_limiter,

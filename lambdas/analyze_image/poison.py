@@ -30,11 +30,15 @@ MAX_ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a failure means: the message's state after it, whether it concerns every image, and what follows."""
+    """What a failure means: the message's state after it, whether it concerns every image, and what follows.
+
+    `should_defer`: nothing counts against the image, so its message is deferred.
+    """
 
     state: RetryState
     concerns_all: bool
     should_dead_letter: bool
+    should_defer: bool = False
 
 
 class PoisonDetector:
@@ -79,7 +83,7 @@ class PoisonDetector:
         few = _adds_to_few(image, self._refused_since)
         others_succeed = few and (self._finished_here or self.has_labelled())
         if not others_succeed and not (few and may_concern_one):
-            return Judgement(state.deferred(), concerns_all=True, should_dead_letter=False)
+            return Judgement(state, concerns_all=True, should_dead_letter=False, should_defer=True)
         after = state.failed_once(counted=True)
         limit = MAX_FAILURES if others_succeed else MAX_FAILURES_WITHOUT_SUCCESS
         return Judgement(after, concerns_all=not others_succeed, should_dead_letter=after.counted_failures >= limit)

@@ -2,22 +2,36 @@
 
 A message that is reported as failed stays hidden for its whole visibility timeout, and is one receive nearer to the
 dead-letter queue. So the analysis sends a copy, and then reports the original as done, which makes Lambda delete it. A
-crash in between leaves both, and the second finds the work of the first. So SQS's receive count rises only when the
-function crashes or times out, and nothing else makes SQS itself dead-letter a message.
+crash in between leaves both, and the second finds the work of the first.
+
+A message whose deletion failed comes again although it has a copy. copies.py knows it, and it is not copied again but
+reported as failed. So an image stays one message however long deletions fail, and SQS's receive count rises only after
+a crash, a time-out or a deletion that failed.
 """
 
 import random
 
 MIN_DELAY_SECONDS = 5
+# A run without progress ends after three minutes, and has to see in them whether the trouble is over.
 MAX_DELAY_SECONDS = 60
+# S3's trouble with one object keeps no other image waiting, so it is retried up to the longest delay that SQS takes.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+MAX_OBJECT_DELAY_SECONDS = 900
+
+# An image that is deferred for longer than this is dead-lettered. It is time and not a number of tries, because an
+# outage ends after hours, however often the image is tried meanwhile. No trouble of S3 with one object lasts for a day.
+MAX_OBJECT_DEFERRED_SECONDS = 24 * 3600
+# What may concern every image is for a person to mend, who has alarms. It gets as long as SQS keeps a message.
+MAX_DEFERRED_SECONDS = 14 * 24 * 3600
+
 # Longer each time, so that an image that always fails is through its four attempts in little more than a minute.
 FAILURE_DELAYS_SECONDS = (5, 15, 45, 60)
 
 
-def delay_after_deferral(deferrals: int) -> int:
+def delay_after_deferral(deferrals: int, max_delay_seconds: int = MAX_DELAY_SECONDS) -> int:
     """Return the copy's delay in seconds: longer each time, and at random between half of it and all of it."""
     # The exponent is limited because the count comes from a message attribute, and may be anything.
-    longest = min(MAX_DELAY_SECONDS, MIN_DELAY_SECONDS * 2 ** min(deferrals, 8))
+    longest = min(max_delay_seconds, MIN_DELAY_SECONDS * 2 ** min(deferrals, 8))
     return round(random.uniform(longest / 2, longest))  # noqa: S311 - spreads messages, hides nothing
 
 

@@ -38,10 +38,11 @@ def redriven_attributes(lacks_copy: str) -> dict[str, MessageAttributeValueTypeD
 
 @dataclass(frozen=True)
 class RetryState:
-    """What one image message has been through."""
+    """What one image message has been through. Of several records in a message, the state is that of the first."""
 
-    # How often it was sent again for a reason that was not the image's.
+    # How often it was sent again for a reason that was not the image's, and since when, in epoch seconds.
     deferrals: int = 0
+    deferred_since: int | None = None
     # How often it failed for a reason that may be the image's, and how many of these failures count against the image.
     attempts: int = 0
     counted_failures: int = 0
@@ -66,6 +67,7 @@ class RetryState:
         sent_at_milliseconds = _number(of_sqs.get("SentTimestamp")) or 0
         return cls(
             deferrals=_count(ours, "deferrals"),
+            deferred_since=_count(ours, "deferred_since") or None,
             attempts=_count(ours, "attempts"),
             counted_failures=_count(ours, "counted_failures"),
             first_sent_at=_count(ours, "first_sent_at") or sent_at_milliseconds // 1000 or None,
@@ -79,6 +81,7 @@ class RetryState:
         """Return the state as message attributes."""
         return message_attributes(
             deferrals=self.deferrals,
+            deferred_since=self.deferred_since,
             attempts=self.attempts,
             counted_failures=self.counted_failures,
             first_sent_at=self.first_sent_at,
@@ -89,9 +92,18 @@ class RetryState:
         """Return how long the image has waited at the epoch second `now`; None when that is not known."""
         return None if self.first_sent_at is None else max(0, int(now) - self.first_sent_at)
 
-    def deferred(self) -> Self:
-        """Return the state after one more deferral."""
-        return replace(self, deferrals=self.deferrals + 1)
+    def deferred(self, now: float) -> Self:
+        """Return the state after one more deferral, at the epoch second `now`."""
+        since = int(now) if self.deferred_since is None else self.deferred_since
+        return replace(self, deferrals=self.deferrals + 1, deferred_since=since)
+
+    def deferred_seconds(self, now: float) -> int:
+        """Return for how long the image has been deferred at the epoch second `now`."""
+        return 0 if self.deferred_since is None else max(0, int(now) - self.deferred_since)
+
+    def of_next_record(self) -> Self:
+        """Return the state of a message whose first record is done: the next one has been through nothing yet."""
+        return replace(self, deferrals=0, deferred_since=None, attempts=0, counted_failures=0, lacks_copy="")
 
     def failed_once(self, *, counted: bool) -> Self:
         """Return the state after one more failure. `counted`: it counts against the image."""

