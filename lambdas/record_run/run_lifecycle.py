@@ -57,19 +57,26 @@ class RunLifecycle:
                 taken_over_from=acquisition.other_run,
                 model_started_by=acquisition.model_started_by,
             )
-        for dead_run in acquisition.receipts_owed:
-            self._close_for(dead_run, run_id)
         if acquisition.receipts_owed:
-            self._states.record_receipts_owed(Owner.run(run_id), [])
+            owed = [dead_run for dead_run in acquisition.receipts_owed if not self._close_for(dead_run, run_id)]
+            self._states.record_receipts_owed(Owner.run(run_id), owed)
         return Opening(acquisition.acquired, acquisition.other_run, clean_up)
 
-    def _close_for(self, dead_run: str, run_id: str) -> None:
-        """Write the receipt of the run that the lease was taken from; model time from now on is this run's."""
+    def _close_for(self, dead_run: str, run_id: str) -> bool:
+        """Write the receipt of a run that the lease was taken from; model time from now on is this run's.
+
+        Return whether it is written. If it cannot be, this run goes on, and the lease's next owner tries again.
+        """
         if self._records.read(dead_run).model_running_at is not None:
             self._records.record_model_stop_accepted(dead_run)
         message = f"the lease of run {dead_run} expired without renewal; run {run_id} took over"
-        self._receipts.write_for_dead_run(dead_run, Outcome.ABORTED, {"code": "RunSilent", "message": message})
-        self._failed_starts.learn(dead_run, self._records.read(dead_run), Outcome.ABORTED, "RunSilent")
+        try:
+            self._failed_starts.learn(dead_run, self._records.read(dead_run), Outcome.ABORTED, "RunSilent")
+            self._receipts.write_for_dead_run(dead_run, Outcome.ABORTED, {"code": "RunSilent", "message": message})
+        except (ClientError, BotoCoreError):
+            logger.exception("could not write the receipt of a dead run", dead_run=dead_run)
+            return False
+        return True
 
     def close(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
         """Write the receipt, learn the model's speed from the run, then give the lease back."""

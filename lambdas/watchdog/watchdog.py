@@ -191,6 +191,9 @@ class Watchdog:
                     self._lease.transfer(RETIRED, Owner.watchdog(str(RETIRED)))
                 else:
                     self._lease.release(RETIRED)
+            except LeaseLost:
+                # The SDK repeated a transfer whose answer was lost, or a tick was faster: the watchdog has it.
+                return _reply(Holder.WATCHDOG, None, settled=True)
             except ClientError as error:
                 if error_code(error) != "AccessDeniedException" or self._epoch() > deadline:
                     raise

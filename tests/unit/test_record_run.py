@@ -122,6 +122,26 @@ def test_an_opening_that_is_killed_before_the_dead_runs_receipt_is_made_up_for(
     assert book.open("run-2").other_run is None, "it is owed no more"
 
 
+def test_a_dead_runs_receipt_that_cannot_be_written_is_left_to_the_next_owner(
+    book: RunLifecycle,
+    clock: Clock,
+    s3: Any,  # noqa: ANN401
+    receipts: Receipts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise aws_error("AccessDenied")
+
+    book.open("run-1")
+    clock.now += 901
+    monkeypatch.setattr(receipts, "write_for_dead_run", refuse)
+    assert book.open("run-2").acquired
+    monkeypatch.undo()
+    clock.now += 901
+    book.open("run-3")
+    assert [stored_receipt(s3, dead_run)["outcome"] for dead_run in ("run-1", "run-2")] == ["aborted", "aborted"]
+
+
 def test_a_receipt_is_not_written_for_a_run_that_wrote_its_own(
     book: RunLifecycle,
     lease: Lease,
