@@ -14,18 +14,18 @@ from shared.sqs import Backlog
 EMPTY_POLLS_NEEDED = 4
 EMPTY_POLL_SECONDS = 20
 
-# While there is work, the next poll waits as long as the backlog lasts at least. It waits at most a minute, because a wait
-# also delays the moment at which trouble on a running model is noticed. Few accounts label faster than the default quota
-# of DetectCustomLabels, 50 a second. Where the images since the last poll show that one does, their rate counts. A poll
-# costs as much as 0.07 seconds of a unit (three transitions), so frequent polls at the end of the queue are cheap.
+# While there is work, the next poll waits as long as the backlog lasts at least. It waits at most a minute, because a
+# wait also delays the moment at which trouble on a running model is noticed. Few accounts label faster than the default
+# quota of DetectCustomLabels, 50 a second. Where the images since the last poll show that one does, their rate counts.
+# A poll costs as much as 0.07 seconds of a unit, so frequent polls at the end of the queue are cheap.
 # https://docs.aws.amazon.com/general/latest/gr/rekognition.html
 MAX_IMAGES_PER_SECOND = 50
 MIN_WAIT_SECONDS = 5
 MAX_WAIT_SECONDS = 60
 
-# A full history (25,000 events) would end an execution without its last steps, and a visit of the function has 9 events.
-# So in a run that has lasted for an hour the function stays, and polls for as long as it may live less a minute for its
-# calls. A waiting function costs less than a hundredth of one unit.
+# A full history (25,000 events) would end an execution without its last steps, and a visit of the function has 9
+# events. So in a run that has lasted for an hour the function stays. It polls for as long as it may live, less a minute
+# for its calls. A waiting function costs less than a hundredth of one unit.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 LONG_RUN_SECONDS = 3600
 VISIT_SECONDS = 840

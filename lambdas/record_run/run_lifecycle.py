@@ -79,13 +79,14 @@ class RunLifecycle:
         return True
 
     def close(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
-        """Write the receipt, learn the model's speed from the run, then give the lease back."""
+        """Write the receipt, learn from the run for the next ones, then give the lease back."""
         before = self._records.read(run_id)
+        # Before the receipt: a bucket that refuses it is a fault that lasts.
+        self._failed_starts.learn(run_id, before, outcome, error["code"] if error else None)
         document = self._receipts.write(run_id, outcome, error)
         # A repeated attempt finds the run closed, and may have learnt.
         if before.finished_at is None:
             self._learn(before)
-        self._failed_starts.learn(run_id, before, outcome, error["code"] if error else None)
         self._lease.release(Owner.run(run_id))
         return document
 

@@ -14,9 +14,8 @@ from shared.items import ConditionFailed, Items, Update
 from shared.outcome import Outcome
 from shared.run_record import RunRecord
 
-# 1, 3 and 9 hours, then a day: ten starts in the first week of a fault, and seven in each week after it.
-FIRST_WAIT_SECONDS = 3600
-GROWTH = 3
+# Then a day, again and again: ten starts in the first week of a fault, and seven in each week after it.
+FIRST_WAITS_SECONDS = (3600, 3 * 3600, 9 * 3600)
 MAX_WAIT_SECONDS = 24 * 3600
 # EventBridge Scheduler may start a run up to a minute late, and the next one in time.
 SLACK_SECONDS = 120
@@ -43,7 +42,8 @@ class FailedStarts:
         """Epoch seconds from which on the schedule may start the model again."""
         if self.count == 0:
             return 0
-        return self.started_at + min(FIRST_WAIT_SECONDS * GROWTH ** (self.count - 1), MAX_WAIT_SECONDS) - SLACK_SECONDS
+        wait = FIRST_WAITS_SECONDS[self.count - 1] if self.count <= len(FIRST_WAITS_SECONDS) else MAX_WAIT_SECONDS
+        return self.started_at + wait - SLACK_SECONDS
 
 
 def is_failed_start(record: RunRecord, outcome: Outcome, error_code: str | None) -> bool:

@@ -136,14 +136,16 @@ class PeekableQueue(ImageQueue):
                 break
             for message in messages:
                 handle = message["ReceiptHandle"]
-                if look.image is None and self._is_no_image(message["Body"], look, run_id, exists):
+                if self._is_no_image(message["Body"], look, run_id, exists):
                     self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
                 else:
                     self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0)
         return look
 
     def _is_no_image(self, body: str, look: Look, run_id: str, exists: Callable[[Upload], bool]) -> bool:
-        """Note in `look` what one message is; return whether it has no business in the queue."""
+        """Note in `look` what one message is, unless an image was found before; return whether to delete it."""
+        if look.image is not None:
+            return False
         try:
             uploads = uploads_in(body, self._source)
         except UnexpectedMessage as error:

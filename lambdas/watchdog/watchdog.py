@@ -270,9 +270,9 @@ class Watchdog:
             return True
         message = f"{clean_up.reason}; the watchdog took over, and the model is {step.model_status}"
         try:
-            self._receipts.write_for_dead_run(clean_up.after_run, outcome, {"code": clean_up.code, "message": message})
             record = self._records.read(clean_up.after_run)
             self._failed_starts.learn(clean_up.after_run, record, outcome, clean_up.code)
+            self._receipts.write_for_dead_run(clean_up.after_run, outcome, {"code": clean_up.code, "message": message})
         except (ClientError, BotoCoreError):
             logger.exception("could not write the receipt of a dead run", after_run=clean_up.after_run)
             return False
