@@ -55,7 +55,7 @@ class StartMark:
     run_id: str
     # Epoch seconds.
     asked_at: int
-    # When the call was over, with an answer or without; None: it may be made yet.
+    # When Rekognition answered the call; None: it may be made yet, or its answer was lost.
     ended_at: int | None = None
     accepted: bool = False
 

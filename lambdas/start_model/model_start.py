@@ -195,18 +195,12 @@ class ModelStart:
         except ClientError as error:
             if is_certain(error):
                 return error, bool(self._states.record_start_refused(token).starts)
-            self._record_unanswered(token, mark)
-            raise
-        except BotoCoreError:
-            self._record_unanswered(token, mark)
+            # It may have started the model, and is over. Unless that can be written, the mark only counts for longer.
+            with suppress(ClientError, BotoCoreError):
+                self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch())))
             raise
         self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch()), accepted=True))
         return None, True
-
-    def _record_unanswered(self, token: str, mark: StartMark) -> None:
-        """Record that the call is over and may have started the model. Without this the mark only counts for longer."""
-        with suppress(ClientError, BotoCoreError):
-            self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch())))
 
     def _wait_for_quota(
         self, run_id: str, description: ModelDescription, progress: StartProgress, error: ClientError, *, ours: bool
