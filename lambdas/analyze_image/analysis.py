@@ -44,10 +44,11 @@ class CurrentRun:
 
 @dataclass(frozen=True)
 class FinishedImage:
-    """An image that has its result, and the message that told of it."""
+    """An image that has its result, and the message that told of it. `is_now`: this batch finished it."""
 
     counted: CountedImage
     is_failure: bool
+    is_now: bool
     message_id: str
     is_first_delivery: bool
 
@@ -121,7 +122,7 @@ class Analysis:
 def add_finished(
     counts: BatchCounts, finished: Sequence[FinishedImage], new: Mapping[CountedImage, FinishedImage]
 ) -> BatchCounts:
-    """Return the counts with the finished images: those that are new, and those that were counted before."""
+    """Return the counts with the finished images, of which those that are not `new` were counted before."""
     failed = sum(image.is_failure for image in new.values())
     others = [image for image in finished if new.get(image.counted) is not image]
     return replace(

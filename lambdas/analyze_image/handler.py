@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from analyze_image.analysis import Analysis, has_labelled
+from analyze_image.analysis import Analysis, add_finished, has_labelled
 from analyze_image.batch import Batch
 from analyze_image.copies import Copies
 from analyze_image.detector import Detector
@@ -92,17 +92,17 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     response = process_partial_response(
         event=event, record_handler=batch.handle, processor=_Processor(run.images_at_once), context=context
     )
-    counts = batch.counts()
-    now = [image for image in batch.finished if image.counted.batch_id == batch_id]
+    uncounted = batch.counts()
+    counts = add_finished(uncounted, batch.finished, {image.counted: image for image in batch.finished if image.is_now})
     for name, value in {
-        "ImagesProcessed": sum(not image.is_failure for image in now),
-        "ImagesFailed": sum(image.is_failure for image in now),
+        "ImagesProcessed": counts.processed,
+        "ImagesFailed": counts.failed,
         "ImagesDeadLettered": counts.dead_lettered,
         "MessagesDeferred": batch.requeued,
         "DetectionsThrottled": counts.throttled,
     }.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    if run.run_id is not None and not analysis.count(run.run_id, batch_id, counts, batch.finished):
+    if run.run_id is not None and not analysis.count(run.run_id, batch_id, uncounted, batch.finished):
         _keep_uncounted(event, batch, response)
     return response
 
