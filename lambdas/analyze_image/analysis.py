@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,14 +16,17 @@ from analyze_image.rate_limiter import AdaptiveRateLimiter
 from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
+from shared.items import ConditionFailed
 from shared.model_state import ModelState
 from shared.request_rate import RequestRate
-from shared.run_record import BatchCounts, RunRecords
+from shared.run_record import BatchCounts, CountedImage, RunRecords
 from shared.s3_events import Source
 from shared.telemetry import logger
 
 # DynamoDB cancels one of two transactions on the same run record, as when the batches of two environments end together.
 COUNT_ATTEMPTS = 5
+# DynamoDB takes conditions of 4 KB. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_IMAGES_PER_COUNT = 50
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,17 @@ class CurrentRun:
     def images_at_once(self) -> int:
         """How many images of the batch are processed at the same time."""
         return self.request_rate.concurrent_images_per_batch if self.request_rate else 1
+
+
+@dataclass(frozen=True)
+class FinishedImage:
+    """An image that has its result, and the message that told of it. `is_now`: this batch finished it."""
+
+    counted: CountedImage
+    is_failure: bool
+    is_now: bool
+    message_id: str
+    is_first_delivery: bool
 
 
 @dataclass(frozen=True)
@@ -65,17 +79,59 @@ class Analysis:
         self.rate_limiter.start_batch(run.run_id, run.request_rate)
         return run
 
-    def count(self, run_id: str, counts: BatchCounts) -> None:
-        """Add the batch to the run's counters. They show progress; the results are complete without them."""
+    def count(self, run_id: str, batch_id: str, counts: BatchCounts, finished: Sequence[FinishedImage]) -> bool:
+        """Add the batch to the run's counters, each finished image once; return whether that was possible.
+
+        `counts` are the batch's without the finished images.
+        """
+        parts = [
+            finished[first : first + MAX_IMAGES_PER_COUNT] for first in range(0, len(finished), MAX_IMAGES_PER_COUNT)
+        ]
+        for part in parts or [[]]:
+            if not self._count_part(run_id, batch_id, counts, part):
+                return False
+            counts = BatchCounts()
+        return True
+
+    def _count_part(self, run_id: str, batch_id: str, counts: BatchCounts, finished: Sequence[FinishedImage]) -> bool:
+        claimed_by = {image.counted.batch_id for image in finished}
+        unread = claimed_by - {batch_id}
+        known: set[CountedImage] = set()
         for attempt in range(1, COUNT_ATTEMPTS + 1):
             try:
-                self.records.add_batch(run_id, counts)
+                for claimed in unread:
+                    known |= self.records.counted_images(claimed)
+                new = {image.counted: image for image in reversed(finished) if image.counted not in known}
+                total = add_finished(counts, finished, new)
+                if total != BatchCounts():
+                    self.records.add_batch(run_id, total, list(new))
+            except ConditionFailed:
+                # Another batch counted one of these images a moment ago.
+                unread = claimed_by
             except (ClientError, BotoCoreError) as error:
-                if _is_conflict(error) and attempt < COUNT_ATTEMPTS:
-                    time.sleep(random.uniform(0, 0.1 * attempt))  # noqa: S311 - keeps two batches apart
-                    continue
-                logger.exception("could not add to the run's counters; the receipt will miss images", counts=counts)
-            return
+                if not _is_conflict(error) or attempt == COUNT_ATTEMPTS:
+                    logger.exception("could not add to the run's counters", counts=counts)
+                    return False
+                time.sleep(random.uniform(0, 0.1 * attempt))  # noqa: S311 - keeps two batches apart
+            else:
+                return True
+        logger.error("could not add to the run's counters: other batches count the same images", counts=counts)
+        return False
+
+
+def add_finished(
+    counts: BatchCounts, finished: Sequence[FinishedImage], new: Mapping[CountedImage, FinishedImage]
+) -> BatchCounts:
+    """Return the counts with the finished images, of which those that are not `new` were counted before."""
+    failed = sum(image.is_failure for image in new.values())
+    others = [image for image in finished if new.get(image.counted) is not image]
+    return replace(
+        counts,
+        processed=counts.processed + len(new) - failed,
+        failed=counts.failed + failed,
+        # SQS may deliver a message again although it is done, which is no progress of the run.
+        already_done=counts.already_done + sum(image.is_first_delivery for image in others),
+    )
 
 
 def has_labelled(records: RunRecords, run_id: str) -> bool:

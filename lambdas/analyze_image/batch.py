@@ -9,7 +9,6 @@ A message may tell of many images. What is sent again tells only of those that a
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -18,7 +17,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
-from analyze_image.analysis import Analysis
+from analyze_image.analysis import Analysis, FinishedImage
 from analyze_image.errors import DeadlineError, ErrorClass, classify, describe, error_code_of, may_concern_one_object
 from analyze_image.labelling import Attempt, ImageOutcome
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS
@@ -31,7 +30,7 @@ from analyze_image.requeue import (
     delay_after_failure,
 )
 from shared.retry_state import RetryState, mark_of
-from shared.run_record import BatchCounts
+from shared.run_record import BatchCounts, CountedImage
 from shared.s3_events import Upload, part_of, uploads_in
 from shared.telemetry import logger
 
@@ -118,13 +117,17 @@ class HasCopyError(Exception):
 class Batch:
     """Processes the messages of one invocation in several threads: shared state is written under a lock."""
 
-    def __init__(self, analysis: Analysis, run_id: str | None, seconds_left: Callable[[], float]) -> None:
+    def __init__(
+        self, analysis: Analysis, batch_id: str, run_id: str | None, seconds_left: Callable[[], float]
+    ) -> None:
         self._analysis = analysis
+        self._batch_id = batch_id
         self._run_id = run_id
         self._seconds_left = seconds_left
         # The error that ends the whole batch.
         self._stopped_by: Exception | None = None
-        self._outcomes: Counter[ImageOutcome] = Counter()
+        # The images with a result, also those of earlier attempts, and the others that left the queue.
+        self.finished: list[FinishedImage] = []
         self._already_done = 0
         self._dead_lettered = 0
         self._blocked = 0
@@ -144,7 +147,7 @@ class Batch:
                 message = replace(message, upload=upload, records=len(uploads))
                 self._raise_if_not_to_start()
                 mark = mark_of(upload)
-                attempt = Attempt(marked == mark, self._analysis.poison.has_labelled)
+                attempt = Attempt(marked == mark, self._analysis.poison.has_labelled, self._batch_id)
                 try:
                     outcome = self._analysis.labelling.label(
                         upload, redelivered=message.state.redelivered, attempt=attempt
@@ -153,19 +156,16 @@ class Batch:
                     if attempt.lacks_copy or marked == mark:
                         state = replace(message.state, lacks_copy=mark if attempt.lacks_copy else "")
                         message = replace(message, state=state)
-                self._finished(outcome, message.state)
+                self._finish(outcome, message, mark, attempt)
                 logger.info("image finished", outcome=outcome.value, **message.log_keys())
                 message = message.after_this_record()
         except Exception as error:
             self._keep(Failure(message, error, classify(error)))
 
     def counts(self) -> BatchCounts:
-        """Return what became of the messages so far."""
-        processed, failed = self._outcomes[ImageOutcome.PROCESSED], self._outcomes[ImageOutcome.FAILED]
+        """Return what became of the messages so far, without the finished images."""
         rate_limiter = self._analysis.rate_limiter
         return BatchCounts(
-            processed=processed,
-            failed=failed,
             already_done=self._already_done,
             dead_lettered=self._dead_lettered,
             blocked=self._blocked,
@@ -181,15 +181,21 @@ class Batch:
         if self._seconds_left() < ONE_IMAGE_SECONDS:
             raise DeadlineError("too little time is left in this invocation")
 
-    def _finished(self, outcome: ImageOutcome, state: RetryState) -> None:
+    def _finish(self, outcome: ImageOutcome, message: Message, mark: str, attempt: Attempt) -> None:
+        is_first_delivery = message.state.receives == 1
+        is_now = outcome in (ImageOutcome.PROCESSED, ImageOutcome.FAILED)
         with self._lock:
-            self._outcomes[outcome] += 1
-            if outcome not in (ImageOutcome.PROCESSED, ImageOutcome.FAILED) and state.receives == 1:
+            if is_now or (outcome is ImageOutcome.ALREADY_DONE and attempt.claimed_by):
+                image = CountedImage(attempt.claimed_by or self._batch_id, mark)
+                self.finished.append(
+                    FinishedImage(image, attempt.is_failure, is_now, message.message_id, is_first_delivery)
+                )
+            elif is_first_delivery:
                 # SQS may deliver a message again whose images are gone, which is no progress of the run.
                 self._already_done += 1
             if outcome is ImageOutcome.PROCESSED:
                 self._analysis.poison.labelled()
-            if outcome in (ImageOutcome.PROCESSED, ImageOutcome.FAILED):
+            if is_now:
                 self._analysis.poison.finished()
 
     def _keep(self, failure: Failure) -> None:

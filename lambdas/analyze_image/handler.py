@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from analyze_image.analysis import Analysis, has_labelled
+from analyze_image.analysis import Analysis, add_finished, has_labelled
 from analyze_image.batch import Batch
 from analyze_image.copies import Copies
 from analyze_image.detector import Detector
@@ -24,10 +24,13 @@ from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
 from shared.request_rate import MAX_CONCURRENT_IMAGES
-from shared.run_record import BatchCounts
+from shared.retry_state import RetryState
 from shared.s3_events import Source
 from shared.telemetry import MetricUnit, logger, metrics, tracer
 from shared.wiring import Wiring
+
+# The queue's maxReceiveCount is 6. At this receive a finished message is acknowledged although it was not counted.
+MAX_RECEIVES_TO_COUNT = 5
 
 
 @cache
@@ -84,11 +87,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     analysis = _analysis()
     run = analysis.start_batch()
     logger.append_keys(run_id=run.run_id)
-    batch = Batch(analysis, run.run_id, lambda: context.get_remaining_time_in_millis() / 1000)
+    batch_id = context.aws_request_id
+    batch = Batch(analysis, batch_id, run.run_id, lambda: context.get_remaining_time_in_millis() / 1000)
     response = process_partial_response(
         event=event, record_handler=batch.handle, processor=_Processor(run.images_at_once), context=context
     )
-    counts = batch.counts()
+    uncounted = batch.counts()
+    counts = add_finished(uncounted, batch.finished, {image.counted: image for image in batch.finished if image.is_now})
     for name, value in {
         "ImagesProcessed": counts.processed,
         "ImagesFailed": counts.failed,
@@ -99,6 +104,22 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     if batch.requeued:
         metrics.add_metric(name="OldestImageAgeSeconds", unit=MetricUnit.Seconds, value=batch.oldest_requeued_seconds)
-    if run.run_id is not None and counts != BatchCounts():
-        analysis.count(run.run_id, counts)
+    if run.run_id is not None and not analysis.count(run.run_id, batch_id, uncounted, batch.finished):
+        _keep_uncounted(event, batch, response)
     return response
+
+
+def _keep_uncounted(event: dict[str, Any], batch: Batch, response: PartialItemFailureResponse) -> None:
+    """Let SQS deliver finished messages again, so that a later batch counts them.
+
+    A message that was received often goes, because it would be dead-lettered although its image is done.
+    """
+    finished = {image.message_id for image in batch.finished}
+    finished -= {item["itemIdentifier"] for item in response["batchItemFailures"]}
+    for record in event["Records"]:
+        if record["messageId"] not in finished:
+            continue
+        if RetryState.read(record).receives >= MAX_RECEIVES_TO_COUNT:
+            logger.error("an image was not counted, so no receipt will have it", message_id=record["messageId"])
+        else:
+            response["batchItemFailures"].append({"itemIdentifier": record["messageId"]})

@@ -46,6 +46,11 @@ class Attempt:
     lacks_copy: bool = False
     # Whether the model labels other images now.
     others_succeed: Callable[[], bool] = lambda: False
+    # The batch that this attempt belongs to, and the batch that claimed the image's name; empty when it is not known.
+    batch_id: str = ""
+    claimed_by: str = ""
+    # Whether the image has its result under failed/.
+    is_failure: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Claim:
 
     image_key: str
     is_new: bool
+    batch_id: str
 
 
 class ClaimMovedError(Exception):
@@ -91,32 +97,33 @@ class Labelling:
         except ImageUnreadableError as error:
             return self._without_detection(upload, error)
         prefix = FAILED if detection.failure else PROCESSED
-        return self._finish(upload, prefix, self._claim(prefix, upload, detection), attempt)
+        return self._finish(upload, prefix, self._claim(prefix, upload, detection, attempt.batch_id), attempt)
 
     def _earlier_claim(self, names: list[str], upload: Upload) -> Claim | None:
-        return next((Claim(name, is_new=False) for name in names if self._is_claimed_by(upload, name)), None)
+        for name in names:
+            if claimed := self._store.claim_of(upload, name):
+                return Claim(name, is_new=False, batch_id=claimed.batch_id)
+        return None
 
-    def _is_claimed_by(self, upload: Upload, image_key: str) -> bool:
-        source = self._store.provenance(image_key)
-        return source is not None and upload.same_as(source)
-
-    def _claim(self, prefix: str, upload: Upload, detection: Detection) -> Claim:
+    def _claim(self, prefix: str, upload: Upload, detection: Detection, batch_id: str) -> Claim:
         def result(image_key: str) -> dict[str, Any]:
             return result_document(upload, detection, self._detector.settings, self._store.final_bucket, image_key)
 
         names = candidates(self._store.final_prefix + prefix, upload)
         # Another message about the same upload may have claimed a later name, when the first was taken.
-        return self._earlier_claim(names[1:], upload) or self._claim_one_of(names, upload, result)
+        return self._earlier_claim(names[1:], upload) or self._claim_one_of(names, upload, result, batch_id)
 
-    def _claim_one_of(self, names: list[str], upload: Upload, result: Callable[[str], dict[str, Any]]) -> Claim:
+    def _claim_one_of(
+        self, names: list[str], upload: Upload, result: Callable[[str], dict[str, Any]], batch_id: str
+    ) -> Claim:
         for image_key in names:
             # An image without a JSON belongs to somebody else, or somebody removed its JSON.
             is_free = not self._store.has_image(image_key)
-            if is_free and self._store.claim(image_key, result(image_key)):
-                return Claim(image_key, is_new=True)
-            if self._is_claimed_by(upload, image_key):
+            if is_free and self._store.claim(image_key, result(image_key), batch_id):
+                return Claim(image_key, is_new=True, batch_id=batch_id)
+            if claim := self._earlier_claim([image_key], upload):
                 # The event was delivered twice: the first result stays.
-                return Claim(image_key, is_new=False)
+                return claim
         raise NamesTakenError(f"every name for {upload} in {self._store.final_bucket} is taken by another object")
 
     def _finish(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> ImageOutcome:
@@ -127,6 +134,7 @@ class Labelling:
                 claim = self._claim_next(upload, prefix, claim)
             else:
                 attempt.lacks_copy = False
+                attempt.claimed_by, attempt.is_failure = claim.batch_id, prefix == FAILED
                 return outcome
 
     def _claim_next(self, upload: Upload, prefix: str, claim: Claim) -> Claim:
@@ -144,7 +152,8 @@ class Labelling:
         def result(image_key: str) -> dict[str, Any]:
             return {**claimed, "image": {"bucket": self._store.final_bucket, "key": image_key}}
 
-        return self._claim_one_of(names[names.index(claim.image_key) + 1 :], upload, result)
+        later_names = names[names.index(claim.image_key) + 1 :]
+        return self._claim_one_of(later_names, upload, result, claim.batch_id)
 
     def _move(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> ImageOutcome:
         attempt.lacks_copy = attempt.lacks_copy or claim.is_new

@@ -45,6 +45,9 @@ CONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
 ARCHIVED = "InvalidObjectState"
 CONFLICT = frozenset({"409", "ConditionalRequestConflict"})
 
+# The member of a result's metadata that names the invocation whose batch claimed the name.
+BATCH_ID = "batch-id"
+
 
 class SourceGoneError(Exception):
     """The upload is no longer in the source bucket."""
@@ -68,10 +71,11 @@ class Stored:
 
 @dataclass(frozen=True)
 class Claimed:
-    """The JSON under a name, and its etag with quotes; the document is {} when it is not ours."""
+    """The JSON under a name, its etag with quotes, and the batch that wrote it; {} when the JSON is not ours."""
 
     document: dict[str, Any]
     etag: str = ""
+    batch_id: str = ""
 
 
 NOT_OURS = Claimed({})
@@ -86,7 +90,7 @@ class Store:
         self.final_bucket = final_bucket
         self.final_prefix = final_prefix
 
-    def claim(self, image_key: str, document: dict[str, Any]) -> bool:
+    def claim(self, image_key: str, document: dict[str, Any], batch_id: str = "") -> bool:
         """Write the JSON of `image_key` unless it exists; return whether it was written."""
         key = json_key(image_key)
         for attempt in range(1, CLAIM_ATTEMPTS + 1):
@@ -97,6 +101,7 @@ class Store:
                         Key=key,
                         Body=json.dumps(document, ensure_ascii=False).encode(),
                         ContentType="application/json",
+                        Metadata={BATCH_ID: batch_id} if batch_id else {},
                         IfNoneMatch="*",
                     )
             except ClientError as error:
@@ -127,20 +132,18 @@ class Store:
         except (ValueError, RecursionError):
             return NOT_OURS
         is_ours = isinstance(document, dict) and isinstance(document.get("source"), dict)
-        return Claimed(document, answer["ETag"]) if is_ours else NOT_OURS
+        return Claimed(document, answer["ETag"], answer.get("Metadata", {}).get(BATCH_ID, "")) if is_ours else NOT_OURS
 
-    def provenance(self, image_key: str) -> dict[str, Any] | None:
-        """Return the `source` of the JSON that claims `image_key`; None when there is none.
-
-        A JSON that is not ours has the provenance {}, which matches no upload.
-        """
+    def claim_of(self, upload: Upload, image_key: str) -> Claimed | None:
+        """Return the JSON of `image_key` if this upload claimed it."""
         claimed = self._read(image_key)
-        return None if claimed is None else claimed.document.get("source", {})
+        is_claimed = claimed is not None and upload.same_as(claimed.document.get("source", {}))
+        return claimed if is_claimed else None
 
     def withdraw_claim(self, image_key: str, upload: Upload) -> dict[str, Any] | None:
         """Delete the JSON of an image that cannot be copied, and return it; None when it is no longer this upload's."""
-        claimed = self._read(image_key)
-        if claimed is None or not upload.same_as(claimed.document.get("source", {})):
+        claimed = self.claim_of(upload, image_key)
+        if claimed is None:
             return None
         key = json_key(image_key)
         try:

@@ -4,7 +4,7 @@ One item per run in the runs table. Several functions add to it, each its own at
 update and may be repeated. The receipt is made of it when the run ends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -17,6 +17,10 @@ from shared.timestamps import format_rfc3339, now, parse_rfc3339
 
 # The table keeps a run's record this long; the receipt in the final bucket stays.
 KEPT_DAYS = 90
+# SQS keeps a message for 14 days, and a dead letter, which a person may redrive, for 14 more.
+BATCH_KEPT_DAYS = 30
+# What the name of an attribute begins with that stands for an image of a batch.
+MARK = "image_"
 
 
 # The counters of a run and of a batch: the field, and the item's attribute.
@@ -99,6 +103,14 @@ class BatchCounts:
     last_detection_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class CountedImage:
+    """An image that was counted: `mark` stands for its upload, and the batch claimed its name."""
+
+    batch_id: str
+    mark: str
+
+
 class RunRecords:
     """The records of the runs of one model."""
 
@@ -152,10 +164,11 @@ class RunRecords:
         expression = "SET model_stopped_at = if_not_exists(model_stopped_at, :now)"
         self._update(run_id, expression, now=format_rfc3339(now()))
 
-    def add_batch(self, run_id: str, counts: BatchCounts) -> None:
-        """Add a batch to the run's counters, once even if the SDK repeats the call.
+    def add_batch(self, run_id: str, counts: BatchCounts, images: Collection[CountedImage] = ()) -> None:
+        """Add a batch to the run's counters, once even if the SDK repeats the call, and note the `images` in it.
 
-        It is a transaction because DynamoDB recognises a repeated one by its client request token.
+        It is a transaction because DynamoDB recognises a repeated one by its client request token. Error:
+        ConditionFailed, if one of the images was counted before.
         """
         added = {attribute: getattr(counts, field) for field, attribute in COUNTERS.items()}
         expression = "ADD " + ", ".join(f"{name} :{name}" for name in added)
@@ -171,7 +184,13 @@ class RunRecords:
             values["last"] = format_rfc3339(counts.last_detection_at)
         if sets:
             expression += " SET " + ", ".join(sets)
-        self._items.transact([Update(_item(run_id), expression, values)])
+        self._items.transact([Update(_item(run_id), expression, values), *_notes_of(images)])
+
+    def counted_images(self, batch_id: str) -> set[CountedImage]:
+        """Return which images with a name claimed by this batch were counted."""
+        names = self._items.read(_batch_item(batch_id))
+        marks = (name.removeprefix(MARK) for name in names if name.startswith(MARK))
+        return {CountedImage(batch_id, mark) for mark in marks}
 
     def close(self, run_id: str, outcome: Outcome, record: RunRecord) -> None:
         """Record how the run ended, and add its model time to the days on which it ran: once, if repeated.
@@ -217,3 +236,17 @@ class RunRecords:
 
 def _item(run_id: str) -> str:
     return f"run#{run_id}"
+
+
+def _batch_item(batch_id: str) -> str:
+    return f"batch#{batch_id}"
+
+
+def _notes_of(images: Collection[CountedImage]) -> Iterator[Update]:
+    """Yield a write for each batch that claimed names of these images: one, unless a batch was killed before."""
+    after = int((now() + timedelta(days=BATCH_KEPT_DAYS)).timestamp())
+    for batch_id in sorted({image.batch_id for image in images}):
+        names = sorted(MARK + image.mark for image in images if image.batch_id == batch_id)
+        expression = "SET delete_after = :after, " + ", ".join(f"{name} = :yes" for name in names)
+        condition = " AND ".join(f"attribute_not_exists({name})" for name in names)
+        yield Update(_batch_item(batch_id), expression, {"after": after, "yes": True}, condition)

@@ -113,20 +113,29 @@ def upload_eight(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", ["killed before", "killed after"])
-@pytest.mark.xfail(reason=UNCOUNTED)
 def test_every_result_is_on_a_receipt_once_although_the_batch_was_killed_while_it_was_counted(kind: str) -> None:
+    with World(model=QUICK, schedule_seconds=HOUR) as world:
+        upload_eight(world)
+        world.disturb("analyze_image", "TransactWriteItems", kind)
+        world.start_run()
+        world.advance(4 * HOUR)
+        assert len(final_objects()) == 16
+        assert labelled(world) == 8
+
+
+@pytest.mark.parametrize("kind", ["killed before", "killed after"])
+@pytest.mark.xfail(reason="the killed batch hides its messages for longer than a run waits for progress")
+def test_a_batch_that_was_killed_after_all_was_labelled_costs_no_run_more(kind: str) -> None:
     with World(model=QUICK, schedule_seconds=HOUR) as world:
         upload_eight(world)
         world.disturb("analyze_image", "TransactWriteItems", kind)
         run = world.start_run()
         world.advance(4 * HOUR)
-        assert len(final_objects()) == 16
         assert labelled(world) == 8
         assert run.status == "SUCCEEDED", "all images were labelled: nothing failed"
         assert world.model_now.meter()["starts"] == 1, "nothing was left to start the model for"
 
 
-@pytest.mark.xfail(reason=UNCOUNTED)
 def test_every_result_is_on_a_receipt_although_the_table_refused_the_count_for_a_while() -> None:
     with World(model=QUICK, schedule_seconds=HOUR) as world:
         upload_eight(world)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
@@ -276,7 +277,7 @@ class Pipeline:
             function_name="analyze",
             memory_limit_in_mb=512,
             invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:analyze",
-            aws_request_id="request",
+            aws_request_id=str(uuid4()),
             get_remaining_time_in_millis=lambda: self.seconds_left * 1000,
         )
 

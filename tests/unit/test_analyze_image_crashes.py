@@ -12,7 +12,7 @@ from analyze_image import handler as handler_module
 from analyze_image.analysis import COUNT_ATTEMPTS
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS
 from shared.model_state import ModelState
-from shared.run_record import BatchCounts, RunRecords
+from shared.run_record import BatchCounts, CountedImage, RunRecords
 from tests.unit.analyze_image_kit import (
     RECEIVES_AT_MOST,
     RUN,
@@ -219,10 +219,10 @@ def test_a_batch_is_counted_although_another_is_counted_at_the_same_moment(
     conflicts = [aws_error("TransactionCanceledException")] * (COUNT_ATTEMPTS - 1)
     add = RunRecords.add_batch
 
-    def conflicted(records: RunRecords, run_id: str, counts: BatchCounts) -> None:
+    def conflicted(records: RunRecords, run_id: str, counts: BatchCounts, images: list[CountedImage]) -> None:
         if conflicts:
             raise conflicts.pop()
-        add(records, run_id, counts)
+        add(records, run_id, counts, images)
 
     monkeypatch.setattr(RunRecords, "add_batch", conflicted)
     pipeline.upload("a.jpg")
@@ -231,21 +231,81 @@ def test_a_batch_is_counted_although_another_is_counted_at_the_same_moment(
 
 
 @pytest.mark.parametrize("code", ["TransactionCanceledException", "ProvisionedThroughputExceededException"])
-def test_a_batch_that_cannot_be_counted_is_labelled_all_the_same(
+def test_a_batch_that_cannot_be_counted_is_labelled_and_its_messages_come_again_to_be_counted(
     code: str, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
 
-    def refuse(_: RunRecords, run_id: str, __: BatchCounts) -> None:
+    def refuse(_: RunRecords, run_id: str, *__: object) -> None:
         calls.append(run_id)
         raise aws_error(code)
 
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecords, "add_batch", refuse)
+        uploads = pipeline.upload("a.jpg", "bad.jpg")
+        pipeline.rekognition.errors["bad.jpg"] = detect_error("ImageTooLargeException")
+        pipeline.invoke()
+    assert calls == [RUN] * (COUNT_ATTEMPTS if code.startswith("Transaction") else 1)
+    assert len(pipeline.failures) == len(pipeline.messages()) == 2
+    assert keys(pipeline.s3, SOURCE) == []
+    # Another run goes on, in batches of its own.
+    for _ in range(3):
+        pipeline.pass_time(VISIBILITY_SECONDS + 1)
+        pipeline.drain()
+    assert pipeline.messages() == pipeline.dead_letters() == []
+    assert (pipeline.record.processed, pipeline.record.failed, pipeline.record.already_done) == (1, 1, 0)
+    assert pipeline.rekognition.calls_for("a.jpg") == 1
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+def test_an_image_that_can_never_be_counted_does_not_end_in_the_dead_letters(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise aws_error("AccessDeniedException")
+
     monkeypatch.setattr(RunRecords, "add_batch", refuse)
     uploads = pipeline.upload("a.jpg")
-    pipeline.drain()
-    assert pipeline.failures == []
-    assert calls == [RUN] * (COUNT_ATTEMPTS if code.startswith("Transaction") else 1)
+    for _ in range(RECEIVES_AT_MOST + 1):
+        pipeline.drain()
+        pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    assert pipeline.messages() == pipeline.dead_letters() == []
+    assert pipeline.most_receives == RECEIVES_AT_MOST - 1
     pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_while_it_counts_a_batch_counts_every_image_once(
+    after: bool, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = RunRecords.add_batch
+
+    def killed(records: RunRecords, run_id: str, counts: BatchCounts, images: list[CountedImage]) -> None:
+        if after:
+            add(records, run_id, counts, images)
+        raise Crash
+
+    uploads = pipeline.upload("a.jpg", "b.jpg", "bad.jpg")
+    pipeline.rekognition.errors["bad.jpg"] = detect_error("ImageTooLargeException")
+    # Killed twice: the second time while it counts what the first batch did.
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(RunRecords, "add_batch", killed)
+            if not after or not pipeline.record.processed:
+                kill(pipeline)
+        pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert pipeline.messages() == pipeline.dead_letters() == []
+    assert (pipeline.record.processed, pipeline.record.failed) == (2, 1)
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+def test_a_message_that_cannot_be_deleted_counts_its_image_once(pipeline: Pipeline) -> None:
+    pipeline.upload("a.jpg")
+    for _ in range(3):
+        assert pipeline.invoke(can_delete=False) == 1
+        pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    assert (pipeline.record.processed, pipeline.record.already_done) == (1, 0)
 
 
 @pytest.mark.parametrize("known", [False, True])
