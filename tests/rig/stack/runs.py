@@ -1,4 +1,4 @@
-"""Runs of the workflow on a local stack, as the schedule starts them."""
+"""Runs of the workflow on a local stack, as a person starts them."""
 
 import json
 import time
@@ -26,11 +26,11 @@ class Progress:
 
 
 def start_run(stack: LocalStack, run_id: str | None = None) -> str:
-    """Do at once what the schedule would do within the hour, and return the execution's ARN."""
+    """Start a run as a person does, which waits for nothing after failed ones, and return the execution's ARN."""
     group, name = stack.outputs["schedule_arn"].split(":schedule/", 1)[1].split("/")
     target = stack.client("scheduler").get_schedule(GroupName=group, Name=name)["Target"]
     started = stack.client("stepfunctions").start_execution(
-        stateMachineArn=target["Arn"], name=run_id or f"run-{uuid.uuid4()}", input=target["Input"]
+        stateMachineArn=target["Arn"], name=run_id or f"run-{uuid.uuid4()}", input="{}"
     )
     return started["executionArn"]
 
