@@ -81,8 +81,7 @@ class Scene:
         return self.ledger.upload(f"{self.name}/{key}", body)
 
     def start(self) -> str:
-        """Start a run by hand, because the schedule waits after runs that failed."""
-        arn = runs.start_run(self.stack, f"{self.name[:40]}-{uuid.uuid4().hex[:8]}", by_hand=True)
+        arn = runs.start_run(self.stack, f"{self.name[:40]}-{uuid.uuid4().hex[:8]}")
         self.executions.append(arn)
         return arn
 

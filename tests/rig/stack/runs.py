@@ -1,4 +1,4 @@
-"""Runs of the workflow on a local stack, as the schedule starts them."""
+"""Runs of the workflow on a local stack, as a person starts them."""
 
 import json
 import time
@@ -25,15 +25,12 @@ class Progress:
     virtual_seconds: float
 
 
-def start_run(stack: LocalStack, run_id: str | None = None, *, by_hand: bool = False) -> str:
-    """Do at once what the schedule would do within the hour, and return the execution's ARN.
-
-    `by_hand`: as a person starts a run, which also ends the waiting after failed starts.
-    """
+def start_run(stack: LocalStack, run_id: str | None = None) -> str:
+    """Start a run as a person does, which waits for nothing after failed ones, and return the execution's ARN."""
     group, name = stack.outputs["schedule_arn"].split(":schedule/", 1)[1].split("/")
     target = stack.client("scheduler").get_schedule(GroupName=group, Name=name)["Target"]
     started = stack.client("stepfunctions").start_execution(
-        stateMachineArn=target["Arn"], name=run_id or f"run-{uuid.uuid4()}", input="{}" if by_hand else target["Input"]
+        stateMachineArn=target["Arn"], name=run_id or f"run-{uuid.uuid4()}", input="{}"
     )
     return started["executionArn"]
 
