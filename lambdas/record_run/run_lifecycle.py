@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared.errors import LeaseLost
 from shared.failed_starts import FailedStartsStore
 from shared.lease import Lease
 from shared.model_state import ModelStates
@@ -59,7 +60,10 @@ class RunLifecycle:
             )
         if acquisition.receipts_owed:
             owed = [dead_run for dead_run in acquisition.receipts_owed if not self._close_for(dead_run, run_id)]
-            self._states.record_receipts_owed(Owner.run(run_id), owed)
+            try:
+                self._states.record_receipts_owed(Owner.run(run_id), owed)
+            except LeaseLost:
+                logger.info("the lease was taken over already; the run's next step finds that out")
         return Opening(acquisition.acquired, acquisition.other_run, clean_up)
 
     def _close_for(self, dead_run: str, run_id: str) -> bool:

@@ -51,7 +51,10 @@ class Lease:
         for _ in range(ATTEMPTS):
             seen = self._states.read()
             if seen.owner == owner:
-                seen = self.renew(owner)
+                try:
+                    seen = self.renew(owner)
+                except LeaseLost:
+                    continue
                 other_run = seen.receipts_owed[-1] if seen.receipts_owed else None
                 return Acquisition(True, other_run, seen.started_by, seen.receipts_owed)
             if seen.owner is not None and seen.lease_expires_at >= int(self._epoch()):
