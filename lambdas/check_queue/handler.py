@@ -3,6 +3,7 @@
 The phase "before_start" also takes `"scheduled": bool`, and "closed" `"take_more": bool`.
 """
 
+import time
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -46,6 +47,7 @@ def _queue_checks() -> QueueChecks:
             schedule_seconds=None if schedule_minutes is None else schedule_minutes * 60,
         ),
         cap=DailyCap(environment.optional_number("MAX_MODEL_HOURS_PER_DAY"), wiring.usage),
+        pause=time.sleep,
     )
 
 

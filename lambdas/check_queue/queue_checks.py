@@ -50,8 +50,8 @@ class QueueChecks:
         max_run: timedelta,
         gate: Gate,
         cap: DailyCap,
+        pause: Callable[[float], None],
         epoch: Callable[[], float] = time.time,
-        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._queue = queue
         self._images = images

@@ -24,7 +24,7 @@ run "the_schedule_starts_the_machine_and_each_role_serves_these_only" {
       state                 = "ENABLED"
       target_arn            = "arn:aws:states:us-east-1:123456789012:stateMachine:labels"
       action                = "states:StartExecution"
-      input                 = jsonencode({})
+      input                 = jsonencode({ source = "schedule" })
       max_retries           = 2
       max_event_age_seconds = 300
     }
