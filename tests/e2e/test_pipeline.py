@@ -24,7 +24,7 @@ def waits_between(stack: LocalStack, execution_arn: str, first: str, last: str) 
     events = [event for page in history.paginate(executionArn=execution_arn) for event in page["events"]]
     names = [event.get("stateEnteredEventDetails", {}).get("name") for event in events]
     return sum(
-        json.loads(event["taskSucceededEventDetails"]["output"])["Payload"].get("wait_seconds", 0)
+        (json.loads(event["taskSucceededEventDetails"]["output"])["Payload"] or {}).get("wait_seconds", 0)
         for event in events[names.index(first) : names.index(last)]
         if "taskSucceededEventDetails" in event
     )
@@ -124,7 +124,7 @@ def test_a_function_may_do_nothing_beyond_its_role(stack: LocalStack) -> None:
     functions, iam, name = stack.client("lambda"), stack.client("iam"), f"{stack.name}-check-queue"
 
     def look() -> dict[str, Any]:
-        payload = json.dumps({"run_id": "nobody", "phase": "before_start"})
+        payload = json.dumps({"run_id": "nobody", "phase": "before_start", "scheduled": True})
         return json.load(functions.invoke(FunctionName=name, Payload=payload)["Payload"])
 
     role = functions.get_function_configuration(FunctionName=name)["Role"].rsplit("/", 1)[1]
