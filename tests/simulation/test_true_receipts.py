@@ -13,7 +13,6 @@ from tests.rig.simulation.world import Fault, World
 
 HOUR = 3600
 LATE_STOP = "the first accepted stop ends the model time for good, though the model may run on"
-UNCOUNTED = "a batch that is not counted is counted nowhere later"
 USD_A_SECOND = 4 / HOUR
 QUICK = ModelSettings(start_seconds=20, stop_seconds=10)
 # A run sees that its model is RUNNING at its next look.

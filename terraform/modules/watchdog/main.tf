@@ -106,7 +106,7 @@ resource "aws_cloudwatch_event_target" "this" {
 # anything that this resource depends on, and with "create" once everything exists. A change in drain_on_change replaces
 # this resource, and Terraform destroys a dependent resource before it changes the rest. If the function fails, the apply
 # or destroy fails with the function's message, and everything else stays as it was.
-# https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_invocation
+# https://github.com/hashicorp/terraform-provider-aws/blob/main/website/docs/r/lambda_invocation.html.markdown
 resource "aws_lambda_invocation" "this" {
   function_name   = var.function_name
   lifecycle_scope = "CRUD"
