@@ -48,6 +48,13 @@ EXCUSES = (
         "https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html",
     ),
     Excuse(
+        "check-queue",
+        "TellMissingFromForbidden",
+        ("s3:ListBucket", "s3:ListBucketVersions"),
+        "the same for an object and for a version that is not there",
+        "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html",
+    ),
+    Excuse(
         "analyze-image",
         "WriteResultObjects",
         ("s3:AbortMultipartUpload",),
