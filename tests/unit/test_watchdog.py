@@ -145,6 +145,7 @@ def test_a_dead_run_whose_start_finished_no_image_counts_once(world: World, fail
     world.model.statuses = ["STOPPED"]
     for number in range(4):
         world.tick(invocation=str(number))
+        world.clock.now += 60
     remembered = failed_starts.read()
     assert (remembered.count, remembered.run_id, remembered.error) == (1, "run-1", "ExecutionAborted")
 
