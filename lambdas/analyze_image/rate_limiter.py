@@ -5,10 +5,10 @@ knows how fast a model is now. So each execution environment starts with its sha
 for their turn, the rate grows until one is throttled. Then it drops below that, and grows slowly from there, because
 the service tolerates a slight excess for a while.
 
-Plain AIMD (one increase, one decrease) was measured with the simulation in tests/unit/test_pace.py: 1 to 5 units, and
-estimates from 40% below the truth to 25% above it. At worst, plain AIMD used 68% of the model with few calls throttled,
-or 90% with 9% throttled. A fast start and one decrease: 96% with 2.5% throttled. This module: 96% with 1.9%, and 98%
-where the estimate is not far too low.
+Plain AIMD (one increase, one decrease) was measured with the simulation in tests/unit/test_rate_limiter.py: 1 to 5
+units, and estimates from 40% below the truth to 25% above it. At worst, plain AIMD used 68% of the model with few
+calls throttled, or 90% with 9% throttled. A fast start and one decrease: 96% with 2.5% throttled. This module: 96%
+with 1.9%, and 98% where the estimate is not far too low.
 
 botocore's adaptive retry mode hooks into the same events with the same aim. But it starts only after a first throttle,
 and then swings by a third every few seconds: more throttles and less work. `make bench` measures this module.

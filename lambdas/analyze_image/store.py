@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from analyze_image.errors import ErrorClass, classify
 from analyze_image.names import json_key
-from shared.clients import calling, error_code
+from shared.clients import NOT_FOUND, calling, error_code
 from shared.s3_events import Upload
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ MAX_RESULT_BYTES = 5 * 1024**2
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 CAN_SEND_CONDITION = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
 
-NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 CONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
 ARCHIVED = "InvalidObjectState"
 CONFLICT = frozenset({"409", "ConditionalRequestConflict"})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.clients import error_code
+from shared.clients import NOT_FOUND, error_code
 from shared.items import Items, Update
 from shared.s3_events import Upload
 from shared.telemetry import logger
@@ -14,7 +14,6 @@ from shared.telemetry import logger
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 KNOWN_IMAGE_ITEM = "known_image"
 
 

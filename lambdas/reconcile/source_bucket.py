@@ -14,13 +14,11 @@ from botocore.exceptions import ClientError
 
 from reconcile.listing import ListedObject, Refused
 from reconcile.message import Version
-from shared.clients import error_code, error_message
+from shared.clients import NOT_FOUND, error_code, error_message
 from shared.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-NOT_FOUND = frozenset({"404", "NoSuchKey", "NotFound"})
 
 # HeadObject's answer has no body, so the code is the HTTP status. These are the usual causes of it.
 USUAL_CAUSES = {

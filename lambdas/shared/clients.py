@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 3
 
+# S3's codes for an object or a version that is not there. HeadObject's answer has no body, so its code is the status.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
+
 
 class Bounds(TypedDict, total=False):
     """The bounds of a client's calls; `attempts` includes the first."""
