@@ -16,6 +16,7 @@ from moto.backend_index import backend_url_patterns
 from moto.core import base_backend, responses, serialize
 from moto.core.model import Shape
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
+from moto.dynamodb.parsing import ast_nodes
 from moto.sqs import models as sqs
 
 if TYPE_CHECKING:
@@ -34,6 +35,19 @@ base_backend.BaseBackend.urls = property(lru_cache(16)(_urls.fget))  # type: ign
 # Each request looks for its operation's name among all members of a class, and spells out names letter by letter.
 vars(responses)["method_names_from_class"] = cache(method_names_from_class)
 vars(responses)["camelcase_to_underscores"] = vars(sqs)["camelcase_to_underscores"] = cache(camelcase_to_underscores)
+# Each update is walked ten times, and each node of it asked for the kinds that the walk is about.
+_walk: Any = vars(ast_nodes)["DepthFirstTraverser"]
+_kinds = _walk.nodes_to_be_processed
+
+
+def _kinds_of_a_walk(walk: Any) -> tuple[type, ...]:  # noqa: ANN401
+    if "kinds" not in vars(walk):
+        vars(walk)["kinds"] = _kinds(walk)
+    kinds: tuple[type, ...] = vars(walk)["kinds"]
+    return kinds
+
+
+_walk.nodes_to_be_processed = _kinds_of_a_walk
 
 Json = Any
 
