@@ -78,7 +78,8 @@ def receipt(body: bytes) -> Json:
     """Return the receipt that `body` holds. ValueError: it holds none, and why."""
     content = _object(_parsed(body), "it")
     for name in ("run_id", "outcome"):
-        _text(content.get(name), name)
+        if not _text(content.get(name), name):
+            raise ValueError(f"{name} is empty")
     for name in ("started_at", "finished_at"):
         _moment(content.get(name), name)
     for name in ("images", "model"):

@@ -38,6 +38,7 @@ const labels = report.labels.map((label, index) => {
     chosen: null,
     picked: false,
     images: 0,
+    lastSeen: null,
   };
 });
 
@@ -57,21 +58,23 @@ function look() {
   const search = view.search.toLowerCase();
   let withoutLabel = 0;
   const shown = [];
-  for (const label of labels) label.images = 0;
+  for (const label of labels) Object.assign(label, { images: 0, lastSeen: null });
   for (const image of images) {
-    const seen = new Set();
     let top = -1;
+    let isEmpty = true;
     let wanted = !anyPicked;
     for (const detection of image.detections) {
       if (!passes(detection)) continue;
-      const isPicked = labels[detection.label].picked;
-      if (!seen.has(detection.label)) labels[detection.label].images += 1;
-      seen.add(detection.label);
-      wanted ||= isPicked;
+      const label = labels[detection.label];
+      // Once an image, however often it is found there.
+      if (label.lastSeen !== image) label.images += 1;
+      label.lastSeen = image;
+      isEmpty = false;
+      wanted ||= label.picked;
       // The order is by what was picked.
-      if (isPicked || !anyPicked) top = Math.max(top, detection.confidence);
+      if (label.picked || !anyPicked) top = Math.max(top, detection.confidence);
     }
-    if (!seen.size) {
+    if (isEmpty) {
       withoutLabel += 1;
       wanted ||= view.nothing;
     }

@@ -8,8 +8,7 @@ const PHASES = [
   ["stopping_seconds", "Stop of the model", false],
 ];
 
-const OUTCOMES = { completed: "Completed" };
-const outcomeOf = (run) => OUTCOMES[run.outcome] ?? visible(run.outcome.replaceAll("_", " "));
+const outcomeOf = (run) => visible(run.outcome[0].toUpperCase() + run.outcome.slice(1).replaceAll("_", " "));
 const isGood = (run) => run.outcome === "completed" && !run.error;
 
 function phaseBar(run) {
@@ -31,7 +30,7 @@ function phaseBar(run) {
         el("th", { scope: "row" }, el("span", { class: `swatch phase-${index}`, "aria-hidden": "true" }), " ", title),
         el("td", { class: "figure" }, seconds === null ? "not seen" : duration(seconds)),
         el("td", { class: "figure" }, seconds === null ? "" : `${Math.round((seconds / total) * 100)}%`),
-        el("td", {}, billed ? "yes" : "AWS does not say")))))));
+        el("td", {}, billed ? "yes" : "unknown")))))));
 }
 
 function runCard(run, isOpen) {
