@@ -25,12 +25,12 @@ function showImage(image) {
   const arrow = (by, text, words) => el("button", { type: "button", "data-step": by, disabled: !order[at + by], "aria-label": words, onclick: () => step(by) }, text);
   const rows = marks.map((detection, index) => {
     const threshold = thresholdOf(detection);
+    const isKnown = threshold !== null && threshold !== undefined;
     return el("tr", { "data-mark": index + 1, class: passes(detection) ? "" : "below", onmouseenter: () => mark(index, true), onmouseleave: () => mark(index, false) },
       el("td", { class: "figure" }, String(index + 1)),
       el("th", { scope: "row" }, swatch(detection.label), " ", name(labels[detection.label].name), detection.box ? null : el("span", { class: "quiet small" }, " (whole image)")),
       el("td", { class: "figure" }, percent(detection.confidence, 3)),
-      el("td", { class: "figure" }, threshold === null || threshold === undefined ? "not known" : exactly(threshold)),
-      el("td", {}, passes(detection) ? "passes" : "below"));
+      el("td", { class: "figure" }, (passes(detection) ? "passes" : "below") + (isKnown ? ` ${exactly(threshold)}` : "")));
   });
   viewer.replaceChildren(
     el("div", { class: "viewer-head" },
@@ -44,7 +44,7 @@ function showImage(image) {
       el("div", { class: "details" },
         marks.length
           ? el("div", { class: "scroll" }, el("table", {},
-            el("thead", {}, el("tr", {}, ...["#", "Label", "Confidence", "Threshold", "Result"].map((head) => el("th", { scope: "col" }, head)))),
+            el("thead", {}, el("tr", {}, ...["#", "Label", "Confidence", "Threshold"].map((head) => el("th", { scope: "col" }, head)))),
             el("tbody", {}, ...rows)))
           : el("p", { class: "quiet" }, "The model found no label in this image."),
         el("dl", { class: "facts" },
