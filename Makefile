@@ -42,7 +42,7 @@ option = $${$(1):+$(call flag,$(1))="$$$(1)"}
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/prose.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
+setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/prose.ok $(VENV)/axe.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
 
 $(VENV)/python.ok:
 	@command -v "$$PYTHON" >/dev/null || { echo "error: no $$PYTHON on PATH; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
@@ -82,8 +82,15 @@ $(VENV)/prose.ok: tests/rig/prose/package.json tests/rig/prose/package-lock.json
 	npm ci --prefix $(VENV)/prose --silent --no-audit --no-fund
 	touch $@
 
+$(VENV)/axe.ok: tests/browser/package.json tests/browser/package-lock.json
+	@command -v npm >/dev/null || { echo "error: no npm on PATH; install Node.js 20 or newer (it fetches the rules of accessibility)" >&2; exit 1; }
+	mkdir -p $(VENV)/axe
+	cp tests/browser/package.json tests/browser/package-lock.json $(VENV)/axe/
+	npm ci --prefix $(VENV)/axe --silent --no-audit --no-fund
+	touch $@
+
 demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this machine, no AWS account (IMAGES=folder: your own pictures; KEEP=1: leave it up)
-	$(PY) -m tools.demo $(call option,IMAGES) --keep="$$KEEP"
+	PYTHONPATH=lambdas $(PY) -m tools.demo $(call option,IMAGES) --keep="$$KEEP"
 
 # The desk's tools: on the account of your credentials, or on a local stack that AWS_ENDPOINT_URL names.
 status: $(VENV)/tools.ok ## Model, trigger, queues, lease and last receipts of the deployment NAME=…

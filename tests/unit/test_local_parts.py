@@ -165,7 +165,7 @@ def test_a_demo_deletes_nothing_but_what_demos_write(tmp_path: Path, monkeypatch
 def test_a_demo_without_terraform_says_so_in_one_line(named: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tools.demo", "--output", str(tmp_path)],
-        env={"PATH": "", "HOME": str(tmp_path), **named},
+        env={"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": "lambdas", **named},
         cwd=local_stack.REPOSITORY,
         capture_output=True,
         text=True,

@@ -93,6 +93,8 @@ def clone(tmp_path: Path) -> Clone:
         "tests/asl/package-lock.json",
         "tests/rig/prose/package.json",
         "tests/rig/prose/package-lock.json",
+        "tests/browser/package.json",
+        "tests/browser/package-lock.json",
         "lambdas/build.py",
         "build/packages.ok",
         ".venv/python.ok",
@@ -101,6 +103,7 @@ def clone(tmp_path: Path) -> Clone:
         ".venv/checkov.ok",
         ".venv/asl.ok",
         ".venv/prose.ok",
+        ".venv/axe.ok",
     ):
         path = folder / needed
         path.parent.mkdir(parents=True, exist_ok=True)

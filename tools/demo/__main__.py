@@ -23,6 +23,7 @@ from tests.rig.stack.local_stack import REPOSITORY, LocalStack, VirtualTime
 from tests.rig.stack.process import StartError
 from tools.demo import report
 from tools.demo.report import Costs, Run, Seen
+from tools.report import FinalBucket, OfRun, ReportError, build_report
 from tools.switches import yes_or_no
 from tools.terminal import complain, say
 
@@ -78,6 +79,21 @@ def download(stack: LocalStack, output: Path) -> None:
             target = output / item["Key"]
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read())
+
+
+def report_on(stack: LocalStack, seen: Seen, folder: Path) -> str:
+    """Leave a report about the run for people to look at; return where it is, or why there is none."""
+    final = FinalBucket(stack.client("s3"), stack.outputs["final_bucket_name"])
+    faster = f"{1 / TIME.scale:.0f}"
+    note = (
+        f"the demo's time is {faster} times faster, but not on the functions' clock: multiply the run's times and its "
+        f"cost by {faster}"
+    )
+    try:
+        made = build_report(final, OfRun(seen.run.execution["name"]), folder, title=NAME, notes=[note])
+    except ReportError as error:
+        return f"There is no report: {error}"
+    return f"Report: {relative(made.index)}"
 
 
 def hold(stack: LocalStack) -> None:
@@ -146,6 +162,7 @@ def demonstrate(images: Path | None, output: Path, *, keep: bool = False) -> int
         download(stack, output)
         say(f"Results, failures and receipts: {relative(output)} ({time.monotonic() - began:.0f} s in all)")
         say(*report.verdict(broken))
+        say(report_on(stack, seen, output / "report"))
         if keep:
             hold(stack)
     return 1 if broken else 0
