@@ -104,13 +104,15 @@ module "analyze_image" {
   memory_mb       = 512
 
   environment = merge(local.environments["analyze_image"], {
-    DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
-    FINAL_BUCKET_NAME     = local.final_bucket_name
-    FINAL_PREFIX          = var.final_prefix
-    MIN_CONFIDENCE        = var.min_confidence == null ? "" : tostring(var.min_confidence)
-    QUEUE_URL             = module.intake.queue_url
-    SOURCE_BUCKET_NAME    = local.source_bucket_name
-    SOURCE_PREFIX         = var.source_prefix
+    CANDIDATE_MIN_CONFIDENCE = var.candidate_min_confidence == null ? "" : tostring(var.candidate_min_confidence)
+    DEAD_LETTER_QUEUE_URL    = module.intake.dead_letter_queue_url
+    FINAL_BUCKET_NAME        = local.final_bucket_name
+    FINAL_PREFIX             = var.final_prefix
+    LABEL_THRESHOLDS         = jsonencode(var.label_thresholds)
+    MIN_CONFIDENCE           = var.min_confidence == null ? "" : tostring(var.min_confidence)
+    QUEUE_URL                = module.intake.queue_url
+    SOURCE_BUCKET_NAME       = local.source_bucket_name
+    SOURCE_PREFIX            = var.source_prefix
   })
 }
 

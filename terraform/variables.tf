@@ -75,6 +75,52 @@ variable "min_confidence" {
   }
 }
 
+variable "label_thresholds" {
+  description = "Lowest confidence, 0 to 100, by label, in place of min_confidence. Names are those of the model, in its upper and lower case. A name that the model does not have changes nothing."
+  type        = map(number)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for label, confidence in var.label_thresholds : label != "" && (confidence == null ? false : confidence >= 0 && confidence <= 100)])
+    error_message = "label_thresholds must map names of labels to numbers from 0 to 100."
+  }
+
+  validation {
+    condition     = length(var.label_thresholds) == 0 || var.min_confidence != null
+    error_message = "label_thresholds needs min_confidence, the threshold of the other labels: Rekognition takes one threshold per call, and does not tell those from training."
+  }
+
+  validation {
+    # In bytes: base64 makes 4 characters of 3.
+    condition     = length(base64encode(jsonencode(var.label_thresholds))) <= 2000
+    error_message = "label_thresholds may have 1,500 bytes as JSON, because a function's environment holds 4 KB."
+  }
+}
+
+variable "candidate_min_confidence" {
+  description = "A label below its threshold is kept apart, as BelowThreshold, if its confidence is at least this, 0 to 100. null: such labels are dropped."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.candidate_min_confidence == null ? true : var.candidate_min_confidence >= 0 && var.candidate_min_confidence <= 100
+    error_message = "candidate_min_confidence must be null or a number from 0 to 100."
+  }
+
+  validation {
+    condition     = var.candidate_min_confidence == null || var.min_confidence != null
+    error_message = "candidate_min_confidence needs min_confidence: Rekognition does not tell the thresholds from training, so nothing can tell what is below them."
+  }
+
+  validation {
+    condition = var.candidate_min_confidence == null || var.min_confidence == null ? true : anytrue([
+      for threshold in concat([var.min_confidence], values(var.label_thresholds)) : var.candidate_min_confidence < threshold
+    ])
+    error_message = "candidate_min_confidence must be below min_confidence or below a threshold in label_thresholds, because otherwise no label is between them."
+  }
+}
+
 variable "min_inference_units" {
   description = "Fewest inference units that a run rents."
   type        = number

@@ -147,7 +147,9 @@ class Batch:
                 message = replace(message, upload=upload, records=len(uploads))
                 self._raise_if_not_to_start()
                 mark = mark_of(upload)
-                attempt = Attempt(marked == mark, self._analysis.poison.has_labelled, self._batch_id)
+                attempt = Attempt(
+                    marked == mark, self._analysis.poison.has_labelled, self._batch_id, run_id=self._run_id
+                )
                 try:
                     outcome = self._analysis.labelling.label(
                         upload, redelivered=message.state.redelivered, attempt=attempt

@@ -74,8 +74,8 @@ class Detector:
             "ProjectVersionArn": self.settings.project_version_arn,
             "Image": {"S3Object": s3_object},
         }
-        if self.settings.min_confidence is not None:
-            request["MinConfidence"] = self.settings.min_confidence
+        if self.settings.asked_confidence is not None:
+            request["MinConfidence"] = self.settings.asked_confidence
         try:
             with calling(DETECT, str(upload)):
                 answer = self._rekognition.detect_custom_labels(**request)

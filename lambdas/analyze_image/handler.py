@@ -43,7 +43,12 @@ def _analysis() -> Analysis:
     rate_limiter = AdaptiveRateLimiter()
     rate_limiter.attach(rekognition)
     sqs = client("sqs", read_timeout_seconds=2, attempts=2)
-    settings = InferenceSettings(wiring.model_arn, environment.optional_number("MIN_CONFIDENCE"))
+    settings = InferenceSettings(
+        wiring.model_arn,
+        environment.optional_number("MIN_CONFIDENCE"),
+        environment.numbers_by_name("LABEL_THRESHOLDS"),
+        environment.optional_number("CANDIDATE_MIN_CONFIDENCE"),
+    )
     return Analysis(
         labelling=Labelling(
             Detector(rekognition, settings),

@@ -49,6 +49,8 @@ class Attempt:
     # The batch that this attempt belongs to, and the batch that claimed the image's name; empty when it is not known.
     batch_id: str = ""
     claimed_by: str = ""
+    # The run that this attempt belongs to; None when it is not known.
+    run_id: str | None = None
     # Whether the image has its result under failed/.
     is_failure: bool = False
 
@@ -97,7 +99,7 @@ class Labelling:
         except ImageUnreadableError as error:
             return self._without_detection(upload, error)
         prefix = FAILED if detection.failure else PROCESSED
-        return self._finish(upload, prefix, self._claim(prefix, upload, detection, attempt.batch_id), attempt)
+        return self._finish(upload, prefix, self._claim(prefix, upload, detection, attempt), attempt)
 
     def _earlier_claim(self, names: list[str], upload: Upload) -> Claim | None:
         for name in names:
@@ -105,13 +107,15 @@ class Labelling:
                 return Claim(name, is_new=False, batch_id=claimed.batch_id)
         return None
 
-    def _claim(self, prefix: str, upload: Upload, detection: Detection, batch_id: str) -> Claim:
+    def _claim(self, prefix: str, upload: Upload, detection: Detection, attempt: Attempt) -> Claim:
         def result(image_key: str) -> dict[str, Any]:
-            return result_document(upload, detection, self._detector.settings, self._store.final_bucket, image_key)
+            return result_document(
+                upload, detection, self._detector.settings, self._store.final_bucket, image_key, attempt.run_id
+            )
 
         names = candidates(self._store.final_prefix + prefix, upload)
         # Another message about the same upload may have claimed a later name, when the first was taken.
-        return self._earlier_claim(names[1:], upload) or self._claim_one_of(names, upload, result, batch_id)
+        return self._earlier_claim(names[1:], upload) or self._claim_one_of(names, upload, result, attempt.batch_id)
 
     def _claim_one_of(
         self, names: list[str], upload: Upload, result: Callable[[str], dict[str, Any]], batch_id: str

@@ -1,5 +1,6 @@
 """The environment variables that the Terraform module sets, read with their types."""
 
+import json
 import os
 
 from shared.errors import ConfigurationError
@@ -55,3 +56,14 @@ def flag(name: str) -> bool:
     if value not in ("true", "false"):
         raise ConfigurationError(f"environment variable {name} must be true or false, not {value!r}")
     return value == "true"
+
+
+def numbers_by_name(name: str) -> dict[str, float]:
+    """Return the variable `name`, a JSON object of numbers; an empty one when it is missing or empty."""
+    value = os.environ.get(name, "") or "{}"
+    try:
+        return {key: float(item) for key, item in json.loads(value).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise ConfigurationError(
+            f"environment variable {name} must be a JSON object of numbers, not {value!r}"
+        ) from None

@@ -72,8 +72,8 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 
   assert {
-    condition     = module.analyze_image.environment["MIN_CONFIDENCE"] == ""
-    error_message = "Without min_confidence the function must be told nothing."
+    condition     = module.analyze_image.environment["MIN_CONFIDENCE"] == "" && module.analyze_image.environment["LABEL_THRESHOLDS"] == "{}" && module.analyze_image.environment["CANDIDATE_MIN_CONFIDENCE"] == ""
+    error_message = "Without the inputs about confidence the function must be told nothing."
   }
 }
 
@@ -149,6 +149,8 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
   variables {
     name                          = "abc"
     min_confidence                = 0
+    label_thresholds              = merge({ "Käfer rot/1" = 100 }, { for i in range(60) : "logo-${i}" => i })
+    candidate_min_confidence      = 0
     min_inference_units           = 5
     max_inference_units           = 5
     inference_unit_hour_usd       = 0
@@ -218,15 +220,17 @@ run "a_whole_apply_wires_the_parts_together" {
   }
 
   variables {
-    source_prefix           = "in/"
-    final_prefix            = "out/"
-    min_confidence          = 55.5
-    min_inference_units     = 2
-    max_inference_units     = 3
-    autoscaling_enabled     = true
-    lease_seconds           = 60
-    max_run_minutes         = 90
-    inference_unit_hour_usd = 4.5
+    source_prefix            = "in/"
+    final_prefix             = "out/"
+    min_confidence           = 55.5
+    label_thresholds         = { rose = 90, "Käfer & co" = 12.25 }
+    candidate_min_confidence = 20.5
+    min_inference_units      = 2
+    max_inference_units      = 3
+    autoscaling_enabled      = true
+    lease_seconds            = 60
+    max_run_minutes          = 90
+    inference_unit_hour_usd  = 4.5
 
     schedule_expression        = "rate(2 hours)"
     images_per_second_per_unit = 2.5
@@ -328,13 +332,15 @@ run "a_whole_apply_wires_the_parts_together" {
         LEASE_SECONDS             = "60"
       }
       analyze_image = {
-        DEAD_LETTER_QUEUE_URL = output.dead_letter_queue_url
-        FINAL_BUCKET_NAME     = output.final_bucket_name
-        FINAL_PREFIX          = "out/"
-        MIN_CONFIDENCE        = "55.5"
-        QUEUE_URL             = output.queue_url
-        SOURCE_BUCKET_NAME    = output.source_bucket_name
-        SOURCE_PREFIX         = "in/"
+        CANDIDATE_MIN_CONFIDENCE = "20.5"
+        DEAD_LETTER_QUEUE_URL    = output.dead_letter_queue_url
+        FINAL_BUCKET_NAME        = output.final_bucket_name
+        FINAL_PREFIX             = "out/"
+        LABEL_THRESHOLDS         = "{\"Käfer \\u0026 co\":12.25,\"rose\":90}"
+        MIN_CONFIDENCE           = "55.5"
+        QUEUE_URL                = output.queue_url
+        SOURCE_BUCKET_NAME       = output.source_bucket_name
+        SOURCE_PREFIX            = "in/"
       }
       watchdog = {
         EVENT_SOURCE_MAPPING_UUID = output.event_source_mapping_uuid

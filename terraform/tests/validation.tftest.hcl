@@ -96,6 +96,93 @@ run "refuses_values_that_are_too_low" {
   ]
 }
 
+run "refuses_confidences_that_no_label_has" {
+  command = plan
+
+  variables {
+    min_confidence   = 50
+    label_thresholds = { rose = 100.1 }
+  }
+
+  expect_failures = [var.label_thresholds]
+}
+
+run "refuses_candidates_with_a_confidence_that_no_label_has" {
+  command = plan
+
+  variables {
+    min_confidence           = 50
+    candidate_min_confidence = -1
+  }
+
+  expect_failures = [var.candidate_min_confidence]
+}
+
+run "refuses_a_threshold_of_nothing" {
+  command = plan
+
+  variables {
+    min_confidence   = 50
+    label_thresholds = { "" = 50 }
+  }
+
+  expect_failures = [var.label_thresholds]
+}
+
+run "refuses_a_label_without_its_threshold" {
+  command = plan
+
+  variables {
+    min_confidence   = 50
+    label_thresholds = { rose = null }
+  }
+
+  expect_failures = [var.label_thresholds]
+}
+
+run "refuses_more_thresholds_than_a_functions_environment_holds" {
+  command = plan
+
+  variables {
+    min_confidence   = 50
+    label_thresholds = { for i in range(130) : "käfer-${i}" => i * 0.5 }
+  }
+
+  expect_failures = [var.label_thresholds]
+}
+
+run "refuses_thresholds_beside_those_from_training" {
+  command = plan
+
+  variables {
+    label_thresholds = { rose = 50 }
+  }
+
+  expect_failures = [var.label_thresholds]
+}
+
+run "refuses_candidates_below_the_thresholds_from_training" {
+  command = plan
+
+  variables {
+    candidate_min_confidence = 20
+  }
+
+  expect_failures = [var.candidate_min_confidence]
+}
+
+run "refuses_candidates_that_are_not_below_any_threshold" {
+  command = plan
+
+  variables {
+    min_confidence           = 50
+    label_thresholds         = { rose = 40 }
+    candidate_min_confidence = 50
+  }
+
+  expect_failures = [var.candidate_min_confidence]
+}
+
 # Of its own, for Terraform does not judge a variable that looks at one which is refused.
 run "refuses_a_wait_for_company_that_is_too_long" {
   command = plan

@@ -19,6 +19,8 @@ from shared.errors import ConfigurationError
         (environment.integer, "900", 900),
         (environment.flag, "true", True),
         (environment.flag, "false", False),
+        (environment.numbers_by_name, "", {}),
+        (environment.numbers_by_name, '{"Käfer": 90, "logo": 0.5}', {"Käfer": 90.0, "logo": 0.5}),
     ],
 )
 def test_a_variable_is_read_with_its_type(
@@ -39,6 +41,8 @@ def test_a_variable_is_read_with_its_type(
         (environment.integer, "1.5"),
         (environment.flag, ""),
         (environment.flag, "yes"),
+        (environment.numbers_by_name, "[]"),
+        (environment.numbers_by_name, '{"logo": null}'),
     ],
 )
 def test_a_missing_or_wrong_variable_is_named(
