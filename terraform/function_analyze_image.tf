@@ -107,6 +107,7 @@ module "analyze_image" {
     DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
     FINAL_BUCKET_NAME     = local.final_bucket_name
     FINAL_PREFIX          = var.final_prefix
+    IMAGE_SUFFIXES        = jsonencode(var.image_suffixes)
     MIN_CONFIDENCE        = var.min_confidence == null ? "" : tostring(var.min_confidence)
     QUEUE_URL             = module.intake.queue_url
     SOURCE_BUCKET_NAME    = local.source_bucket_name

@@ -1,6 +1,6 @@
 """Takes one image from the source bucket to the final bucket, in an order that survives a crash at any point.
 
-1. detect              nothing is written yet
+1. detect              nothing is written yet; an upload that its owner deleted meanwhile ends here
 2. check the names     an earlier claim of this upload is continued; a name with anything else is skipped
 3. claim a name        write the JSON with If-None-Match: from here on a redelivery continues and does not detect again
 4. copy the image      the same bytes to the same name, so a repetition does no harm
@@ -51,6 +51,8 @@ class Attempt:
     claimed_by: str = ""
     # Whether the image has its result under failed/.
     is_failure: bool = False
+    # Whether the owner deleted the upload before this attempt, in a bucket that keeps its version.
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,14 @@ class Labelling:
         Errors: those of Detector.detect, S3's ClientErrors, NamesTakenError, ClaimMovedError, AccessMissingError.
         """
         attempt = attempt or Attempt()
+        attempt.is_deleted = self._store.is_deleted(upload)
         if redelivered:
             for prefix in (PROCESSED, FAILED):
                 claim = self._earlier_claim(candidates(self._store.final_prefix + prefix, upload), upload)
                 if claim:
                     return self._finish(upload, prefix, claim, attempt)
+        if attempt.is_deleted:
+            return ImageOutcome.GONE
         if size_failure(upload.size):
             # The size alone would fail the image, and a message may say anything, so S3's own answer counts.
             found = self._store.source(upload)
@@ -161,6 +166,8 @@ class Labelling:
             if not self._is_copied(upload, claim):
                 # The source exists and the image does not: whatever came before, this upload is not finished.
                 attempt.lacks_copy = True
+                if attempt.is_deleted:
+                    raise SourceGoneError
                 self._store.copy_image(upload, claim.image_key)
         except (SourceGoneError, SourceReplacedError) as error:
             is_gone = isinstance(error, SourceGoneError)

@@ -35,10 +35,10 @@ IN_PARTS = TransferConfig(multipart_threshold=MAX_SINGLE_COPY_BYTES, multipart_c
 # A result has a few kilobytes. A larger JSON is not ours, and may not fit into the function's memory.
 MAX_RESULT_BYTES = 5 * 1024**2
 
-# S3 refuses to overwrite an object if boto3 can send the condition. The runtime's boto3 may be too old, so this only
-# closes the gap of some milliseconds between the check of a name and the copy to it.
+# S3 refuses to overwrite an object under this condition. It closes the gap of some milliseconds between the check of a
+# name and the copy to it. Older botocores do not know CopyObject's parameter, but S3 only sees the header.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-CAN_SEND_CONDITION = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
+KNOWS_CONDITION = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
 
 CONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
 ARCHIVED = "InvalidObjectState"
@@ -78,6 +78,16 @@ class Claimed:
 
 
 NOT_OURS = Claimed({})
+
+
+def send_condition(s3: S3Client) -> None:
+    """Let a client of an older botocore send the condition of CopyObject too."""
+
+    def add(params: dict[str, Any], **_: object) -> None:
+        params["headers"]["If-None-Match"] = "*"
+
+    if not KNOWS_CONDITION:
+        s3.meta.events.register("before-call.s3.CopyObject", add)
 
 
 class Store:
@@ -168,7 +178,7 @@ class Store:
             "CopySource": source,
             "CopySourceIfMatch": upload.etag,
         }
-        if CAN_SEND_CONDITION:
+        if KNOWS_CONDITION:
             request["IfNoneMatch"] = "*"
         try:
             with calling("CopyObject", f"{upload} to {self._final(image_key)}"):
@@ -228,6 +238,23 @@ class Store:
         """Return the object that is under the upload's key now; None when there is none."""
         return self._head(upload.bucket, upload.key, upload.version_id)
 
+    def is_deleted(self, upload: Upload) -> bool:
+        """Whether the owner deleted an upload of which a version is left. False as well when S3 does not tell.
+
+        A delete without a version hides the versions of a key behind a delete marker.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
+        """
+        if upload.version_id is None:
+            # Without a version, every call means the current object, which is not there either.
+            return False
+        try:
+            return self._head(upload.bucket, upload.key, None) is None
+        except ClientError as error:
+            if classify(error) is not ErrorClass.REFUSED:
+                raise
+            # There is a newer object that this function may not look at.
+            return False
+
     def delete_source(self, upload: Upload) -> None:
         """Delete exactly this upload; a newer one under its key stays."""
         request: DeleteObjectRequestTypeDef = {"Bucket": upload.bucket, "Key": upload.key}
@@ -237,7 +264,12 @@ class Store:
             request["IfMatch"] = f'"{upload.etag}"'
         try:
             with calling("DeleteObject", str(upload)):
-                self._s3.delete_object(**request)
+                answer = self._s3.delete_object(**request)
+                if "IfMatch" in request and answer.get("DeleteMarker") and answer.get("VersionId") != "null":
+                    # The bucket got versions after this upload, so it is the version "null", and only hidden now. S3
+                    # checks conditions on current versions alone, hence two calls. No newer upload can be "null".
+                    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+                    self._s3.delete_object(Bucket=upload.bucket, Key=upload.key, VersionId="null")
         except ClientError as error:
             if error_code(error) not in NOT_FOUND | CONDITION_FAILED:
                 raise

@@ -1,5 +1,6 @@
 """The environment variables that the Terraform module sets, read with their types."""
 
+import json
 import os
 
 from shared.errors import ConfigurationError
@@ -19,6 +20,18 @@ def text(name: str) -> str:
 def optional_text(name: str) -> str:
     """Return the variable `name`; an empty text when it is missing or empty."""
     return os.environ.get(name, "")
+
+
+def texts(name: str) -> tuple[str, ...]:
+    """Return the variable `name`, a JSON list of texts; ConfigurationError when it is not one, or empty."""
+    value = text(name)
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not found or not all(isinstance(each, str) and each for each in found):
+        raise ConfigurationError(f'{name} must be a JSON list such as [".jpg", ".png"], not {value!r}')
+    return tuple(found)
 
 
 def optional_number(name: str) -> float | None:

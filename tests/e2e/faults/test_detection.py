@@ -119,15 +119,20 @@ def test_an_image_at_fault_costs_one_call_at_the_most_and_ends_with_its_reason(s
 
 
 def test_an_image_deleted_between_event_and_run_is_nobodys(scene: Scene) -> None:
-    [gone] = scene.upload(1, "gone")
+    gone, hidden = scene.upload(2, "gone")
     scene.upload(1)
     s3, bucket = scene.stack.client("s3"), scene.stack.outputs["source_bucket_name"]
     s3.delete_object(Bucket=bucket, Key=gone.key, VersionId=gone.version_id)
-    scene.ledger.uploads.remove(gone)
+    # As the console does, and `aws s3 rm`: the version stays below a delete marker.
+    s3.delete_object(Bucket=bucket, Key=hidden.key)
+    for deleted in (gone, hidden):
+        scene.ledger.uploads.remove(deleted)
     execution = scene.run()
     assert execution["status"] == "SUCCEEDED"
     assert scene.receipt(execution)["images"] == {"processed": 1, "failed": 0, "dead_lettered": 0}
     assert scene.dead_letters() == []
+    assert scene.detections(hidden.key) == 0
+    s3.delete_object(Bucket=bucket, Key=hidden.key, VersionId=hidden.version_id)
 
 
 @pytest.mark.parametrize("place", ["processed", "failed"])
