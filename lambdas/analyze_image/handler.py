@@ -18,7 +18,7 @@ from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
-from analyze_image.store import Store, send_condition
+from analyze_image.store import KNOWS_ANNOTATIONS, Store, send_condition
 from shared import environment
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
@@ -43,12 +43,15 @@ def _analysis() -> Analysis:
     rate_limiter.attach(rekognition)
     sqs = client("sqs", read_timeout_seconds=2, attempts=2)
     s3 = client("s3", connections=MAX_CONCURRENT_IMAGES)
-    send_condition(s3)
+    # An image as large takes no detection, so there is time for one such copy.
+    patient_s3 = s3 if KNOWS_ANNOTATIONS else client("s3", read_timeout_seconds=60, attempts=1)
+    for each in (s3, patient_s3):
+        send_condition(each)
     settings = InferenceSettings(wiring.model_arn, environment.optional_number("MIN_CONFIDENCE"))
     return Analysis(
         labelling=Labelling(
             Detector(rekognition, settings),
-            Store(s3, source.bucket, final, final_prefix),
+            Store(s3, source.bucket, final, final_prefix, patient_s3=patient_s3),
         ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
         copies=Copies(wiring.items),

@@ -3,7 +3,7 @@
 1. detect              nothing is written yet; an upload that its owner deleted meanwhile ends here
 2. check the names     an earlier claim of this upload is continued; a name with anything else is skipped
 3. claim a name        write the JSON with If-None-Match: from here on a redelivery continues and does not detect again
-4. copy the image      the same bytes to the same name, so a repetition does no harm
+4. copy the image      the same bytes to the same name with what it carries, so a repetition does no harm
 5. delete the source   only now, exactly this version or etag
 
 The claim comes before the copy, so that two uploads under one key never write to one name even where S3 ignores the
@@ -178,6 +178,7 @@ class Labelling:
                 return ImageOutcome.GONE if is_gone else ImageOutcome.REPLACED
             return ImageOutcome.ALREADY_DONE if is_gone else ImageOutcome.REPLACED
         attempt.lacks_copy = False
+        self._store.finish_copy(upload, claim.image_key)
         self._store.delete_source(upload)
         return ImageOutcome.PROCESSED if prefix == PROCESSED else ImageOutcome.FAILED
 

@@ -16,6 +16,7 @@ from analyze_image.store import Store, send_condition
 from shared.s3_events import Upload
 from tests.rig.quick_moto import listening, session
 from tests.unit.analyze_image_kit import (
+    AnnotatedS3,
     Crash,
     CrashingS3,
     FakeRekognition,
@@ -172,11 +173,22 @@ def test_the_copy_is_conditional_whatever_boto3_knows(
     assert finished_at(s3, "processed/a/b.jpg", upload, b"picture")
 
 
-def test_an_image_in_parts_overwrites_nothing_either(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
-    monkeypatch.setattr(store_module, "MAX_SINGLE_COPY_BYTES", 3)
-    own(s3, "processed/a/b.jpg")
+@pytest.mark.parametrize("late", [False, True])
+def test_an_image_in_parts_overwrites_nothing_either(late: bool, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    monkeypatch.setattr(store_module, "MAX_QUICK_COPY_BYTES", 3)
+
+    class OwnedAtTheEnd(AnnotatedS3):
+        def complete_multipart_upload(self, **parameters: Any) -> Any:  # noqa: ANN401
+            assert parameters["IfNoneMatch"] == "*"
+            if parameters["Key"] == "processed/a/b.jpg":
+                own(s3, "processed/a/b.jpg")
+                raise aws_error("PreconditionFailed", operation="CompleteMultipartUpload")
+            return self._s3.complete_multipart_upload(**parameters)
+
+    if not late:
+        own(s3, "processed/a/b.jpg")
     upload = put(s3)
-    assert labelling(s3).label(upload, redelivered=False) is ImageOutcome.PROCESSED
+    assert way_of(s3, OwnedAtTheEnd(s3)).label(upload, redelivered=False) is ImageOutcome.PROCESSED
     assert body_of(s3, "processed/a/b.jpg") == OWNERS
     assert finished_at(s3, candidates("processed", upload)[1], upload, b"picture")
 

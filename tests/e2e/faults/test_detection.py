@@ -157,4 +157,18 @@ def test_an_image_deleted_between_its_json_and_its_copy_leaves_no_json(scene: Sc
 def test_an_image_overwritten_between_event_and_run_gives_two_results(scene: Scene) -> None:
     uploads = [*scene.upload(1), *scene.upload(1)]
     assert uploads[0].key == uploads[1].key
+    s3, outputs = scene.stack.client("s3"), scene.stack.outputs
+    for upload in uploads:
+        s3.put_object_annotation(
+            Bucket=outputs["source_bucket_name"],
+            Key=upload.key,
+            VersionId=str(upload.version_id),
+            AnnotationName="of",
+            AnnotationPayload=upload.sha256.encode(),
+        )
     assert scene.receipt(scene.run())["images"] == {"processed": 2, "failed": 0, "dead_lettered": 0}
+    final = invariants.final_bucket(scene.stack)
+    for upload in uploads:
+        [key] = final.documents_of(upload)
+        of = s3.get_object_annotation(Bucket=outputs["final_bucket_name"], Key=key, AnnotationName="of")
+        assert of["AnnotationPayload"].read().decode() == upload.sha256, "each image takes along its own"
