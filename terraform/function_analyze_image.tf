@@ -29,16 +29,21 @@ data "aws_iam_policy_document" "analyze_image" {
     resources = [module.intake.queue_arn, module.intake.dead_letter_queue_arn]
   }
 
-  # Rekognition reads the image with these permissions too. Tags go along with a copy.
+  # Rekognition reads the image with these permissions too. Tags and annotations go along with a copy. AWS has an action
+  # for the annotations of a version, and documents the plain one for them as well.
   statement {
     sid = "ReadAndDeleteImages"
     actions = [
       "s3:DeleteObject",
       "s3:DeleteObjectVersion",
       "s3:GetObject",
+      "s3:GetObjectAnnotation",
       "s3:GetObjectTagging",
       "s3:GetObjectVersion",
+      "s3:GetObjectVersionAnnotation",
       "s3:GetObjectVersionTagging",
+      "s3:ListObjectAnnotations",
+      "s3:ListObjectVersionAnnotations",
     ]
     resources = [local.source_objects_arn]
   }
@@ -59,8 +64,14 @@ data "aws_iam_policy_document" "analyze_image" {
 
   # Abort, because an upload too large for one copy is copied in parts.
   statement {
-    sid     = "WriteResultObjects"
-    actions = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging"]
+    sid = "WriteResultObjects"
+    actions = [
+      "s3:AbortMultipartUpload",
+      "s3:GetObject",
+      "s3:PutObject",
+      "s3:PutObjectAnnotation",
+      "s3:PutObjectTagging",
+    ]
     resources = [
       "${local.final_folder_arns["failed"]}/*",
       "${local.final_folder_arns["processed"]}/*",
@@ -108,6 +119,7 @@ module "analyze_image" {
     DEAD_LETTER_QUEUE_URL    = module.intake.dead_letter_queue_url
     FINAL_BUCKET_NAME        = local.final_bucket_name
     FINAL_PREFIX             = var.final_prefix
+    IMAGE_SUFFIXES           = jsonencode(var.image_suffixes)
     LABEL_THRESHOLDS         = jsonencode(var.label_thresholds)
     MIN_CONFIDENCE           = var.min_confidence == null ? "" : tostring(var.min_confidence)
     QUEUE_URL                = module.intake.queue_url

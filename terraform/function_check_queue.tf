@@ -74,6 +74,7 @@ module "check_queue" {
   environment = merge(local.environments["check_queue"], {
     DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
     FINGERPRINT           = local.fingerprint
+    IMAGE_SUFFIXES        = jsonencode(var.image_suffixes)
     LEASE_SECONDS         = tostring(var.lease_seconds)
     MAX_RUN_MINUTES       = tostring(var.max_run_minutes)
     QUEUE_URL             = module.intake.queue_url

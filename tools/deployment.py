@@ -3,6 +3,7 @@
 The SDK's own settings say where: credentials and region for an account, AWS_ENDPOINT_URL for a local stack.
 """
 
+import json
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -73,7 +74,11 @@ def _deployment(name: str, told: dict[str, str]) -> Deployment:
         name=name,
         project_arn=told["PROJECT_ARN"],
         project_version_arn=told["PROJECT_VERSION_ARN"],
-        source=Source(told["SOURCE_BUCKET_NAME"], told.get("SOURCE_PREFIX", "")),
+        source=Source(
+            told["SOURCE_BUCKET_NAME"],
+            told.get("SOURCE_PREFIX", ""),
+            tuple(json.loads(told.get("IMAGE_SUFFIXES", "[]"))),
+        ),
         final_bucket=told["FINAL_BUCKET_NAME"],
         final_prefix=told.get("FINAL_PREFIX", ""),
         queue_url=told["QUEUE_URL"],

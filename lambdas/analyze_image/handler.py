@@ -18,16 +18,15 @@ from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
-from analyze_image.store import Store
+from analyze_image.store import KNOWS_ANNOTATIONS, Store, send_condition
 from shared import environment
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
 from shared.request_rate import MAX_CONCURRENT_IMAGES
 from shared.retry_state import RetryState
-from shared.s3_events import Source
 from shared.telemetry import MetricUnit, logger, metrics, tracer
-from shared.wiring import Wiring
+from shared.wiring import Wiring, image_source
 
 # The queue's maxReceiveCount is 6. At this receive a finished message is acknowledged although it was not counted.
 MAX_RECEIVES_TO_COUNT = 5
@@ -35,7 +34,7 @@ MAX_RECEIVES_TO_COUNT = 5
 
 @cache
 def _analysis() -> Analysis:
-    source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
+    source = image_source()
     final, final_prefix = environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX")
     wiring = Wiring(read_timeout_seconds=2, attempts=2)
     # batch.py adds up the longest time that calls of these clients can take.
@@ -43,6 +42,11 @@ def _analysis() -> Analysis:
     rate_limiter = AdaptiveRateLimiter()
     rate_limiter.attach(rekognition)
     sqs = client("sqs", read_timeout_seconds=2, attempts=2)
+    s3 = client("s3", connections=MAX_CONCURRENT_IMAGES)
+    # An image as large takes no detection, so there is time for one such copy.
+    patient_s3 = s3 if KNOWS_ANNOTATIONS else client("s3", read_timeout_seconds=60, attempts=1)
+    for each in (s3, patient_s3):
+        send_condition(each)
     settings = InferenceSettings(
         wiring.model_arn,
         environment.optional_number("MIN_CONFIDENCE"),
@@ -52,7 +56,7 @@ def _analysis() -> Analysis:
     return Analysis(
         labelling=Labelling(
             Detector(rekognition, settings),
-            Store(client("s3", connections=MAX_CONCURRENT_IMAGES), source.bucket, final, final_prefix),
+            Store(s3, source.bucket, final, final_prefix, patient_s3=patient_s3),
         ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
         copies=Copies(wiring.items),

@@ -1,9 +1,9 @@
 """Takes one image from the source bucket to the final bucket, in an order that survives a crash at any point.
 
-1. detect              nothing is written yet
+1. detect              nothing is written yet; an upload that its owner deleted meanwhile ends here
 2. check the names     an earlier claim of this upload is continued; a name with anything else is skipped
 3. claim a name        write the JSON with If-None-Match: from here on a redelivery continues and does not detect again
-4. copy the image      the same bytes to the same name, so a repetition does no harm
+4. copy the image      the same bytes to the same name with what it carries, so a repetition does no harm
 5. delete the source   only now, exactly this version or etag
 
 The claim comes before the copy, so that two uploads under one key never write to one name even where S3 ignores the
@@ -53,6 +53,8 @@ class Attempt:
     run_id: str | None = None
     # Whether the image has its result under failed/.
     is_failure: bool = False
+    # Whether the owner deleted the upload before this attempt, in a bucket that keeps its version.
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,14 @@ class Labelling:
         Errors: those of Detector.detect, S3's ClientErrors, NamesTakenError, ClaimMovedError, AccessMissingError.
         """
         attempt = attempt or Attempt()
+        attempt.is_deleted = self._store.is_deleted(upload)
         if redelivered:
             for prefix in (PROCESSED, FAILED):
                 claim = self._earlier_claim(candidates(self._store.final_prefix + prefix, upload), upload)
                 if claim:
                     return self._finish(upload, prefix, claim, attempt)
+        if attempt.is_deleted:
+            return ImageOutcome.GONE
         if size_failure(upload.size):
             # The size alone would fail the image, and a message may say anything, so S3's own answer counts.
             found = self._store.source(upload)
@@ -165,6 +170,8 @@ class Labelling:
             if not self._is_copied(upload, claim):
                 # The source exists and the image does not: whatever came before, this upload is not finished.
                 attempt.lacks_copy = True
+                if attempt.is_deleted:
+                    raise SourceGoneError
                 self._store.copy_image(upload, claim.image_key)
         except (SourceGoneError, SourceReplacedError) as error:
             is_gone = isinstance(error, SourceGoneError)
@@ -175,6 +182,7 @@ class Labelling:
                 return ImageOutcome.GONE if is_gone else ImageOutcome.REPLACED
             return ImageOutcome.ALREADY_DONE if is_gone else ImageOutcome.REPLACED
         attempt.lacks_copy = False
+        self._store.finish_copy(upload, claim.image_key)
         self._store.delete_source(upload)
         return ImageOutcome.PROCESSED if prefix == PROCESSED else ImageOutcome.FAILED
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import botocore
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from analyze_image.errors import ErrorClass, classify
+from analyze_image.large_copies import Place, carry_annotations, check_annotations_readable, copy_in_parts
 from analyze_image.names import json_key
 from shared.clients import NOT_FOUND, calling, error_code
 from shared.s3_events import Upload
@@ -25,20 +25,22 @@ if TYPE_CHECKING:
 
 # S3 answers 409 when two conditional writes meet; the next attempt sees who won.
 CLAIM_ATTEMPTS = 4
-# One CopyObject call copies up to 5 GB and answers when it is done, which takes longer than the read time-out. A larger
-# object than this is too large for Rekognition as well, and is copied to failed/ in parts of this size.
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-MAX_SINGLE_COPY_BYTES = 64 * 1024**2
-
-IN_PARTS = TransferConfig(multipart_threshold=MAX_SINGLE_COPY_BYTES, multipart_chunksize=MAX_SINGLE_COPY_BYTES)
+# CopyObject answers when it is done, which for more than this takes longer than the read time-out. Such an object is
+# too large for Rekognition as well, and is copied to failed/ in parts.
+MAX_QUICK_COPY_BYTES = 64 * 1024**2
+# The most that one CopyObject copies. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+MAX_COPY_BYTES = 5 * 1024**3
 
 # A result has a few kilobytes. A larger JSON is not ours, and may not fit into the function's memory.
 MAX_RESULT_BYTES = 5 * 1024**2
 
-# S3 refuses to overwrite an object if boto3 can send the condition. The runtime's boto3 may be too old, so this only
-# closes the gap of some milliseconds between the check of a name and the copy to it.
+# S3 refuses to overwrite an object under this condition. It closes the gap of some milliseconds between the check of a
+# name and the copy to it. Older botocores do not know CopyObject's parameter, but S3 only sees the header.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-CAN_SEND_CONDITION = tuple(int(part) for part in botocore.__version__.split(".")[:3]) >= (1, 40, 61)
+BOTOCORE = tuple(int(part) for part in botocore.__version__.split(".")[:3])
+KNOWS_CONDITION = BOTOCORE >= (1, 40, 61)
+# A botocore that does not know annotations cannot copy them to an object in parts. S3 can, within one CopyObject.
+KNOWS_ANNOTATIONS = BOTOCORE >= (1, 43, 31)
 
 CONDITION_FAILED = frozenset({"412", "PreconditionFailed"})
 ARCHIVED = "InvalidObjectState"
@@ -80,11 +82,31 @@ class Claimed:
 NOT_OURS = Claimed({})
 
 
+def send_condition(s3: S3Client) -> None:
+    """Let a client of an older botocore send the condition of CopyObject too."""
+
+    def add(params: dict[str, Any], **_: object) -> None:
+        params["headers"]["If-None-Match"] = "*"
+
+    if not KNOWS_CONDITION:
+        s3.meta.events.register("before-call.s3.CopyObject", add)
+
+
 class Store:
     """The source bucket and the final bucket, in which every key that we write begins with `final_prefix`."""
 
-    def __init__(self, s3: S3Client, source_bucket: str, final_bucket: str, final_prefix: str = "") -> None:
+    def __init__(
+        self,
+        s3: S3Client,
+        source_bucket: str,
+        final_bucket: str,
+        final_prefix: str = "",
+        *,
+        patient_s3: S3Client | None = None,
+    ) -> None:
+        """`patient_s3` waits longer for an answer, for large copies with a botocore that knows no annotations."""
         self._s3 = s3
+        self._patient_s3 = patient_s3 or s3
         self.source_bucket = source_bucket
         self.final_bucket = final_bucket
         self.final_prefix = final_prefix
@@ -155,9 +177,9 @@ class Store:
         return claimed.document
 
     def copy_image(self, upload: Upload, image_key: str) -> None:
-        """Copy the upload to a name that `has_image` found free.
+        """Copy the upload to a name that `has_image` found free, with all that it carries; see `finish_copy`.
 
-        Errors: SourceGoneError, SourceReplacedError, NameTakenError.
+        Errors: SourceGoneError, SourceReplacedError, NameTakenError, AnnotationsUnreadableError.
         """
         source: CopySourceTypeDef = {"Bucket": upload.bucket, "Key": upload.key}
         if upload.version_id is not None:
@@ -168,14 +190,15 @@ class Store:
             "CopySource": source,
             "CopySourceIfMatch": upload.etag,
         }
-        if CAN_SEND_CONDITION:
+        if KNOWS_CONDITION:
             request["IfNoneMatch"] = "*"
         try:
             with calling("CopyObject", f"{upload} to {self._final(image_key)}"):
-                if upload.size > MAX_SINGLE_COPY_BYTES:
-                    # In quotes, because this also becomes the If-Match of a HeadObject.
-                    in_quotes = {"CopySourceIfMatch": f'"{upload.etag}"'}
-                    self._s3.copy(source, self.final_bucket, image_key, ExtraArgs=in_quotes, Config=IN_PARTS)
+                if _is_copied_in_parts(upload):
+                    check_annotations_readable(self._s3)
+                    copy_in_parts(self._s3, _place(upload), self.final_bucket, image_key)
+                elif upload.size > MAX_QUICK_COPY_BYTES:
+                    self._patient_s3.copy_object(**request)
                 else:
                     self._s3.copy_object(**request)
         except ClientError as error:
@@ -191,6 +214,18 @@ class Store:
                     raise NameTakenError from error
                 raise SourceReplacedError from error
             raise
+
+    def finish_copy(self, upload: Upload, image_key: str) -> None:
+        """Give a copy in parts what only an existing object can get: its annotations. Any other copy has them.
+
+        Done after each attempt's copy, before the source is deleted, because an attempt may have died in between.
+        """
+        if not _is_copied_in_parts(upload):
+            return
+        copy = self._head(self.final_bucket, image_key, None)
+        if copy is not None:
+            with calling("PutObjectAnnotation", self._final(image_key)):
+                carry_annotations(self._s3, _place(upload), Place(self.final_bucket, image_key, copy.etag))
 
     def has_image(self, image_key: str) -> bool:
         """Whether the final bucket holds anything under the image's name."""
@@ -219,7 +254,7 @@ class Store:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
         return (
             source.etag == copy.etag
-            or source.size > MAX_SINGLE_COPY_BYTES
+            or source.size > MAX_QUICK_COPY_BYTES
             or self._digest(upload.bucket, upload.key, upload.version_id)
             == self._digest(self.final_bucket, image_key, None)
         )
@@ -227,6 +262,23 @@ class Store:
     def source(self, upload: Upload) -> Stored | None:
         """Return the object that is under the upload's key now; None when there is none."""
         return self._head(upload.bucket, upload.key, upload.version_id)
+
+    def is_deleted(self, upload: Upload) -> bool:
+        """Whether the owner deleted an upload of which a version is left. False as well when S3 does not tell.
+
+        A delete without a version hides the versions of a key behind a delete marker.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
+        """
+        if upload.version_id is None:
+            # Without a version, every call means the current object, which is not there either.
+            return False
+        try:
+            return self._head(upload.bucket, upload.key, None) is None
+        except ClientError as error:
+            if classify(error) is not ErrorClass.REFUSED:
+                raise
+            # There is a newer object that this function may not look at.
+            return False
 
     def delete_source(self, upload: Upload) -> None:
         """Delete exactly this upload; a newer one under its key stays."""
@@ -237,7 +289,12 @@ class Store:
             request["IfMatch"] = f'"{upload.etag}"'
         try:
             with calling("DeleteObject", str(upload)):
-                self._s3.delete_object(**request)
+                answer = self._s3.delete_object(**request)
+                if "IfMatch" in request and answer.get("DeleteMarker") and answer.get("VersionId") != "null":
+                    # The bucket got versions after this upload, so it is the version "null", and only hidden now. S3
+                    # checks conditions on current versions alone, hence two calls. No newer upload can be "null".
+                    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+                    self._s3.delete_object(Bucket=upload.bucket, Key=upload.key, VersionId="null")
         except ClientError as error:
             if error_code(error) not in NOT_FOUND | CONDITION_FAILED:
                 raise
@@ -266,6 +323,14 @@ class Store:
 
     def _final(self, key: str) -> str:
         return f"s3://{self.final_bucket}/{key}"
+
+
+def _is_copied_in_parts(upload: Upload) -> bool:
+    return upload.size > (MAX_QUICK_COPY_BYTES if KNOWS_ANNOTATIONS else MAX_COPY_BYTES)
+
+
+def _place(upload: Upload) -> Place:
+    return Place(upload.bucket, upload.key, upload.etag, upload.version_id)
 
 
 def _object(bucket: str, key: str, version_id: str | None) -> Any:  # noqa: ANN401 - parameters of two calls

@@ -21,9 +21,8 @@ from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
 from shared.failed_starts import FailedStartsStore
 from shared.image_queue import PeekableQueue
-from shared.s3_events import Source
 from shared.telemetry import logger, metrics, tracer
-from shared.wiring import Wiring
+from shared.wiring import Wiring, image_source
 
 
 @cache
@@ -31,9 +30,8 @@ def _queue_checks() -> QueueChecks:
     wiring, sqs, s3 = Wiring(), client("sqs"), client("s3")
     dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
     schedule_minutes = environment.optional_number("SCHEDULE_MINUTES")
-    source = Source(environment.text("SOURCE_BUCKET_NAME"), environment.optional_text("SOURCE_PREFIX"))
     return QueueChecks(
-        PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, source),
+        PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, image_source()),
         SourceImages(s3, wiring.items),
         wiring.lease(),
         wiring.states,

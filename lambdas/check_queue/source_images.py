@@ -27,12 +27,12 @@ class SourceImages:
     def exists(self, upload: Upload) -> bool:
         """Whether the upload is still in its bucket; True as well when S3 does not tell.
 
+        A version under a delete marker is deleted, as for the analysis.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
         """
         try:
-            if upload.version_id is None:
-                self._s3.head_object(Bucket=upload.bucket, Key=upload.key)
-            else:
+            current = self._s3.head_object(Bucket=upload.bucket, Key=upload.key)
+            if upload.version_id not in (None, current.get("VersionId")):
                 self._s3.head_object(Bucket=upload.bucket, Key=upload.key, VersionId=upload.version_id)
         except ClientError as error:
             if error_code(error) in NOT_FOUND:

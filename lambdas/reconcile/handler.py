@@ -8,7 +8,6 @@ A batch is the input of a Distributed Map's child, as Step Functions writes it. 
 reconcile_id, uploaded_before, dry_run and dead_lettered_key.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -30,7 +29,7 @@ from shared.errors import ConfigurationError
 from shared.image_queue import ImageQueue
 from shared.telemetry import logger, metrics, tracer
 from shared.timestamps import now
-from shared.wiring import Wiring
+from shared.wiring import Wiring, image_source
 
 
 @dataclass(frozen=True)
@@ -46,28 +45,17 @@ class Steps:
 def _steps() -> Steps:
     # More attempts for S3, because an object is left out for which S3 was throttled in all of them.
     wiring, s3, sqs = Wiring(), client("s3", attempts=5), client("sqs")
-    bucket, suffixes = environment.text("SOURCE_BUCKET_NAME"), _image_suffixes()
-    source = SourceBucket(s3, bucket, environment.optional_text("SOURCE_PREFIX"))
+    images = image_source()
+    source = SourceBucket(s3, images.bucket, images.prefix)
     records = ReconcileRecords(wiring.items)
     store = ReportStore(s3, environment.text("FINAL_BUCKET_NAME"), environment.optional_text("FINAL_PREFIX"))
-    dead_letters = DeadLetterImages(DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")), bucket)
+    dead_letters = DeadLetterImages(DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")), images.bucket)
     queue = ImageQueue(sqs, environment.text("QUEUE_URL"))
     return Steps(
-        Planner(source, dead_letters, store, records, suffixes, wiring.states.read, now),
-        Batches(source, queue, store, records, suffixes, Origin.of(bucket, wiring.model_arn)),
+        Planner(source, dead_letters, store, records, images.suffixes, wiring.states.read, now),
+        Batches(source, queue, store, records, images.suffixes, Origin.of(images.bucket, wiring.model_arn)),
         Reporting(store, records),
     )
-
-
-def _image_suffixes() -> tuple[str, ...]:
-    value = environment.text("IMAGE_SUFFIXES")
-    try:
-        suffixes = tuple(json.loads(value))
-    except (ValueError, TypeError):
-        suffixes = ()
-    if not suffixes or not all(isinstance(suffix, str) and suffix for suffix in suffixes):
-        raise ConfigurationError(f'IMAGE_SUFFIXES must be a JSON list such as [".jpg", ".png"], not {value!r}')
-    return suffixes
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -22,6 +22,18 @@ def optional_text(name: str) -> str:
     return os.environ.get(name, "")
 
 
+def texts(name: str) -> tuple[str, ...]:
+    """Return the variable `name`, a JSON list of texts; ConfigurationError when it is not one, or empty."""
+    value = text(name)
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not found or not all(isinstance(each, str) and each for each in found):
+        raise ConfigurationError(f'{name} must be a JSON list such as [".jpg", ".png"], not {value!r}')
+    return tuple(found)
+
+
 def optional_number(name: str) -> float | None:
     """Return the variable `name` as a number, None when it is missing or empty."""
     value = os.environ.get(name, "")

@@ -40,10 +40,12 @@ class UnexpectedMessage(Exception):  # noqa: N818 - the name is the dead letter'
 
 @dataclass(frozen=True)
 class Source:
-    """Where images are uploaded to: a bucket, and the prefix of their keys."""
+    """Where images are uploaded to: a bucket, the prefix of their keys, and the suffixes of which they have one."""
 
     bucket: str
     prefix: str = ""
+    # Without any, a key may end in whatever it likes, except for the suffix of results.
+    suffixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,8 @@ def uploads_anywhere(body: str) -> list[Upload]:
 def uploads_in(body: str, source: Source) -> list[Upload]:
     """Return the uploads of one message to `source`; none for S3's test event.
 
-    Error: UnexpectedMessage, for an upload to another bucket or prefix too. Only the suffix of results is refused: S3
-    already chose by suffix, and images of a suffix that is no longer wanted may still wait.
+    Error: UnexpectedMessage, for an upload to another bucket or prefix too, and for one without an image's suffix. S3
+    chooses by suffix itself, but whoever may send to the queue could name any object there.
     """
     uploads = uploads_anywhere(body)
     for upload in uploads:
@@ -111,6 +113,8 @@ def uploads_in(body: str, source: Source) -> list[Upload]:
             raise UnexpectedMessage(
                 f"the key ends with {RESULT_SUFFIX}, the suffix of results; give the image another name: {upload.key}"
             )
+        if source.suffixes and not upload.key.endswith(source.suffixes):
+            raise UnexpectedMessage(f"the key ends with none of image_suffixes: {upload.key}")
     return uploads
 
 

@@ -9,7 +9,17 @@ from shared.model_usage import DailyModelUsage
 from shared.project_version import ProjectVersion
 from shared.receipts import Receipts
 from shared.run_record import RunRecords
+from shared.s3_events import Source
 from shared.throughput import ThroughputStore
+
+
+def image_source() -> Source:
+    """Return where images are uploaded to."""
+    return Source(
+        environment.text("SOURCE_BUCKET_NAME"),
+        environment.optional_text("SOURCE_PREFIX"),
+        environment.texts("IMAGE_SUFFIXES"),
+    )
 
 
 class Wiring:

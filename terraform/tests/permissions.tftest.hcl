@@ -76,13 +76,18 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
         ["arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"],
       ]
       ReadAndDeleteImages = [
-        ["s3:GetObjectVersionTagging", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObject", "s3:DeleteObjectVersion", "s3:DeleteObject"],
+        [
+          "s3:ListObjectVersionAnnotations", "s3:ListObjectAnnotations",
+          "s3:GetObjectVersionTagging", "s3:GetObjectVersionAnnotation", "s3:GetObjectVersion",
+          "s3:GetObjectTagging", "s3:GetObjectAnnotation", "s3:GetObject",
+          "s3:DeleteObjectVersion", "s3:DeleteObject",
+        ],
         "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*",
       ]
       TellMissingFromForbidden         = ["s3:ListBucket", ["arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1"]]
       TellMissingVersionsFromForbidden = ["s3:ListBucketVersions", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
       WriteResultObjects = [
-        ["s3:PutObjectTagging", "s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
+        ["s3:PutObjectTagging", "s3:PutObjectAnnotation", "s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
         ["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/processed/*", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/failed/*"],
       ]
       WithdrawClaims = [

@@ -304,6 +304,7 @@ run "a_whole_apply_wires_the_parts_together" {
       check_queue = {
         DEAD_LETTER_QUEUE_URL   = output.dead_letter_queue_url
         FINGERPRINT             = local.fingerprint
+        IMAGE_SUFFIXES          = jsonencode(var.image_suffixes)
         LEASE_SECONDS           = "60"
         MAX_MODEL_HOURS_PER_DAY = "1.5"
         MAX_RUN_MINUTES         = "90"
@@ -336,6 +337,7 @@ run "a_whole_apply_wires_the_parts_together" {
         DEAD_LETTER_QUEUE_URL    = output.dead_letter_queue_url
         FINAL_BUCKET_NAME        = output.final_bucket_name
         FINAL_PREFIX             = "out/"
+        IMAGE_SUFFIXES           = jsonencode(var.image_suffixes)
         LABEL_THRESHOLDS         = "{\"Käfer \\u0026 co\":12.25,\"rose\":90}"
         MIN_CONFIDENCE           = "55.5"
         QUEUE_URL                = output.queue_url

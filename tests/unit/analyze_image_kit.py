@@ -1,5 +1,6 @@
 """What the tests of the analysis function share: faulty services, and the queue with Lambda's poller in front."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -104,6 +105,57 @@ class CrashingS3:
                     raise Crash
 
         return call
+
+
+class AnnotatedS3:
+    """S3 with annotations, which moto has not; the function is killed before the call `dies_at`, or after it.
+
+    They are copied as S3 does it: by CopyObject, and not to what is put together from parts.
+    """
+
+    def __init__(self, s3: Any, dies_at: str = "", *, after: bool = False) -> None:  # noqa: ANN401
+        self._s3, self._dies_at, self._after = s3, dies_at, after
+        self.annotations: dict[tuple[str, str], dict[str, bytes]] = {}
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        own = {"copy_object": self._copy} | {
+            f"{verb}_object_annotation{'s' * (verb == 'list')}": getattr(self, f"_{verb}")
+            for verb in ("list", "get", "put")
+        }
+
+        def call(**parameters: Any) -> Any:  # noqa: ANN401
+            self.calls.append(name)
+            if name == self._dies_at and not self._after:
+                raise Crash
+            answer = own.get(name, getattr(self._s3, name, None))(**parameters)
+            if name == self._dies_at:
+                raise Crash
+            return answer
+
+        return call
+
+    def _copy(self, **parameters: Any) -> Any:  # noqa: ANN401
+        source = parameters["CopySource"]
+        answer = self._s3.copy_object(**parameters)
+        self.annotations[parameters["Bucket"], parameters["Key"]] = dict(
+            self.annotations.get((source["Bucket"], source["Key"]), {})
+        )
+        return answer
+
+    def _list(self, ContinuationToken: str = "0", **place: Any) -> Any:  # noqa: ANN401, N803
+        # One a page, so that no page is forgotten.
+        names, number = sorted(self.annotations.get((place["Bucket"], place["Key"]), {})), int(ContinuationToken)
+        more = {"NextContinuationToken": str(number + 1)} if number + 1 < len(names) else {}
+        return {"Annotations": [{"AnnotationName": name} for name in names[number : number + 1]]} | more
+
+    def _get(self, *, AnnotationName: str, **place: Any) -> Any:  # noqa: ANN401, N803
+        return {"AnnotationPayload": io.BytesIO(self.annotations[place["Bucket"], place["Key"]][AnnotationName])}
+
+    def _put(self, **sent: Any) -> None:  # noqa: ANN401
+        assert sent["ObjectIfMatch"] == self._s3.head_object(Bucket=sent["Bucket"], Key=sent["Key"])["ETag"]
+        of_object = self.annotations.setdefault((sent["Bucket"], sent["Key"]), {})
+        of_object[sent["AnnotationName"]] = sent["AnnotationPayload"]
 
 
 class Faulty:

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from analyze_image import batch as budget
 from analyze_image import handler as handler_module
-from analyze_image.analysis import COUNT_ATTEMPTS
+from analyze_image import store as store_module
+from analyze_image.analysis import COUNT_ATTEMPTS, Analysis
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS
 from shared.model_state import ModelState
 from shared.run_record import BatchCounts, CountedImage, RunRecords
+from shared.s3_events import Source
 from tests.unit.analyze_image_kit import (
     RECEIVES_AT_MOST,
     RUN,
@@ -327,11 +329,13 @@ def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline
 
 
 @pytest.fixture
-def clients(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:  # noqa: ARG001
-    """The configuration of the clients as the function makes them."""
+def analysis(aws: None, monkeypatch: pytest.MonkeyPatch) -> Analysis:  # noqa: ARG001
+    """What the function makes of its environment, with a boto3 that does not know the condition of a copy."""
+    monkeypatch.setattr(store_module, "KNOWS_CONDITION", False)
     variables = {
         "SOURCE_BUCKET_NAME": SOURCE,
         "FINAL_BUCKET_NAME": FINAL,
+        "IMAGE_SUFFIXES": '[".jpg"]',
         "RUNS_TABLE_NAME": TABLE,
         "PROJECT_VERSION_ARN": MODEL_ARN,
         "QUEUE_URL": "https://sqs/images",
@@ -339,7 +343,13 @@ def clients(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:  # no
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    analysis = handler_module._analysis.__wrapped__()
+    made: Analysis = handler_module._analysis.__wrapped__()
+    return made
+
+
+@pytest.fixture
+def clients(analysis: Analysis) -> dict[str, Any]:
+    """The configuration of the clients as the function makes them."""
     made = [
         analysis.labelling._detector._rekognition,
         analysis.labelling._store._s3,
@@ -348,6 +358,15 @@ def clients(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:  # no
     ]
     assert (analysis.queue._url, analysis.dead_letters._url) == ("https://sqs/images", "https://sqs/dead")
     return {client.meta.service_model.service_name: client.meta.config for client in made}
+
+
+def test_the_function_takes_images_alone_and_sends_the_condition_of_a_copy_in_any_case(analysis: Analysis) -> None:
+    assert analysis.source == Source(SOURCE, "", (".jpg",))
+    s3, sent = analysis.labelling._store._s3, []
+    s3.meta.events.register("before-send.s3.CopyObject", lambda request, **_: sent.append(request.headers))
+    with pytest.raises(ClientError):
+        s3.copy_object(Bucket=FINAL, Key="a.jpg", CopySource={"Bucket": SOURCE, "Key": "a.jpg"})
+    assert [headers["If-None-Match"] for headers in sent] == [b"*"]
 
 
 def worst(config: Any, held_back_seconds: float = 0) -> float:  # noqa: ANN401

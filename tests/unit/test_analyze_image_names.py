@@ -1,6 +1,8 @@
 """Names in the final bucket."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analyze_image.names import MAX_KEY_BYTES, candidates, json_key
 from shared.s3_events import Upload
@@ -31,6 +33,23 @@ def test_a_third_name_tells_versions_of_the_same_bytes_apart() -> None:
     one, two = upload_of("a.jpg", version_id="v1"), upload_of("a.jpg", version_id="v2")
     assert candidates("failed", one)[2] == "failed/a~0123456789abcdef-v1.jpg"
     assert candidates("failed", one)[2] != candidates("failed", two)[2]
+
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40) | st.sampled_from(
+    ["a.json", "a.JSON", "a.json.jpg", "x/.json", ".jpg", "a.", "a/", "k" * MAX_KEY_BYTES]
+)
+# Whatever can be printed, as S3's are opaque.
+version_ids = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=1024)
+
+
+@given(keys, st.none() | version_ids | st.sampled_from(["v.json", "../x", "/"]))
+def test_no_name_ends_like_a_result_leaves_the_folder_of_its_key_or_is_too_long(
+    key: str, version_id: str | None
+) -> None:
+    for name in candidates("processed", upload_of(key, version_id=version_id)):
+        assert not name.lower().endswith(".json")
+        assert len(json_key(name).encode()) <= MAX_KEY_BYTES
+        assert name.count("/") == f"processed/{key}".count("/")
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "写"])

@@ -12,10 +12,11 @@ from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import ImageOutcome, Labelling, NamesTakenError
 from analyze_image.names import candidates, json_key
-from analyze_image.store import Store
+from analyze_image.store import Store, send_condition
 from shared.s3_events import Upload
-from tests.rig.quick_moto import listening
+from tests.rig.quick_moto import listening, session
 from tests.unit.analyze_image_kit import (
+    AnnotatedS3,
     Crash,
     CrashingS3,
     FakeRekognition,
@@ -154,20 +155,40 @@ def test_two_attempts_at_once_make_one_result(enforces: bool, s3: Any) -> None: 
     assert finished_at(s3, "processed/a/b.jpg", upload, b"picture")
 
 
-def test_without_a_condition_that_boto3_knows_the_check_alone_guards(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
-    monkeypatch.setattr(store_module, "CAN_SEND_CONDITION", False)
-    own(s3, "processed/a/b.jpg")
+@pytest.mark.parametrize("knows", [True, False])
+def test_the_copy_is_conditional_whatever_boto3_knows(
+    knows: bool,
+    s3: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(store_module, "KNOWS_CONDITION", knows)
     upload = put(s3)
-    labelling(s3).label(upload, redelivered=False)
-    assert body_of(s3, "processed/a/b.jpg") == OWNERS
-    assert finished_at(s3, candidates("processed", upload)[1], upload, b"picture")
+    own_client = session().client("s3")
+    send_condition(own_client)
+    sent: list[Any] = []
+    own_client.meta.events.register("before-send.s3.CopyObject", lambda request, **_: sent.append(request.headers))
+    way_of(s3, own_client).label(upload, redelivered=False)
+    assert [headers["If-None-Match"] for headers in sent] == [b"*"]
+    assert all("if-none-match" in str(headers["Authorization"]) for headers in sent), "it is signed"
+    assert finished_at(s3, "processed/a/b.jpg", upload, b"picture")
 
 
-def test_an_image_in_parts_overwrites_nothing_either(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
-    monkeypatch.setattr(store_module, "MAX_SINGLE_COPY_BYTES", 3)
-    own(s3, "processed/a/b.jpg")
+@pytest.mark.parametrize("late", [False, True])
+def test_an_image_in_parts_overwrites_nothing_either(late: bool, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    monkeypatch.setattr(store_module, "MAX_QUICK_COPY_BYTES", 3)
+
+    class OwnedAtTheEnd(AnnotatedS3):
+        def complete_multipart_upload(self, **parameters: Any) -> Any:  # noqa: ANN401
+            assert parameters["IfNoneMatch"] == "*"
+            if parameters["Key"] == "processed/a/b.jpg":
+                own(s3, "processed/a/b.jpg")
+                raise aws_error("PreconditionFailed", operation="CompleteMultipartUpload")
+            return self._s3.complete_multipart_upload(**parameters)
+
+    if not late:
+        own(s3, "processed/a/b.jpg")
     upload = put(s3)
-    assert labelling(s3).label(upload, redelivered=False) is ImageOutcome.PROCESSED
+    assert way_of(s3, OwnedAtTheEnd(s3)).label(upload, redelivered=False) is ImageOutcome.PROCESSED
     assert body_of(s3, "processed/a/b.jpg") == OWNERS
     assert finished_at(s3, candidates("processed", upload)[1], upload, b"picture")
 

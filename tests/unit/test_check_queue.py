@@ -36,7 +36,7 @@ from shared.model_state import ModelStates
 from shared.model_usage import DailyModelUsage, day_of, split_by_utc_day
 from shared.outcome import Outcome
 from shared.run_record import BatchCounts, RunRecord, RunRecords
-from shared.s3_events import Source
+from shared.s3_events import Source, Upload
 from shared.sqs import Backlog
 from shared.timestamps import now
 from tests.unit.conftest import RUN, RUN_2, Clock, ask_for_start, aws_error
@@ -337,6 +337,24 @@ def test_a_long_queue_without_an_image_is_no_work(watch: QueueChecks, place: Pla
     place.fill(*[TEST_EVENT, "hello", GONE] * 8)
     assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
     assert place.queue.count() == Backlog(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("on_top", "exists"), [(None, True), ("a newer version", True), ("a delete marker", False), ("nothing", False)]
+)
+def test_a_version_waits_unless_its_owner_deleted_it(on_top: str | None, exists: bool, place: Place) -> None:
+    place.s3.put_bucket_versioning(Bucket="photos", VersioningConfiguration={"Status": "Enabled"})
+    name = {"Bucket": "photos", "Key": "logos/v.jpg"}
+    put = place.s3.put_object(**name, Body=b"image")
+    match on_top:
+        case "a newer version":
+            place.s3.put_object(**name, Body=b"another")
+        case "a delete marker":
+            place.s3.delete_object(**name)
+        case "nothing":
+            place.s3.delete_object(**name, VersionId=put["VersionId"])
+    upload = Upload("photos", "logos/v.jpg", put["ETag"].strip('"'), put["VersionId"], 5)
+    assert SourceImages(place.s3, place.items).exists(upload) is exists
 
 
 def test_a_message_of_several_uploads_waits_as_long_as_one_of_them_exists(watch: QueueChecks, place: Place) -> None:

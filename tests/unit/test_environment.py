@@ -51,3 +51,10 @@ def test_a_missing_or_wrong_variable_is_named(
     monkeypatch.setenv("SETTING", text)
     with pytest.raises(ConfigurationError, match="SETTING"):
         read("SETTING")
+
+
+@pytest.mark.parametrize("value", ["", ".jpg", "[]", '[""]', "[1]", "5", '".jpg"'])
+def test_texts_that_are_no_list_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("IMAGE_SUFFIXES", value)
+    with pytest.raises(ConfigurationError, match="IMAGE_SUFFIXES"):
+        environment.texts("IMAGE_SUFFIXES")

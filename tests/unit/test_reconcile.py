@@ -1166,10 +1166,3 @@ def test_the_handler_takes_the_events_of_the_state_machine(world: World) -> None
 def test_the_handler_refuses_other_events(event: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="must be a plan, queue or report action"):
         invoke(event)
-
-
-@pytest.mark.parametrize("value", ["", ".jpg", "[]", '[""]', "[1]", "5"])
-def test_suffixes_that_are_no_list_are_a_configuration_error(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("IMAGE_SUFFIXES", value)
-    with pytest.raises(ConfigurationError, match="IMAGE_SUFFIXES"):
-        handler._image_suffixes()

@@ -4,6 +4,7 @@ The folders of s3_events hold one message per file, and what it yields: uploads,
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,18 @@ def test_what_is_no_json_or_absurd_is_refused(body: str) -> None:
 def test_the_suffix_of_results_is_refused_in_any_case(key: str) -> None:
     with pytest.raises(UnexpectedMessage, match="the suffix of results"):
         uploads_in(with_object("uploads/s3_put", key=f"logos/incoming/{key}"), PHOTOS)
+
+
+@pytest.mark.parametrize(("key", "is_image"), [("a.jpg", True), ("a.JPG", False), ("a.gif", False), ("jpg", False)])
+def test_only_a_key_with_one_of_the_suffixes_is_an_image(key: str, is_image: bool) -> None:
+    body = with_object("uploads/s3_put", key=f"logos/incoming/{key}")
+    source = replace(PHOTOS, suffixes=(".png", ".jpg"))
+    if is_image:
+        assert [upload.key for upload in uploads_in(body, source)] == [f"logos/incoming/{key}"]
+        return
+    with pytest.raises(UnexpectedMessage) as refused:
+        uploads_in(body, source)
+    assert str(refused.value) == f"the key ends with none of image_suffixes: logos/incoming/{key}"
 
 
 def with_object(name: str, **changes: Any) -> str:  # noqa: ANN401 - of JSON

@@ -34,6 +34,7 @@ SETTINGS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead",
     "FINAL_BUCKET_NAME": "final-bucket",
+    "IMAGE_SUFFIXES": '[".jpg"]',
     "POWERTOOLS_METRICS_NAMESPACE": "Bench",
     "POWERTOOLS_SERVICE_NAME": "analyze_image",
     "PROJECT_VERSION_ARN": "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000002",

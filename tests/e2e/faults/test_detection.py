@@ -119,15 +119,20 @@ def test_an_image_at_fault_costs_one_call_at_the_most_and_ends_with_its_reason(s
 
 
 def test_an_image_deleted_between_event_and_run_is_nobodys(scene: Scene) -> None:
-    [gone] = scene.upload(1, "gone")
+    gone, hidden = scene.upload(2, "gone")
     scene.upload(1)
     s3, bucket = scene.stack.client("s3"), scene.stack.outputs["source_bucket_name"]
     s3.delete_object(Bucket=bucket, Key=gone.key, VersionId=gone.version_id)
-    scene.ledger.uploads.remove(gone)
+    # As the console does, and `aws s3 rm`: the version stays below a delete marker.
+    s3.delete_object(Bucket=bucket, Key=hidden.key)
+    for deleted in (gone, hidden):
+        scene.ledger.uploads.remove(deleted)
     execution = scene.run()
     assert execution["status"] == "SUCCEEDED"
     assert scene.receipt(execution)["images"] == {"processed": 1, "failed": 0, "dead_lettered": 0}
     assert scene.dead_letters() == []
+    assert scene.detections(hidden.key) == 0
+    s3.delete_object(Bucket=bucket, Key=hidden.key, VersionId=hidden.version_id)
 
 
 @pytest.mark.parametrize("place", ["processed", "failed"])
@@ -152,4 +157,18 @@ def test_an_image_deleted_between_its_json_and_its_copy_leaves_no_json(scene: Sc
 def test_an_image_overwritten_between_event_and_run_gives_two_results(scene: Scene) -> None:
     uploads = [*scene.upload(1), *scene.upload(1)]
     assert uploads[0].key == uploads[1].key
+    s3, outputs = scene.stack.client("s3"), scene.stack.outputs
+    for upload in uploads:
+        s3.put_object_annotation(
+            Bucket=outputs["source_bucket_name"],
+            Key=upload.key,
+            VersionId=str(upload.version_id),
+            AnnotationName="of",
+            AnnotationPayload=upload.sha256.encode(),
+        )
     assert scene.receipt(scene.run())["images"] == {"processed": 2, "failed": 0, "dead_lettered": 0}
+    final = invariants.final_bucket(scene.stack)
+    for upload in uploads:
+        [key] = final.documents_of(upload)
+        of = s3.get_object_annotation(Bucket=outputs["final_bucket_name"], Key=key, AnnotationName="of")
+        assert of["AnnotationPayload"].read().decode() == upload.sha256, "each image takes along its own"

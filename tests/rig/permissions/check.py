@@ -56,9 +56,16 @@ EXCUSES = (
     ),
     Excuse(
         "analyze-image",
+        "ReadAndDeleteImages",
+        ("s3:ListObjectAnnotations", "s3:ListObjectVersionAnnotations"),
+        "a copy in parts takes annotations along one by one; store.py copies so what is above MAX_QUICK_COPY_BYTES",
+        "https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectAnnotations.html",
+    ),
+    Excuse(
+        "analyze-image",
         "WriteResultObjects",
         ("s3:AbortMultipartUpload",),
-        "ends a copy in parts that failed; store.py copies so what is above SINGLE_COPY_BYTES_AT_MOST (64 MiB)",
+        "ends a copy in parts that failed; store.py copies so what is above MAX_QUICK_COPY_BYTES (64 MiB)",
         "https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html",
     ),
 )

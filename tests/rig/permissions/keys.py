@@ -21,8 +21,10 @@ OF_QUEUE = {"sqs:SendMessage": ("kms:Decrypt", "kms:GenerateDataKey"), "sqs:Rece
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 OF_BUCKET = {
     "s3:GetObject": ("kms:Decrypt",),
+    "s3:GetObjectAnnotation": ("kms:Decrypt",),
     "s3:GetObjectVersion": ("kms:Decrypt",),
     "s3:PutObject": ("kms:GenerateDataKey",),
+    "s3:PutObjectAnnotation": ("kms:GenerateDataKey",),
 }
 # They ask IAM as a read does, and read no content.
 WITHOUT_CONTENT = ("s3 HeadObject", "s3 DeleteObject")

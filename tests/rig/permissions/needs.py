@@ -21,6 +21,7 @@ OF_TRANSACTION = {
 ITEM_OPERATIONS = {"GetItem", "UpdateItem", "PutItem", "DeleteItem"}
 
 S3_READS = {"GetObject", "HeadObject"}
+S3_READS_OF_EXTRAS = {"GetObjectTagging", "GetObjectAnnotation", "ListObjectAnnotations"}
 # A multipart upload, as the record names its requests: begun, a part, completed.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
 S3_PARTS = {"POST:Object:uploads", "PUT:Object:partNumber,uploadId", "POST:Object:uploadId"}
@@ -124,6 +125,10 @@ def _asked_of_s3(operation: str, parameters: Json, place: Place) -> Iterator[tup
     bucket, target = place.s3(parameters["bucket"]), place.s3(parameters["bucket"], parameters["key"])
     if operation in S3_READS:
         yield f"GetObject{version}", target
+    elif operation in S3_READS_OF_EXTRAS:
+        yield from _asked_of_extras(operation, target, is_version=bool(version))
+    elif operation == "PutObjectAnnotation":
+        yield operation, target
     elif operation == "DeleteObject":
         yield f"DeleteObject{version}", target
         if "if-match" in parameters:
@@ -143,6 +148,10 @@ def _asked_of_s3(operation: str, parameters: Json, place: Place) -> Iterator[tup
             yield f"GetObject{version}", place.s3(*path.split("/", 1))
             if copies_tags:
                 yield f"GetObject{version}Tagging", place.s3(*path.split("/", 1))
+            if operation == "CopyObject" and parameters.get("x-amz-object-annotation-directive", "COPY") == "COPY":
+                yield "PutObjectAnnotation", target
+                source_object = place.s3(*path.split("/", 1))
+                yield from _asked_of_extras("GetObjectAnnotation", source_object, is_version=bool(version))
     elif operation == "DELETE:Object:uploadId":
         yield "AbortMultipartUpload", target
     elif operation == "ListObjectsV2":
@@ -151,6 +160,20 @@ def _asked_of_s3(operation: str, parameters: Json, place: Place) -> Iterator[tup
         yield "ListBucketVersions", bucket
     else:
         raise _unknown("s3", operation)
+
+
+def _asked_of_extras(operation: str, target: str, *, is_version: bool) -> Iterator[tuple[str, str]]:
+    """Yield what reading tags and annotations asks for.
+
+    For the annotations of a version botocore names the plain action, and AWS has one of versions too: so both.
+    """
+    of_version = operation.replace("Object", "ObjectVersion")
+    if operation == "GetObjectTagging":
+        yield of_version if is_version else operation, target
+        return
+    yield operation, target
+    if is_version:
+        yield of_version, target
 
 
 def _unknown(service: str, operation: str) -> UnknownCallError:

@@ -21,7 +21,14 @@ ASSUMED_ROLE = ":assumed-role/"
 # What of a request permissions are about. Messages, images and expressions stay out.
 KEPT = ("TableName", "Key", "IndexName", "TransactItems", "QueueUrl", "executionArn", "stateMachineArn")
 KEPT_OF_TRANSACTIONS = ("TableName", "Key")
-S3_HEADERS = ("x-amz-copy-source", "x-amz-tagging", "x-amz-tagging-directive", "x-amz-acl", "if-match")
+S3_HEADERS = (
+    "x-amz-copy-source",
+    "x-amz-tagging",
+    "x-amz-tagging-directive",
+    "x-amz-object-annotation-directive",
+    "x-amz-acl",
+    "if-match",
+)
 
 
 def role_of(session_arn: str) -> str:

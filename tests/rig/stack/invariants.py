@@ -1,12 +1,13 @@
-"""Invariants I1, I2 and I3 of the system, checked from outside on what a local stack holds."""
+"""Invariants I1, I2, I3 and I8 of the system, checked from outside on what a local stack holds."""
 
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from tests.rig.stack.local_stack import LocalStack
 
@@ -23,6 +24,15 @@ class Uploaded:
     version_id: str | None
     sha256: str
 
+    @property
+    def carries(self) -> dict[str, Any]:
+        """What was uploaded with the bytes."""
+        return {
+            "ContentType": f"image/x-{self.sha256[:8]}",
+            "Metadata": {"of": self.sha256},
+            "tags": {"of": self.sha256},
+        }
+
     def is_source_of(self, document: dict[str, Any]) -> bool:
         """Whether a result or failure names this upload."""
         source = document["source"]
@@ -32,8 +42,12 @@ class Uploaded:
 
 def upload(stack: LocalStack, key: str, body: bytes) -> Uploaded:
     """Put an object into the source bucket."""
-    answer = stack.client("s3").put_object(Bucket=stack.outputs["source_bucket_name"], Key=key, Body=body)
-    return Uploaded(key, answer["ETag"].strip('"'), answer.get("VersionId"), hashlib.sha256(body).hexdigest())
+    uploaded = Uploaded(key, "", None, hashlib.sha256(body).hexdigest())
+    carries = uploaded.carries
+    tags = urlencode(carries.pop("tags"))
+    bucket = stack.outputs["source_bucket_name"]
+    answer = stack.client("s3").put_object(Bucket=bucket, Key=key, Body=body, Tagging=tags, **carries)
+    return replace(uploaded, etag=answer["ETag"].strip('"'), version_id=answer.get("VersionId"))
 
 
 def upload_folder(stack: LocalStack, folder: Path, keys: Iterable[str]) -> list[Uploaded]:
@@ -43,10 +57,11 @@ def upload_folder(stack: LocalStack, folder: Path, keys: Iterable[str]) -> list[
 
 @dataclass(frozen=True)
 class FinalBucket:
-    """What the final bucket holds: documents by the key of their image, and the images' checksums."""
+    """What the final bucket holds: documents by the key of their image, the images' checksums, and what they carry."""
 
     documents: dict[str, dict[str, Any]]
     images: dict[str, str]
+    carried: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def documents_of(self, uploaded: Uploaded) -> list[str]:
         """Return the keys of the images whose document names the upload."""
@@ -58,16 +73,22 @@ def final_bucket(stack: LocalStack, final_prefix: str = "") -> FinalBucket:
     s3, bucket = stack.client("s3"), stack.outputs["final_bucket_name"]
     documents: dict[str, dict[str, Any]] = {}
     images: dict[str, str] = {}
+    carried: dict[str, dict[str, Any]] = {}
     for prefix in ("processed/", "failed/"):
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=final_prefix + prefix):
             for item in page.get("Contents", []):
-                body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+                stored = s3.get_object(Bucket=bucket, Key=item["Key"])
+                body = stored["Body"].read()
                 key = item["Key"].removeprefix(final_prefix)
                 if key.endswith(".json"):
                     documents[key.removesuffix(".json")] = json.loads(body)
                 else:
                     images[key] = hashlib.sha256(body).hexdigest()
-    return FinalBucket(documents, images)
+                    tags = s3.get_object_tagging(Bucket=bucket, Key=item["Key"])["TagSet"]
+                    carried[key] = {name: stored.get(name) for name in ("ContentType", "Metadata")} | {
+                        "tags": {tag["Key"]: tag["Value"] for tag in tags}
+                    }
+    return FinalBucket(documents, images, carried)
 
 
 def waiting_in_source(stack: LocalStack) -> set[tuple[str, str]]:
@@ -115,6 +136,11 @@ def _lost(stack: LocalStack, uploads: list[Uploaded], final: FinalBucket) -> lis
             f"I1: {key} is not the picture that was uploaded as {uploaded.key}"
             for key in ends
             if final.images.get(key) != uploaded.sha256
+        ]
+        faults += [
+            f"I8: {key} carries {final.carried[key]}, and {uploaded.key} carried {uploaded.carries}"
+            for key in ends
+            if key in final.carried and final.carried[key] != uploaded.carries
         ]
     queued = messages(stack, "queue_url", "dead_letter_queue_url")
     if waiting > queued:

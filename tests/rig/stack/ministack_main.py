@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 import bucket_events
 import call_record
 import distributed_map
+import object_copies
 import service_faults
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
@@ -231,6 +232,7 @@ if __name__ == "__main__":
     name_actions_on_one_mapping()
     name_actions_of_batches()
     keep_alarm_fields()
+    object_copies.install(iam_actions, s3, expect)
     distributed_map.install(stepfunctions, s3, expect)
     bucket_events.install(eventbridge, s3, sqs, expect)
     inject_faults()

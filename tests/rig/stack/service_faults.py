@@ -159,7 +159,9 @@ def s3_operation(method: str, path: str, headers: dict[str, str], query: dict[st
     """Return the name of an S3 operation; those that no function here calls are named after their query, roughly."""
     is_object = "/" in path.strip("/")
     if is_object and "uploadId" not in query and "uploads" not in query:
-        subresource = query.keys() & {"tagging", "acl", "attributes", "retention", "legal-hold"}
+        if method == "GET" and "annotation" in query and "annotationName" not in query:
+            return "ListObjectAnnotations"
+        subresource = query.keys() & {"tagging", "acl", "annotation", "attributes", "retention", "legal-hold"}
         if method == "PUT" and "x-amz-copy-source" in headers:
             return "CopyObject"
         return S3_OBJECT_VERBS.get(method, f"{method}Object") + "".join(name.title() for name in subresource)
