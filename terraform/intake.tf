@@ -11,5 +11,9 @@ module "intake" {
   image_suffixes           = var.image_suffixes
   consumer_timeout_seconds = local.analyze_image_timeout_seconds
   kms_key_arn              = var.kms_key_arn
-  tags                     = var.tags
+
+  sender_arns             = concat([for package in ["analyze_image", "reconcile"] : local.role_arns[package]], var.redrive_principal_arns)
+  dead_letter_sender_arns = [for package in ["analyze_image", "check_queue"] : local.role_arns[package]]
+
+  tags = var.tags
 }

@@ -34,6 +34,10 @@ locals {
 
   function_names = { for package in local.packages : package => "${var.name}-${replace(package, "_", "-")}" }
 
+  # As modules/function makes them. Known before the roles are there: the queues' policies name them, and the roles' policies
+  # name the queues.
+  role_arns = { for package, name in local.function_names : package => "arn:${local.partition}:iam::${local.account_id}:role${var.iam_path}${name}-${local.region}" }
+
   package_dir = coalesce(var.package_dir, "${path.module}/../build")
   code = {
     for package in local.packages : package => {

@@ -591,6 +591,19 @@ variable "permissions_boundary_arn" {
   }
 }
 
+variable "redrive_principal_arns" {
+  description = "IAM roles and users who may send to the image queue, which `make redrive` needs. * stands for any characters, such as arn:aws:iam::123456789012:role/*/on-call. The queue's policy denies sending to everyone else, also to administrators."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    # The partition and the account are fixed: with a wildcard there, the list would name strangers.
+    condition     = alltrue([for arn in var.redrive_principal_arns : can(regex("^arn:aws(-[a-z]+)*:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9_+=,.@/*-]*[A-Za-z0-9_+=,.@-][A-Za-z0-9_+=,.@/*-]*)$", arn))])
+    error_message = "redrive_principal_arns must be ARNs of IAM roles or users, like arn:aws:iam::123456789012:role/on-call or arn:aws:iam::123456789012:role/*/on-call, with more than a * after role/ or user/."
+  }
+}
+
 variable "iam_path" {
   description = "IAM path of every role."
   type        = string

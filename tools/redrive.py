@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.clients import client
+from shared.clients import client, error_code
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.retry_state import redriven_attributes
 from tools.dead_letters import DeadLetter, put_back
@@ -49,7 +49,7 @@ def redrive(sqs: SQSClient, deployment: Deployment, *, dry_run: bool) -> Redrive
                         _move(sqs, queue, deployment.queue_url, letter)
                     (done.moved if letter.images else done.kept).append(letter)
                 except (BotoCoreError, ClientError) as error:
-                    done.refused.append(replace(letter, reason=str(error)))
+                    done.refused.append(replace(letter, reason=f"{error}{_hint(error)}"))
     finally:
         put_back(queue, done.kept + done.refused + (done.moved if dry_run else []))
     return done
@@ -61,6 +61,14 @@ def _move(sqs: SQSClient, queue: DeadLetterQueue, image_queue_url: str, letter: 
         QueueUrl=image_queue_url, MessageBody=letter.body, MessageAttributes=redriven_attributes(letter.lacks_copy)
     )
     queue.delete(letter.receipt_handle)
+
+
+def _hint(error: BotoCoreError | ClientError) -> str:
+    if isinstance(error, ClientError) and error.operation_name == "SendMessage" and "AccessDenied" in error_code(error):
+        return (
+            "; only whom the module's redrive_principal_arns names may send to the queue: add your role"
+        )
+    return ""
 
 
 def main() -> int:

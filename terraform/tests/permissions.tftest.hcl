@@ -175,6 +175,13 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
     condition     = jsondecode(output.queue_policy_json).Statement[0].Condition.ArnEquals["aws:SourceArn"] == "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1" && output.source_notification == null
     error_message = "The source bucket alone must notify, by itself."
   }
+
+  assert {
+    condition = [for s in jsondecode(output.queue_policy_json).Statement : s.Condition.ArnNotLike["aws:PrincipalArn"] if s.Sid == "DenyOtherSenders"] == [
+      [for function in ["analyze-image", "reconcile"] : "arn:aws:iam::123456789012:role/custom-labels-batch-${function}-us-east-1"],
+    ]
+    error_message = "No role may send to the queue but analyze_image's and reconcile's."
+  }
 }
 
 run "one_bucket_of_the_account_is_read_and_written_below_its_prefixes_alone" {
@@ -186,6 +193,18 @@ run "one_bucket_of_the_account_is_read_and_written_below_its_prefixes_alone" {
     source_prefix      = "logos/incoming/"
     final_bucket_name  = "photos"
     final_prefix       = "logos/"
+
+    iam_path               = "/vision/"
+    redrive_principal_arns = ["arn:aws:iam::123456789012:role/on-call"]
+  }
+
+  assert {
+    condition = [for s in jsondecode(output.queue_policy_json).Statement : s.Condition.ArnNotLike["aws:PrincipalArn"] if s.Sid == "DenyOtherSenders"] == [[
+      "arn:aws:iam::123456789012:role/vision/custom-labels-batch-analyze-image-us-east-1",
+      "arn:aws:iam::123456789012:role/vision/custom-labels-batch-reconcile-us-east-1",
+      "arn:aws:iam::123456789012:role/on-call",
+    ]]
+    error_message = "The roles must be named under their path, and who redrives beside them."
   }
 
   assert {

@@ -532,6 +532,26 @@ run "refuses_what_is_in_another_partition" {
   ]
 }
 
+run "refuses_redrivers_that_are_everybody" {
+  command = plan
+
+  variables {
+    redrive_principal_arns = ["arn:aws:iam::123456789012:role/*"]
+  }
+
+  expect_failures = [var.redrive_principal_arns]
+}
+
+run "refuses_redrivers_of_any_account" {
+  command = plan
+
+  variables {
+    redrive_principal_arns = ["arn:aws:iam::*:role/on-call"]
+  }
+
+  expect_failures = [var.redrive_principal_arns]
+}
+
 run "refuses_keys_of_given_buckets_in_another_region" {
   command = plan
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.e2e.conftest import Ledger
 from tests.rig.stack import invariants, logs, pictures, runs, snapshot
@@ -140,6 +141,20 @@ def test_a_function_may_do_nothing_beyond_its_role(stack: LocalStack) -> None:
         assert "not authorized to perform: dynamodb:UpdateItem" in look()["errorMessage"]
     finally:
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+
+def test_a_right_to_send_to_every_queue_is_no_power_over_images(stack: LocalStack) -> None:
+    """The functions may send: what they defer and dead-letter in the other tests shows it."""
+    iam = stack.client("iam")
+    iam.create_user(UserName="stranger")
+    allow = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+    iam.put_user_policy(UserName="stranger", PolicyName="queues", PolicyDocument=json.dumps({"Statement": [allow]}))
+    key = iam.create_access_key(UserName="stranger")["AccessKey"]
+    sqs = stack.sqs_of(key["AccessKeyId"], key["SecretAccessKey"])
+    for queue in (stack.outputs["queue_url"], stack.outputs["dead_letter_queue_url"]):
+        sqs.get_queue_attributes(QueueUrl=queue)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            sqs.send_message(QueueUrl=queue, MessageBody="{}")
 
 
 def test_the_functions_logs_hold_no_image_and_no_secret(stack: LocalStack, batch: Batch) -> None:

@@ -133,6 +133,21 @@ def test_a_redrive_that_left_some_says_so_and_fails(
     assert f"not moved: s3://{SOURCE}/odd.jpg" in printed.err
 
 
+def test_a_redrive_that_the_queue_denies_says_who_may(
+    sqs: Any,  # noqa: ANN401
+    deployment: Deployment,
+) -> None:
+    class Denied(Failing):
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            if name == "send_message":
+                raise aws_error("AccessDenied", "with an explicit deny in a resource-based policy", "SendMessage")
+            return super().__getattr__(name)
+
+    fill(sqs, deployment, "a.jpg")
+    [refused] = redrive.redrive(Denied(sqs, "", lambda _: False), deployment, dry_run=False).refused
+    assert "redrive_principal_arns" in refused.reason
+
+
 def test_a_dead_letter_that_came_back_meanwhile_keeps_no_other_from_the_status(
     sqs: Any,  # noqa: ANN401
     deployment: Deployment,

@@ -35,6 +35,31 @@ locals {
 }
 
 data "aws_iam_policy_document" "dead_letter" {
+  # A redrive follows what lies here, and the reconcile leaves it alone. SQS itself moves messages here without asking.
+  statement {
+    sid       = "DenyOtherSenders"
+    effect    = "Deny"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.dead_letter_queue_arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "ArnNotLike"
+      variable = "aws:PrincipalArn"
+      values   = var.dead_letter_sender_arns
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:PrincipalIsAWSService"
+      values   = ["false"]
+    }
+  }
+
   statement {
     sid       = "DenyPlainHttp"
     effect    = "Deny"
@@ -116,6 +141,34 @@ data "aws_iam_policy_document" "image" {
         variable = "aws:SourceArn"
         values   = local.rule_arns
       }
+    }
+  }
+
+  # Who may send a message has power over the image that it names. An IAM policy elsewhere in the account, such as one with
+  # sqs:* on every queue, must not give it. The statement is about IAM users and roles; a service needs a grant from above,
+  # whatever AWS says of its principal's ARN.
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice
+  statement {
+    sid       = "DenyOtherSenders"
+    effect    = "Deny"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.queue_arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "ArnNotLike"
+      variable = "aws:PrincipalArn"
+      values   = var.sender_arns
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:PrincipalIsAWSService"
+      values   = ["false"]
     }
   }
 

@@ -96,6 +96,28 @@ variable "consumer_timeout_seconds" {
   }
 }
 
+variable "sender_arns" {
+  description = "IAM roles and users, * allowed, that may send to the image queue beside the source of its events."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.sender_arns) > 0
+    error_message = "sender_arns must name at least one role, because IAM refuses a condition without a value."
+  }
+}
+
+variable "dead_letter_sender_arns" {
+  description = "IAM roles and users, * allowed, that may send to the dead-letter queue beside SQS itself."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.dead_letter_sender_arns) > 0
+    error_message = "dead_letter_sender_arns must name at least one role, because IAM refuses a condition without a value."
+  }
+}
+
 variable "kms_key_arn" {
   description = "KMS key that encrypts the queues' messages, and that S3 or EventBridge may use. null: the keys of SQS."
   type        = string

@@ -7,7 +7,10 @@ mock_data "aws_region" {
 }
 
 mock_data "aws_caller_identity" {
-  defaults = { account_id = "123456789012" }
+  defaults = {
+    account_id = "123456789012"
+    arn        = "arn:aws:sts::123456789012:assumed-role/on-call/somebody"
+  }
 }
 
 mock_resource "aws_iam_role" {

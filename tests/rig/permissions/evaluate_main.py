@@ -19,7 +19,10 @@ def matches(statement: dict[str, Any], need: dict[str, Any]) -> bool:
         resource_arn=need["resource"],
         region=need["region"],
         secure_transport=True,
-        service_context={key: values if len(values) > 1 else values[0] for key, values in need["context"]},
+        service_context={
+            "aws:principalisawsservice": str(bool(need["principal"])).lower(),
+            **{key: values if len(values) > 1 else values[0] for key, values in need["context"]},
+        },
     )
     document = {"Statement": [statement]}
     if "Principal" in statement:

@@ -42,6 +42,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 MINISTACK_PYTHON = REPOSITORY / ".venv" / "ministack" / "bin" / "python"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+# MiniStack takes this for both keys of the root user.
+ROOT = "test"
 START_SECONDS = 60
 # terraform/variables.tf has the same.
 DEFAULT_IMAGES_PER_SECOND = 3.0
@@ -299,14 +301,19 @@ class LocalStack:
             self._clients[service] = self._connect(service)
         return self._clients[service]
 
-    def _connect(self, service: str) -> "BaseClient":
+    def sqs_of(self, access_key_id: str, secret_access_key: str) -> "SQSClient":
+        """Return a client of SQS with the credentials of an IAM user."""
+        made: SQSClient = self._connect("sqs", access_key_id, secret_access_key)  # type: ignore[assignment]
+        return made
+
+    def _connect(self, service: str, access_key_id: str = ROOT, secret_access_key: str = ROOT) -> "BaseClient":
         connect: Callable[..., BaseClient] = boto3.client
         return connect(
             service,
             endpoint_url=self.emulator_url if service == "rekognition" else self.endpoint,
             region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key,
             verify=str(self._certificate) if self.enforces_iam else None,
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}, max_pool_connections=50),
         )

@@ -19,8 +19,8 @@ import distributed_map
 import object_copies
 import service_faults
 from ministack import app
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import cloudwatch, eventbridge, lambda_svc, s3, sqs, stepfunctions, sts
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.services import cloudwatch, eventbridge, iam, lambda_svc, s3, sqs, stepfunctions, sts
 
 Json = Any
 
@@ -135,6 +135,29 @@ def name_actions_on_one_mapping() -> None:
     iam_actions._lambda_action = named_by_path
 
 
+def name_callers_to_policies() -> None:
+    """Tell conditions who calls as AWS does; MiniStack names a role's session, and services as if they were anybody.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+    """
+    resolve = iam_evaluator._resolve_condition_key
+    source = inspect.getsource(resolve)
+    expect("return ctx.principal_arn" in source and "principalisawsservice" not in source, "naming callers to policies")
+
+    def resolve_as_aws(key: str, context: iam_evaluator.EvalContext) -> object:
+        if key.lower() == "aws:principalisawsservice":
+            return str(context.principal_type == "Service").lower()
+        if key.lower() == "aws:principalarn" and context.principal_type == "Service":
+            return None
+        if key.lower() == "aws:principalarn" and context.principal_type == "AssumedRole":
+            name = iam_evaluator._role_name_from_assumed_arn(context.principal_arn)
+            role = iam._roles.get_scoped(context.principal_account, None, name)
+            return role["Arn"] if role else context.principal_arn
+        return resolve(key, context)
+
+    iam_evaluator._resolve_condition_key = resolve_as_aws
+
+
 def keep_alarm_fields() -> None:
     """Describe alarms to Terraform with all that it asked for; MiniStack tells half, and every plan would set the rest.
 
@@ -231,6 +254,7 @@ if __name__ == "__main__":
     keep_tracing_configurations()
     name_actions_on_one_mapping()
     name_actions_of_batches()
+    name_callers_to_policies()
     keep_alarm_fields()
     object_copies.install(iam_actions, s3, expect)
     distributed_map.install(stepfunctions, s3, expect)

@@ -20,4 +20,9 @@ run "hands_its_inputs_on" {
     condition     = output.analyze_function_name == "logos-analyze-image" && output.runs_table_name == "logos-runs"
     error_message = "The name must reach the module, and the module's outputs the caller."
   }
+
+  assert {
+    condition     = local.redrive_principal_arns == tolist(["arn:aws:iam::123456789012:role/on-call", "arn:aws:iam::123456789012:role/*/on-call"])
+    error_message = "Whoever applies must be let redrive: the role of the session, under any path."
+  }
 }

@@ -62,6 +62,17 @@ run "images_of_this_bucket_wait_long_enough_and_are_given_up_late" {
         }
       },
       {
+        Sid       = "DenyOtherSenders"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:SendMessage"
+        Resource  = "arn:aws:sqs:us-east-1:123456789012:labels-images"
+        Condition = {
+          ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/labels-analyze-image-us-east-1", "arn:aws:iam::123456789012:role/*/on-call"] }
+          Bool       = { "aws:PrincipalIsAWSService" = "false" }
+        }
+      },
+      {
         Sid       = "DenyPlainHttp"
         Effect    = "Deny"
         Principal = "*"
@@ -70,14 +81,18 @@ run "images_of_this_bucket_wait_long_enough_and_are_given_up_late" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
     ]
-    error_message = "The queue must take messages from this bucket of this account, and nothing without TLS."
+    error_message = "The queue must take messages from this bucket of this account and the named senders, and nothing without TLS."
   }
 
   assert {
-    condition = [for s in jsondecode(aws_sqs_queue.dead_letter.policy).Statement : [s.Effect, s.Resource, s.Condition]] == [
-      ["Deny", "arn:aws:sqs:us-east-1:123456789012:labels-images-dead-letter", { Bool = { "aws:SecureTransport" = "false" } }],
+    condition = [for s in jsondecode(aws_sqs_queue.dead_letter.policy).Statement : [s.Effect, s.Action, s.Resource, s.Condition]] == [
+      ["Deny", "sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:labels-images-dead-letter", {
+        ArnNotLike = { "aws:PrincipalArn" = "arn:aws:iam::123456789012:role/labels-analyze-image-us-east-1" }
+        Bool       = { "aws:PrincipalIsAWSService" = "false" }
+      }],
+      ["Deny", "sqs:*", "arn:aws:sqs:us-east-1:123456789012:labels-images-dead-letter", { Bool = { "aws:SecureTransport" = "false" } }],
     ]
-    error_message = "The dead-letter queue must be out of reach without TLS."
+    error_message = "The dead-letter queue must take messages from the named senders alone, and nothing without TLS."
   }
 
   assert {

@@ -4,6 +4,8 @@ bucket_name              = "labels-source"
 source_events            = "notification"
 image_suffixes           = [".jpg", ".PNG"]
 consumer_timeout_seconds = 120
+sender_arns              = ["arn:aws:iam::123456789012:role/labels-analyze-image-us-east-1", "arn:aws:iam::123456789012:role/*/on-call"]
+dead_letter_sender_arns  = ["arn:aws:iam::123456789012:role/labels-analyze-image-us-east-1"]
 
 place = {
   partition  = "aws"

@@ -42,3 +42,14 @@ run "refuses_a_bucket_name_that_s3_reserves" {
 
   expect_failures = [var.bucket_name]
 }
+
+run "refuses_a_queue_that_nobody_may_send_to" {
+  command = plan
+
+  variables {
+    sender_arns             = []
+    dead_letter_sender_arns = []
+  }
+
+  expect_failures = [var.sender_arns, var.dead_letter_sender_arns]
+}
