@@ -31,6 +31,7 @@ module "monitoring" {
   reconcile_state_machine_arn   = module.reconcile.state_machine_arn
   reconcile_schedule_group_name = module.reconcile.schedule_group_name
   reconcile_silent_days         = local.reconcile_silent_days
+  analyze_function_name         = module.analyze_image.function_name
   watchdog_function_name        = module.watchdog_function.function_name
   watchdog_schedule_group_name  = module.watchdog.schedule_group_name
 

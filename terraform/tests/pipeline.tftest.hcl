@@ -351,6 +351,14 @@ run "a_whole_apply_wires_the_parts_together" {
   }
 
   assert {
+    condition = (
+      aws_lambda_function_recursion_config.analyze_image.function_name == module.analyze_image.function_name &&
+      aws_lambda_function_recursion_config.analyze_image.recursive_loop == "Allow"
+    )
+    error_message = "The one function that sends messages to its own queue must not be stopped as a recursive loop."
+  }
+
+  assert {
     condition     = local.model_hour_usd == 3 * 4.5
     error_message = "The alarms must name the price of all units that may be rented."
   }

@@ -18,6 +18,7 @@ locals {
       "watchdog-failing",
       "watchdog-silent",
       "reconcile-failed",
+      "requeue-refused",
     ], var.reconcile_silent_days == null ? [] : ["reconcile-silent"], var.max_model_hours_per_day == null ? [] : ["daily-cap-reached"]) : alarm => "${var.name}-${alarm}"
   }
 
@@ -283,6 +284,28 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.image_age_alarm_hours * 3600
   treat_missing_data  = "notBreaching" # no old image, no values
+
+  alarm_actions = local.actions
+  ok_actions    = local.actions
+  tags          = var.controls.tags
+}
+
+# The analysis requeues images to the queue that invokes it, and Lambda counts how often. The module allows that, so a value
+# means that the setting is missing.
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_cloudwatch_metric_alarm" "requeue_refused" {
+  alarm_name        = local.alarm_names["requeue-refused"]
+  alarm_description = "Lambda stopped a batch of the analysis as a recursive loop. The images are not lost: each waits 12 minutes and then moves towards the dead-letter queue, without a reason, while the model costs ${local.cost}. 1) ${local.status} shows the backlog and the dead letters. 2) Apply the module again: it sets recursive_loop = Allow on the function ${var.analyze_function_name}. 3) `make redrive NAME=${var.name}` requeues what was dead-lettered."
+
+  namespace           = "AWS/Lambda"
+  metric_name         = "RecursiveInvocationsDropped"
+  dimensions          = { FunctionName = var.analyze_function_name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # Lambda reports only what it stopped
 
   alarm_actions = local.actions
   ok_actions    = local.actions

@@ -173,6 +173,12 @@ variable "image_age_alarm_hours" {
   }
 }
 
+variable "analyze_function_name" {
+  description = "Name of the function that labels the images."
+  type        = string
+  nullable    = false
+}
+
 variable "watchdog_function_name" {
   description = "Name of the watchdog function."
   type        = string

@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 import bucket_events
 import call_record
 import distributed_map
+import recursive_loops
 import service_faults
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
@@ -233,6 +234,7 @@ if __name__ == "__main__":
     keep_alarm_fields()
     distributed_map.install(stepfunctions, s3, expect)
     bucket_events.install(eventbridge, s3, sqs, expect)
+    recursive_loops.install(app, lambda_svc, sqs, expect)
     inject_faults()
     call_record.install(app, iam_actions, sts, service_faults.service_and_operation)
     app.main()

@@ -23,12 +23,14 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
         aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
         aws_cloudwatch_metric_alarm.model_running_without_run,
         aws_cloudwatch_metric_alarm.reconcile_silent[0],
+        aws_cloudwatch_metric_alarm.requeue_refused,
         aws_cloudwatch_metric_alarm.watchdog_silent,
       ] : alarm.alarm_name => [alarm.namespace, alarm.metric_name, alarm.dimensions, alarm.statistic, alarm.threshold, alarm.period, alarm.evaluation_periods]
       } == {
       logos-dead-letter-queue-not-empty = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", tomap({ QueueName = "logos-images-dead-letter" }), "Maximum", 0, 300, 1]
       logos-model-running-without-run   = ["Labels", "ModelRunningWithoutRun", tomap({ deployment = "logos", service = "watchdog" }), "Maximum", 0, 60, 10]
       logos-reconcile-silent            = ["AWS/States", "ExecutionsStarted", tomap({ StateMachineArn = var.reconcile_state_machine_arn }), "Sum", 1, 86400, 2]
+      logos-requeue-refused             = ["AWS/Lambda", "RecursiveInvocationsDropped", tomap({ FunctionName = "logos-analyze" }), "Sum", 0, 300, 1]
       logos-watchdog-silent             = ["AWS/Lambda", "Invocations", tomap({ FunctionName = "logos-guard" }), "Sum", 1, 300, 3]
     }
     error_message = "Each alarm on one metric must look at the right one, in the right unit."
@@ -156,6 +158,7 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
         aws_cloudwatch_metric_alarm.model_running_without_run,
         aws_cloudwatch_metric_alarm.reconcile_failed,
         aws_cloudwatch_metric_alarm.reconcile_silent[0],
+        aws_cloudwatch_metric_alarm.requeue_refused,
         aws_cloudwatch_metric_alarm.run_failed,
         aws_cloudwatch_metric_alarm.stop_not_confirmed,
         aws_cloudwatch_metric_alarm.watchdog_failing,
@@ -291,6 +294,7 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-model-running-without-run",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-reconcile-failed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-reconcile-silent",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-requeue-refused",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-run-failed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-stop-not-confirmed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-watchdog-failing",

@@ -10,6 +10,7 @@ image_age_alarm_hours         = 36
 reconcile_state_machine_arn   = "arn:aws:states:us-east-1:123456789012:stateMachine:logos-reconcile"
 reconcile_schedule_group_name = "logos-reconcile-group"
 reconcile_silent_days         = 2
+analyze_function_name         = "logos-analyze"
 watchdog_function_name        = "logos-guard"
 watchdog_schedule_group_name  = "logos-guard-group"
 metrics_namespace             = "Labels"
