@@ -18,12 +18,14 @@ module "monitoring" {
 
   alarm_topic_arn         = var.alarm_topic_arn
   alarm_topic_kms_key_arn = var.alarm_topic_kms_key_arn
+  alarm_ok_enabled        = var.alarm_ok_enabled
   alarm_emails            = var.alarm_emails
   image_age_alarm_hours   = var.image_age_alarm_hours
   project_version_arn     = var.project_version_arn
   model_hour_usd          = local.model_hour_usd
 
-  max_model_hours_per_day = var.max_model_hours_per_day
+  max_model_hours_per_day    = var.max_model_hours_per_day
+  failed_share_alarm_percent = var.failed_share_alarm_percent
 
   queue_arn                     = module.intake.queue_arn
   dead_letter_queue_arn         = module.intake.dead_letter_queue_arn

@@ -160,6 +160,7 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
     tags                          = { team = "vision" }
     max_run_minutes               = 20160
     image_age_alarm_hours         = 312
+    failed_share_alarm_percent    = 0
     alarm_topic_arn               = "arn:aws:sns:us-east-1:210987654321:night_watch"
     reconcile_schedule_expression = null
     min_backlog                   = 20
