@@ -128,6 +128,15 @@ module "analyze_image" {
   })
 }
 
+# A deferred image goes round many times, because the function sends its message to the queue that invokes the function. At
+# about the 17th time Lambda would refuse the batch as a recursive loop: its messages hide for their whole visibility timeout,
+# and the receive counts. What bounds our rounds is time, see lambdas/analyze_image/requeue.py.
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_lambda_function_recursion_config" "analyze_image" {
+  function_name  = module.analyze_image.function_name
+  recursive_loop = "Allow"
+}
+
 resource "aws_lambda_event_source_mapping" "analyze_image" {
   event_source_arn        = module.intake.queue_arn
   function_name           = module.analyze_image.arn

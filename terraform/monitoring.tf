@@ -18,12 +18,14 @@ module "monitoring" {
 
   alarm_topic_arn         = var.alarm_topic_arn
   alarm_topic_kms_key_arn = var.alarm_topic_kms_key_arn
+  alarm_ok_enabled        = var.alarm_ok_enabled
   alarm_emails            = var.alarm_emails
   image_age_alarm_hours   = var.image_age_alarm_hours
   project_version_arn     = var.project_version_arn
   model_hour_usd          = local.model_hour_usd
 
-  max_model_hours_per_day = var.max_model_hours_per_day
+  max_model_hours_per_day    = var.max_model_hours_per_day
+  failed_share_alarm_percent = var.failed_share_alarm_percent
 
   queue_arn                     = module.intake.queue_arn
   dead_letter_queue_arn         = module.intake.dead_letter_queue_arn
@@ -31,6 +33,7 @@ module "monitoring" {
   reconcile_state_machine_arn   = module.reconcile.state_machine_arn
   reconcile_schedule_group_name = module.reconcile.schedule_group_name
   reconcile_silent_days         = local.reconcile_silent_days
+  analyze_function_name         = module.analyze_image.function_name
   watchdog_function_name        = module.watchdog_function.function_name
   watchdog_schedule_group_name  = module.watchdog.schedule_group_name
 

@@ -512,6 +512,24 @@ variable "image_age_alarm_hours" {
   }
 }
 
+variable "alarm_ok_enabled" {
+  description = "Also tell the topic when an alarm returns to OK, as a pager needs that closes its incidents by itself. Each new alarm then sends an OK once, some minutes after the apply that makes it."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "failed_share_alarm_percent" {
+  description = "Alarm when more than this percentage of a run's images end under failed/, counted once 50 are finished. The run labels on. null: no alarm."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.failed_share_alarm_percent == null ? true : var.failed_share_alarm_percent >= 0 && var.failed_share_alarm_percent < 100
+    error_message = "failed_share_alarm_percent must be null or a number from 0 to below 100: no share is above 100."
+  }
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Controls of the account
 # ---------------------------------------------------------------------------------------------------------------------

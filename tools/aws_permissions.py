@@ -166,6 +166,7 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
     "aws_lambda_function_event_invoke_config": on_functions(
         "DeleteFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig", "PutFunctionEventInvokeConfig"
     ),
+    "aws_lambda_function_recursion_config": on_functions("*FunctionRecursionConfig"),  # get and put
     "aws_lambda_invocation": on_functions("InvokeFunction"),
     "aws_lambda_permission": on_functions("AddPermission", "GetPolicy", "RemovePermission"),
     "aws_s3_bucket": s3(

@@ -59,11 +59,18 @@ class Detector:
         self._rekognition = rekognition
         self.settings = settings
 
-    def detect(self, upload: Upload, others_succeed: Callable[[], bool] = lambda: False) -> Detection:
+    def detect(
+        self,
+        upload: Upload,
+        others_succeed: Callable[[], bool] = lambda: False,
+        breaks_limits: Callable[[], bool] = lambda: False,
+    ) -> Detection:
         """Label one image, or say why it failed; an empty image and one over 15 MB fail without a call.
 
-        `others_succeed` says whether the model labels other images now. Errors: ImageUnreadableError, NoAnswerError; a
-        ClientError for throttles, server errors and refusals; botocore's ConnectionError.
+        `others_succeed` says whether the model labels other images now, `breaks_limits` whether the picture has sides
+        that Rekognition refuses: without either, a refused request is not the image's fault. Errors:
+        ImageUnreadableError, NoAnswerError; a ClientError for throttles, server errors and refusals; botocore's
+        ConnectionError.
         """
         if failure := size_failure(upload.size):
             return Detection(failure=failure)
@@ -83,7 +90,7 @@ class Detector:
             if error_code(error) == "InvalidS3ObjectException":
                 raise ImageUnreadableError(error_message(error)) from error
             if classify(error) is ErrorClass.IMAGE or (
-                is_request_refused(error) and (not is_plain(upload.key) or others_succeed())
+                is_request_refused(error) and (not is_plain(upload.key) or others_succeed() or breaks_limits())
             ):
                 return Detection(failure=FailureReason(error_code(error), error_message(error)))
             raise

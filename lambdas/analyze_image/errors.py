@@ -57,13 +57,17 @@ class AccessMissingError(Exception):
 
 # Codes as `_plain` writes them: in lower case, without the "Exception" or "Error" that only some protocols add.
 
-_IMAGE = frozenset({"imagetoolarge", "invalidimageformat", "invalidparameter"})
+_IMAGE = frozenset({"imagetoolarge", "invalidimageformat"})
 
-# Rekognition refuses the request itself. The requests of two images differ only in key and version. None of these codes
-# is in DetectCustomLabels' own list of errors.
+_PARAMETER = "invalidparameter"
+
+# Rekognition refuses the request itself. The requests of two images differ only in key and version. Only the first of
+# these codes is in DetectCustomLabels' own list of errors: a picture that is too narrow, or anything that the model or
+# this system gets wrong for all of them.
 # https://docs.aws.amazon.com/rekognition/latest/APIReference/CommonErrors.html
 _REQUEST = frozenset(
     {
+        _PARAMETER,
         *("validation", "serialization", "badrequest", "invalidrequest", "malformedrequest", "requestentitytoolarge"),
         *("invalidparametervalue", "invalidparametercombination", "malformedquerystring", "400", "413"),
     }
@@ -146,9 +150,9 @@ def classify(error: Exception) -> ErrorClass:
     )
 
 
-def is_image_error(code: str) -> bool:
-    """Whether this code of DetectCustomLabels means that the image is wrong."""
-    return _plain(code) in _IMAGE
+def is_about_image(code: str) -> bool:
+    """Whether this code of DetectCustomLabels may be about the image, so that the model did look at it."""
+    return _plain(code) in _IMAGE | {_PARAMETER}
 
 
 def is_request_refused(error: ClientError) -> bool:

@@ -22,6 +22,7 @@ from analyze_image.detector import Detector, ImageUnreadableError, size_failure
 from analyze_image.documents import Detection, result_document
 from analyze_image.errors import AccessMissingError, ErrorClass, classify, describe
 from analyze_image.names import FAILED, PROCESSED, candidates
+from analyze_image.picture_sides import breaks_limits
 from analyze_image.store import NameTakenError, SourceGoneError, SourceReplacedError, Store
 from shared.s3_events import Upload
 
@@ -100,7 +101,9 @@ class Labelling:
             found = self._store.source(upload)
             upload = upload if found is None else replace(upload, size=found.size)
         try:
-            detection = self._detector.detect(upload, attempt.others_succeed)
+            detection = self._detector.detect(
+                upload, attempt.others_succeed, lambda: breaks_limits(self._store.head_of(upload))
+            )
         except ImageUnreadableError as error:
             return self._without_detection(upload, error)
         prefix = FAILED if detection.failure else PROCESSED

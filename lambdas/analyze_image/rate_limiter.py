@@ -23,7 +23,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analyze_image.errors import is_image_error
+from analyze_image.errors import is_about_image
 from shared.request_rate import RequestRate
 from shared.timestamps import now
 
@@ -153,5 +153,5 @@ class AdaptiveRateLimiter:
         code = parsed_response.get("Error", {}).get("Code")
         if code in THROTTLES:
             self.throttled()
-        elif code is None or is_image_error(code):
+        elif code is None or is_about_image(code):
             self.answered()

@@ -18,6 +18,8 @@ MAX_DELAY_SECONDS = 60
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 MAX_OBJECT_DELAY_SECONDS = 900
 
+# Lambda's own bound on such loops, about 16 rounds, is off (terraform/function_analyze_image.tf), because an outage of
+# half an hour takes more. Ours are the two below, and MAX_ATTEMPTS of poison.py.
 # An image that is deferred for longer than this is dead-lettered. It is time and not a number of tries, because an
 # outage ends after hours, however often the image is tried meanwhile. No trouble of S3 with one object lasts for a day.
 MAX_OBJECT_DEFERRED_SECONDS = 24 * 3600

@@ -11,17 +11,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import botocore
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.errors import ErrorClass, classify
 from analyze_image.large_copies import Place, carry_annotations, check_annotations_readable, copy_in_parts
 from analyze_image.names import json_key
+from analyze_image.picture_sides import HEAD_BYTES
 from shared.clients import NOT_FOUND, calling, error_code
 from shared.s3_events import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CopyObjectRequestTypeDef, CopySourceTypeDef, DeleteObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import (
+        CopyObjectRequestTypeDef,
+        CopySourceTypeDef,
+        DeleteObjectRequestTypeDef,
+        GetObjectRequestTypeDef,
+    )
 
 # S3 answers 409 when two conditional writes meet; the next attempt sees who won.
 CLAIM_ATTEMPTS = 4
@@ -154,6 +160,20 @@ class Store:
             return NOT_OURS
         is_ours = isinstance(document, dict) and isinstance(document.get("source"), dict)
         return Claimed(document, answer["ETag"], answer.get("Metadata", {}).get(BATCH_ID, "")) if is_ours else NOT_OURS
+
+    def head_of(self, upload: Upload) -> bytes:
+        """Return the first HEAD_BYTES of an upload; no byte when S3 does not show them."""
+        request: GetObjectRequestTypeDef = {
+            "Bucket": upload.bucket,
+            "Key": upload.key,
+            "Range": f"bytes=0-{HEAD_BYTES - 1}",
+        }
+        if upload.version_id is not None:
+            request["VersionId"] = upload.version_id
+        try:
+            return self._s3.get_object(**request)["Body"].read()
+        except (ClientError, BotoCoreError):
+            return b""
 
     def claim_of(self, upload: Upload, image_key: str) -> Claimed | None:
         """Return the JSON of `image_key` if this upload claimed it."""

@@ -206,7 +206,7 @@ def _poll(
     return DrainState(
         seen,
         blocked_before=progress.blocked,
-        idle_seconds=_idle_seconds(progress.images_done, before) if backlog.total else 0,
+        idle_seconds=_idle_seconds(seen, before) if backlog.total else 0,
         watched_seconds=before.watched_seconds + before.wait_seconds,
         visits=before.visits + (0 if before.stays else visits),
         visit_began_ms=before.visit_began_ms if before.stays else now_ms,
@@ -215,9 +215,10 @@ def _poll(
     )
 
 
-def _idle_seconds(images_done: int, before: DrainState) -> int:
-    # The counts are approximate and vary without cause: only an image that finished is progress.
-    if images_done > before.last.images_done:
+def _idle_seconds(seen: Observation, before: DrainState) -> int:
+    # The counts are approximate and vary without cause: only an image that finished is progress. A trigger that was
+    # just closed hands no more out, and one that was just opened has not had its time.
+    if seen.images_done > before.last.images_done or seen.trigger_open != before.last.trigger_open:
         return 0
     return before.idle_seconds + before.wait_seconds
 

@@ -30,6 +30,9 @@ from shared.sqs import Backlog
 from shared.telemetry import MetricUnit, logger, metrics
 from shared.timestamps import format_rfc3339, now
 
+# The share of failed images among fewer than this says little.
+MIN_IMAGES_FOR_SHARE = 50
+
 # A check so soon after another is the same one, tried again.
 MIN_INTERVAL_SECONDS = 60
 
@@ -176,6 +179,7 @@ class QueueChecks:
             # With the trigger open the known image is handed out; a later run has to look again.
             self._states.record_images_waiting(owner, waiting=False)
         self._record_saturated_period(run_id, before, state)
+        _report_failed_share(record)
         _raise_if_idle(state, record)
         decision = decide_draining(state, left)
         if decision is Outcome.TIME_LIMIT_REACHED:
@@ -189,15 +193,21 @@ class QueueChecks:
     def closed(self, run_id: str, before: DrainState | None, *, take_more: bool) -> dict[str, Any]:
         """Say what is left once the trigger is closed: `in_flight`, `more_work`, or `empty`, which is the end.
 
-        Unless the run is to `take_more`, waiting messages are left for the next run. Errors: as for `draining`.
+        Unless the run is to `take_more`, waiting messages are left for the next run: a full queue is no fault then, and
+        the run ends as it was to end. Errors: LeaseLost; with `take_more` as for `draining`.
         """
         owner = Owner.run(run_id)
         record = self._records.read(run_id)
         backlog = self._queue.count()
         state = poll_closed(backlog, _progress(record), before, now_ms=int(self._epoch() * 1000))
         self._lease.renew(owner)
-        _raise_if_idle(state, record)
+        _report_failed_share(record)
+        if take_more:
+            _raise_if_idle(state, record)
         decision = decide_closed(backlog, take_more=take_more)
+        if state.is_stuck:
+            # No batch lasts so long: what is in flight was left behind by a killed one, and comes back by itself.
+            decision = Decision.EMPTY
         if decision is Decision.EMPTY and backlog.total == 0:
             self._states.record_queue_empty(owner, int(self._epoch()))
         return self._answer(decision, backlog, state)
@@ -222,6 +232,13 @@ class QueueChecks:
 
 def _progress(record: RunRecord) -> Progress:
     return Progress(record.images_done, record.blocked, record.processed)
+
+
+def _report_failed_share(record: RunRecord) -> None:
+    """Report while the run goes on how many of its images end under failed/: it labels on, whatever they are."""
+    finished = record.processed + record.failed
+    if finished >= MIN_IMAGES_FOR_SHARE:
+        metrics.add_metric(name="FailedImagesPercent", unit=MetricUnit.Percent, value=100 * record.failed / finished)
 
 
 def _raise_if_idle(state: DrainState, record: RunRecord) -> None:

@@ -22,7 +22,7 @@ class LeaseLost(NotRetriedError):  # noqa: N818 - the name is shown in the conso
 
 
 class ModelNotStartable(NotRetriedError):  # noqa: N818
-    """The model's status allows no start: training, deleting, expired, or a status that we do not know."""
+    """No start is possible: training, deleting, expired, a status that we do not know, or no Custom Labels model."""
 
 
 class ModelStartRefused(NotRetriedError):  # noqa: N818

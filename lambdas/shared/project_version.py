@@ -51,6 +51,10 @@ PHASES = {
 }
 
 
+# What the project was made for; a description without it is of an older model.
+# https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
+CUSTOM_LABELS = "CUSTOM_LABELS"
+
 # Ours, for a model that could not be described.
 STATUS_UNAVAILABLE = "STATUS_UNAVAILABLE"
 
@@ -62,6 +66,7 @@ class ModelDescription:
     status: str
     message: str
     inference_units: int | None
+    feature: str = CUSTOM_LABELS
 
     @property
     def phase(self) -> Phase:
@@ -102,6 +107,7 @@ class ProjectVersion:
                     status=version["Status"],
                     message=version.get("StatusMessage", ""),
                     inference_units=version.get("MinInferenceUnits"),
+                    feature=version.get("Feature", CUSTOM_LABELS),
                 )
         return ModelDescription(
             status="DELETED", message="the project does not list this version", inference_units=None

@@ -26,6 +26,7 @@ POLL_SECONDS = 5
 SETTLE_TIMEOUT_SECONDS = 3 * 60
 
 IN_CHANGE = frozenset({"ResourceInUseException", "ResourceConflictException"})
+OPEN_STATES = frozenset({"Enabling", "Enabled"})
 TRANSIENT_STATES = frozenset({"Creating", "Enabling", "Disabling", "Updating", "Deleting"})
 
 
@@ -37,9 +38,12 @@ class Trigger:
         self._uuid = mapping_uuid
         self._lease = lease
 
-    def is_closed(self) -> bool:
-        """Whether the mapping is Disabled."""
-        return self._state() == "Disabled"
+    def is_open(self) -> bool:
+        """Whether the mapping hands messages out, or is about to.
+
+        Updating says neither: an apply changes the tags of a closed trigger too. The next look tells.
+        """
+        return self._state() in OPEN_STATES
 
     def switch(self, owner: Owner, *, enable: bool, pause: Callable[[float], None]) -> None:
         """Take steps until the mapping is in the wanted state. Errors: LeaseLost, TriggerNotSettled."""

@@ -13,7 +13,7 @@ from shared.errors import ModelNotStartable, ModelQuotaReached, ModelStartFailed
 from shared.lease import Lease
 from shared.model_state import ModelState, ModelStates, StartMark
 from shared.owner import Owner
-from shared.project_version import ModelDescription, ProjectVersion
+from shared.project_version import CUSTOM_LABELS, ModelDescription, ProjectVersion
 from shared.request_rate import initial_rate
 from shared.run_record import RunRecords
 from shared.telemetry import logger
@@ -111,6 +111,11 @@ class ModelStart:
         """
         state = self._lease.renew(Owner.run(run_id))
         description = self._model.describe()
+        if description.feature != CUSTOM_LABELS:
+            raise ModelNotStartable(
+                f"{self._model.arn} is no Custom Labels model: Rekognition says that it is for {description.feature}. "
+                "Give project_arn and project_version_arn of a Custom Labels model. The images stay in the queue."
+            )
         action = next_action(description, start_accepted=state.start_accepted_for(run_id))
         logger.info(
             "checked the model",

@@ -223,7 +223,7 @@ class Watchdog:
         if state.started_by is not None:
             reason = "the run ended without seeing its model stopped"
             return CleanUp(state.started_by, "ModelLeftRunning", reason, instant)
-        if not self._trigger.is_closed():
+        if self._trigger.is_open():
             return CleanUp(None, "TriggerLeftOpen", "no run is active, and the trigger is open", instant)
         return None
 

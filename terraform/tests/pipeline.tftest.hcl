@@ -162,6 +162,7 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
     tags                          = { team = "vision" }
     max_run_minutes               = 20160
     image_age_alarm_hours         = 312
+    failed_share_alarm_percent    = 0
     alarm_topic_arn               = "arn:aws:sns:us-east-1:210987654321:night_watch"
     reconcile_schedule_expression = null
     min_backlog                   = 20
@@ -356,6 +357,14 @@ run "a_whole_apply_wires_the_parts_together" {
       }
     }
     error_message = "Each function must know what it works on, as text."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function_recursion_config.analyze_image.function_name == module.analyze_image.function_name &&
+      aws_lambda_function_recursion_config.analyze_image.recursive_loop == "Allow"
+    )
+    error_message = "The one function that sends messages to its own queue must not be stopped as a recursive loop."
   }
 
   assert {

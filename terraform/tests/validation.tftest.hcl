@@ -39,6 +39,7 @@ run "refuses_values_that_are_too_high" {
     image_age_alarm_hours = 313
 
     images_per_second_per_unit = 1001
+    failed_share_alarm_percent = 100
     target_drain_minutes       = 20161
     min_backlog                = 1000001
     max_model_hours_per_day    = 24.5
@@ -52,6 +53,7 @@ run "refuses_values_that_are_too_high" {
     var.log_retention_days,
     var.max_run_minutes,
     var.image_age_alarm_hours,
+    var.failed_share_alarm_percent,
     var.images_per_second_per_unit,
     var.target_drain_minutes,
     var.min_backlog,
@@ -73,6 +75,7 @@ run "refuses_values_that_are_too_low" {
     max_run_minutes         = 9
     image_age_alarm_hours   = 0.5
 
+    failed_share_alarm_percent = -0.1
     images_per_second_per_unit = 0
     target_drain_minutes       = 0
     min_backlog                = 0
@@ -89,6 +92,7 @@ run "refuses_values_that_are_too_low" {
     var.log_retention_days,
     var.max_run_minutes,
     var.image_age_alarm_hours,
+    var.failed_share_alarm_percent,
     var.images_per_second_per_unit,
     var.target_drain_minutes,
     var.min_backlog,

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from jsonata import Jsonata
 
 from reconcile import errors as reconcile_errors
 from reconcile.dead_letters import HIDDEN_SECONDS, WHAT_FOLLOWS
@@ -27,6 +28,11 @@ FILLED_IN = {"label_batch": "workflow.tf", "reconcile": "reconcile.tf"}
 
 # An Express execution, as which a child of the Distributed Map runs, may last this long.
 EXPRESS_SECONDS = 300
+
+
+# What a workflow may catch. Step Functions names no cause for some errors, such as a time-out.
+# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+CAUGHT = [{"Error": "States.Timeout"}, {"Error": "NoProgress", "Cause": "because"}, {"Error": "Odd", "Cause": ""}]
 
 
 def name_of(path: Path) -> str:
@@ -210,7 +216,7 @@ def test_every_variable_that_is_read_is_assigned_somewhere(definition: Path) -> 
                 assigned |= set(part.get("Assign", {}))
         for name, state in level.items():
             own = {field: value for field, value in state.items() if field != "ItemProcessor"}
-            read = set(re.findall(r"\$(?!states\b)([a-z_]+)", json.dumps(own)))
+            read = set(re.findall(r"\$(?!states\b)([a-z_]+)\b(?!\()", json.dumps(own)))
             assert read <= assigned, f"{name} reads {read - assigned}"
 
 
@@ -282,3 +288,19 @@ def test_what_the_children_return_goes_to_the_final_bucket_and_not_into_the_stat
         assert state["Output"] == {}, name
         # One batch that fails is not to be overlooked among many.
         assert state["ToleratedFailurePercentage"] == 0, name
+
+
+@pytest.mark.parametrize("failure", CAUGHT)
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=name_of)
+def test_the_name_of_an_error_survives_a_missing_cause(definition: Path, failure: dict[str, str]) -> None:
+    """A Fail state whose cause is undefined ends as States.QueryEvaluationError, and nobody learns what happened."""
+    fails = [state for state in all_states(definition).values() if state["Type"] == "Fail"]
+    assert fails
+    for state in fails:
+        texts = {field: evaluated(state[field], failure=failure) for field in ("Error", "Cause")}
+        assert texts["Error"] == failure["Error"]
+        assert isinstance(texts["Cause"], str)
+
+
+def evaluated(template: str, **variables: Any) -> Any:  # noqa: ANN401
+    return Jsonata(template.removeprefix("{%").removesuffix("%}")).evaluate(None, variables)

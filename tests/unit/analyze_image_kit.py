@@ -31,12 +31,18 @@ from shared.run_record import RunRecord, RunRecords
 from shared.s3_events import Source, Upload
 from tests.rig.emulator import contract
 from tests.rig.emulator.errors import ServiceError
+from tests.rig.stack.local_stack import REPOSITORY
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
 
 LABELS = [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}]
 RUN = "run-1"
 VISIBILITY_SECONDS = 720
 RECEIVES_AT_MOST = 6
+
+# Lambda refuses a chain's next invocation after so many, unless Terraform allows it for the function.
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+INVOCATIONS_OF_A_CHAIN = 16
+MAY_LOOP = 'recursive_loop = "Allow"' in (REPOSITORY / "terraform" / "function_analyze_image.tf").read_text()
 
 
 def detect_error(code: str, message: str = "said AWS") -> ClientError:
@@ -158,6 +164,20 @@ class AnnotatedS3:
         of_object[sent["AnnotationName"]] = sent["AnnotationPayload"]
 
 
+class Traced:
+    """SQS as the function calls it: botocore sends the trace header of the invocation, which the message keeps."""
+
+    def __init__(self, sqs: Any) -> None:  # noqa: ANN401
+        self._sqs, self.invocations = sqs, 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._sqs, name)
+
+    def send_message(self, **parameters: Any) -> Any:  # noqa: ANN401
+        header = {"DataType": "String", "StringValue": f"Root=1-5759e988-bd862e3f;Lineage=12326a9d:{self.invocations}"}
+        return self._sqs.send_message(**parameters, MessageSystemAttributes={"AWSTraceHeader": header})
+
+
 class Faulty:
     """A client whose calls fail as `faults` says, by the method's name; `after`: only when the call was carried out."""
 
@@ -230,6 +250,8 @@ class Pipeline:
     # How the receive count of a message that is taken from the queue was at its highest, over all messages.
     most_receives: int = 0
     failures: list[str] = field(default_factory=list)
+    # How often the function was invoked in one chain of requests.
+    longest_chain: int = 0
 
     def __post_init__(self) -> None:
         self.monkeypatch.setattr("moto.sqs.models.unix_time", lambda: self.milliseconds / 1000)
@@ -244,7 +266,8 @@ class Pipeline:
             Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS), "RedrivePolicy": json.dumps(redrive)},
         )["QueueUrl"]
         self.rekognition = FakeRekognition(self.s3)
-        self.faulty_s3, self.faulty_sqs = Faulty(self.s3), Faulty(self.sqs)
+        self.traced_sqs = Traced(self.sqs)
+        self.faulty_s3, self.faulty_sqs = Faulty(self.s3), Faulty(self.traced_sqs)
         self.start_environment()
 
     def start_environment(self) -> None:
@@ -296,6 +319,12 @@ class Pipeline:
         self.most_receives = max(
             self.most_receives, *(int(message["Attributes"]["ApproximateReceiveCount"]) for message in messages)
         )
+        chains = [message["Attributes"].get("AWSTraceHeader", ":0").rpartition(":")[2] for message in messages]
+        self.traced_sqs.invocations = max(map(int, chains)) + 1
+        self.longest_chain = max(self.longest_chain, self.traced_sqs.invocations)
+        if self.traced_sqs.invocations > INVOCATIONS_OF_A_CHAIN and not MAY_LOOP:
+            # RecursiveInvocationException: the messages wait for their visibility timeout.
+            return len(messages)
         answer = handler_module.handler({"Records": [_for_lambda(message) for message in messages]}, self._context())
         failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
         self.failures += failed

@@ -36,6 +36,7 @@ class ScriptedModel:
     start_error: Exception | None = None
     stop_error: Exception | None = None
     units: int | None = 1
+    feature: str | None = None
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def describe_project_versions(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -50,6 +51,8 @@ class ScriptedModel:
         described = {"ProjectVersionArn": MODEL_ARN, "Status": status, "StatusMessage": f"is {status}"}
         if self.units is not None:
             described["MinInferenceUnits"] = self.units
+        if self.feature is not None:
+            described["Feature"] = self.feature
         return {"ProjectVersionDescriptions": [{"ProjectVersionArn": MODEL_ARN + "0", "Status": "RUNNING"}, described]}
 
     def start_project_version(self, **parameters: Any) -> None:  # noqa: ANN401

@@ -38,7 +38,7 @@ URL = "https://service"
     [
         ("ImageTooLargeException", ErrorClass.IMAGE),
         ("InvalidImageFormatException", ErrorClass.IMAGE),
-        ("InvalidParameterException", ErrorClass.IMAGE),
+        ("InvalidParameterException", ErrorClass.REFUSED),
         ("ResourceNotReadyException", ErrorClass.BLOCKED),
         ("ResourceNotFoundException", ErrorClass.BLOCKED),
         ("AccessDeniedException", ErrorClass.BLOCKED),

@@ -7,7 +7,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from analyze_image.poison import MAX_ATTEMPTS, MAX_FAILURES_WITHOUT_SUCCESS
 from shared.s3_events import Upload
-from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, event_of, keys, put
+from tests.unit.analyze_image_kit import INVOCATIONS_OF_A_CHAIN, RUN, Pipeline, body, detect_error, event_of, keys, put
 from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, SOURCE, aws_error
 
@@ -47,6 +47,7 @@ def test_half_an_hour_of_throttle_burns_no_receives_and_loses_nothing(code: str,
     assert all(message["attributes"]["attempts"] == "0" for message in pipeline.messages())
     assert all(int(message["attributes"]["deferrals"]) > 30 for message in pipeline.messages())
     assert all(message["delay_seconds"] <= 60 and message["hidden_seconds"] == 0 for message in pipeline.messages())
+    assert pipeline.longest_chain > 2 * INVOCATIONS_OF_A_CHAIN, "Lambda's bound on recursive loops was met"
     # An image comes back every three quarters of a minute, and its batch makes one call.
     assert len(pipeline.rekognition.calls) < 2 * 1800 / 40
     pipeline.rekognition.error = None

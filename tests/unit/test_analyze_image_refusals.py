@@ -5,6 +5,7 @@ import re
 import pytest
 
 from analyze_image.poison import MAX_ATTEMPTS, MAX_FAILURES_WITHOUT_SUCCESS
+from tests.rig.corpus.pictures import plain
 from tests.unit.analyze_image_kit import RUN, Pipeline, body, detect_error, document, event_of, keys, put
 from tests.unit.analyze_image_kit import pipeline as pipeline
 from tests.unit.conftest import FINAL, SOURCE, aws_error
@@ -166,7 +167,10 @@ def test_a_key_that_the_model_does_not_take_ends_in_failed_after_one_call(key: s
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
-@pytest.mark.parametrize("code", ["ValidationException", "SerializationException", "400"])
+REFUSED_REQUESTS = ["InvalidParameterException", "ValidationException", "SerializationException", "400"]
+
+
+@pytest.mark.parametrize("code", REFUSED_REQUESTS)
 def test_a_request_that_is_refused_while_others_pass_is_the_images_fault(code: str, pipeline: Pipeline) -> None:
     pipeline.upload("good.jpg")
     pipeline.drain()
@@ -178,7 +182,7 @@ def test_a_request_that_is_refused_while_others_pass_is_the_images_fault(code: s
     assert pipeline.messages() == pipeline.dead_letters() == []
 
 
-@pytest.mark.parametrize("code", ["ValidationException", "SerializationException", "400"])
+@pytest.mark.parametrize("code", REFUSED_REQUESTS)
 @pytest.mark.parametrize("member", ["projectVersionArn", "minConfidence", "image.s3Object.bucket", "nothing"])
 def test_a_request_that_is_refused_for_every_image_fails_none(member: str, code: str, pipeline: Pipeline) -> None:
     uploads = pipeline.upload(*names(5))
@@ -189,6 +193,32 @@ def test_a_request_that_is_refused_for_every_image_fails_none(member: str, code:
     assert pipeline.record.blocked >= 5, "AnalysisBlocked"
     assert pipeline.record.blocked_reason.startswith(code)
     pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
+def test_a_picture_that_breaks_the_limits_ends_in_failed_after_one_call_although_no_other_succeeds(
+    pipeline: Pipeline,
+) -> None:
+    odd = {"narrow.png": plain(63, 64, "PNG"), "low.jpg": plain(200, 63, "JPEG"), "long.jpg": plain(64, 1281, "JPEG")}
+    for name, content in odd.items():
+        pipeline.upload(name, content=content)
+        pipeline.rekognition.errors[name] = detect_error("InvalidParameterException")
+    pipeline.upload("good.jpg", content=plain(64, 1280, "JPEG"))
+    pipeline.rekognition.errors["good.jpg"] = detect_error("InvalidParameterException")
+    pipeline.invoke()
+    assert sorted(key for key in keys(pipeline.s3, FINAL) if not key.endswith(".json")) == [
+        f"failed/{name}" for name in sorted(odd)
+    ]
+    assert all(pipeline.rekognition.calls_for(name) == 1 for name in odd)
+    assert keys(pipeline.s3, SOURCE) == ["good.jpg"]
+
+
+def test_a_picture_that_s3_does_not_show_is_not_blamed(pipeline: Pipeline) -> None:
+    pipeline.upload("a.png", content=plain(63, 64, "PNG"))
+    pipeline.rekognition.error = detect_error("InvalidParameterException")
+    pipeline.faulty_s3.faults["get_object"] = aws_error("AccessDenied", "no", "GetObject")
+    pipeline.invoke()
+    assert keys(pipeline.s3, FINAL) == []
+    assert pipeline.record.blocked_reason.startswith("InvalidParameterException")
 
 
 # --- a claim without its image

@@ -530,7 +530,10 @@ def test_progress_is_an_image_that_ended_and_not_a_lower_count() -> None:
     assert draining(Backlog(10, 0, 0), Progress(6, 0), before).idle_seconds == 0
     assert draining(Backlog(9, 0, 0), Progress(5, 0), before).idle_seconds == 115
     assert draining(Backlog(10, 0, 0), Progress(5, 0), before).idle_seconds == 115
-    assert poll_closed(Backlog(0, 10, 0), Progress(5, 0), before, now_ms=0).idle_seconds == 115
+    closed = poll_closed(Backlog(0, 10, 0), Progress(5, 0), before, now_ms=0)
+    assert closed.idle_seconds == 0, "the trigger was closed since"
+    assert poll_closed(Backlog(0, 10, 0), Progress(5, 0), closed, now_ms=0).idle_seconds == closed.wait_seconds == 5
+    assert draining(Backlog(10, 0, 0), Progress(5, 0), replace(closed, idle_seconds=175)).idle_seconds == 0
 
 
 def test_a_queue_that_does_not_move_ends_the_run_within_minutes(watch: QueueChecks, place: Place) -> None:
@@ -552,6 +555,21 @@ def test_after_closing_what_is_left_decides(watch: QueueChecks, place: Place) ->
     place.sqs.receive_message(QueueUrl=place.queue_url)
     assert watch.closed("run-1", None, take_more=True)["decision"] == "in_flight"
     assert watch.closed("run-1", None, take_more=False)["decision"] == "in_flight"
+
+
+@pytest.mark.parametrize("idle_before", [0, 175])
+def test_a_trigger_that_closes_on_a_full_queue_ends_the_run_as_it_was_to_end(
+    idle_before: int, watch: QueueChecks, place: Place
+) -> None:
+    """At a limit of time the queue is as full as it is, and a killed batch hides its messages for twelve minutes."""
+    place.fill(*[IMAGE] * 3)
+    place.sqs.receive_message(QueueUrl=place.queue_url)
+    before: DrainState | None = carried(total=3, idle_seconds=idle_before, wait_seconds=60)
+    waited = 0
+    while (answer := watch.closed("run-1", before, take_more=False))["decision"] == "in_flight":
+        before, waited = DrainState.from_workflow(answer["drain_state"]), waited + answer["wait_seconds"]
+        place.records.add_batch("run-1", BatchCounts(blocked=1, blocked_reason="no"))
+    assert (answer["decision"], waited) == ("empty", 180)
 
 
 def test_a_run_that_has_lasted_long_enough_is_out_of_time(place: Place) -> None:
@@ -850,3 +868,27 @@ def test_a_run_that_has_polled_as_often_as_its_history_allows_ends_in_order(watc
 def test_a_look_at_the_closed_trigger_counts_for_the_switches_around_it() -> None:
     before = carried(total=0, images_done=0, visits=10)
     assert poll_closed(Backlog(0, 0, 0), Progress(0, 0), before, now_ms=0).visits == 30
+
+
+# --- many images that fail, each for its own fault
+
+
+@pytest.mark.parametrize(
+    ("processed", "failed", "percent"), [(25, 24, None), (25, 25, 50), (0, 50, 100), (60, 0, 0), (0, 49, None)]
+)
+def test_the_share_of_failed_images_is_reported_while_the_run_goes_on(
+    processed: int, failed: int, percent: int | None, monkeypatch: pytest.MonkeyPatch, place: Place
+) -> None:
+    reported: dict[str, float] = {}
+    monkeypatch.setattr(queue_checks.metrics, "add_metric", lambda name, value, **_: reported.update({name: value}))
+    place.lease.acquire(RUN)
+    place.records.open("run-1")
+    place.records.add_batch("run-1", BatchCounts(processed=processed, failed=failed))
+    place.fill(IMAGE)
+    for check in (
+        lambda: place.watch().draining("run-1", None),
+        lambda: place.watch().closed("run-1", None, take_more=True),
+    ):
+        reported.clear()
+        check()
+        assert reported == ({} if percent is None else {"FailedImagesPercent": percent})

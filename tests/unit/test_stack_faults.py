@@ -17,9 +17,15 @@ FUNCTION = """
 import boto3
 from botocore.exceptions import ClientError
 
-s3 = boto3.client("s3")
+s3, sqs = boto3.client("s3"), boto3.client("sqs")
 
 def handler(event, context):
+    for message in event.get("Records", []):
+        chain, number = message["body"].split()
+        s3.put_object(Bucket="some-bucket", Key=f"{chain}/{number}", Body=b"")
+        if int(number) < 20:
+            url = sqs.get_queue_url(QueueName=message["eventSourceARN"].rpartition(":")[2])["QueueUrl"]
+            sqs.send_message(QueueUrl=url, MessageBody=f"{chain} {int(number) + 1}")
     if "put" not in event:
         return event
     try:
@@ -166,6 +172,25 @@ def test_a_function_is_killed_at_a_request_and_the_next_call_works(stack: LocalS
     assert put(stack, f"kill/{carried_out}")["errorType"] == "Runtime.ExitError"
     assert bool(keys(stack, f"kill/{carried_out}")) is carried_out
     assert put(stack, "kill/next") is None
+
+
+def test_a_message_that_a_function_sends_to_its_own_queue_is_refused_at_the_17th_invocation(stack: LocalStack) -> None:
+    functions, sqs = stack.client("lambda"), stack.client("sqs")
+    url = sqs.create_queue(QueueName="loop")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    functions.create_event_source_mapping(EventSourceArn=queue, FunctionName="worker")
+
+    def invocations(chain: str, at_least: int) -> int:
+        sqs.send_message(QueueUrl=url, MessageBody=f"{chain} 1")
+        deadline = time.monotonic() + 20
+        while len(keys(stack, chain)) < at_least and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        return len(keys(stack, chain))
+
+    assert invocations("refused", 16) == 16
+    functions.put_function_recursion_config(FunctionName="worker", RecursiveLoop="Allow")
+    assert invocations("allowed", 20) == 20
 
 
 def test_what_is_refused_says_why(stack: LocalStack) -> None:

@@ -121,6 +121,17 @@ def test_a_refused_start_ends_the_run_and_leaves_nothing_to_stop(code: str, held
     assert held.renew(RUN).started_by is None
 
 
+@pytest.mark.parametrize("status", ["TRAINING_COMPLETED", "STOPPED", "RUNNING"])
+def test_a_model_of_another_feature_is_refused_before_it_is_started(
+    status: str, held: Lease, records: RunRecords
+) -> None:
+    adapter = ScriptedModel([status], feature="CONTENT_MODERATION")
+    with pytest.raises(ModelNotStartable, match=r"no Custom Labels model.*CONTENT_MODERATION"):
+        step(starter(adapter, held, records))
+    assert adapter.calls == []
+    assert step(starter(ScriptedModel(["STOPPED"], feature="CUSTOM_LABELS"), held, records)).started_by_us
+
+
 def quota(model_error: str = "two models run already") -> ScriptedModel:
     return ScriptedModel(["STOPPED"], start_error=aws_error("LimitExceededException", model_error))
 

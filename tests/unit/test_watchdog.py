@@ -251,6 +251,16 @@ def test_a_trigger_left_open_is_closed(world: World) -> None:
     assert at_rest(world)
 
 
+@pytest.mark.parametrize(
+    ("state", "is_left_over"),
+    [("Enabling", True), ("Updating", False), ("Creating", False), ("Disabling", False), ("Deleting", False)],
+)
+def test_a_trigger_that_an_apply_updates_is_not_left_open(state: str, *, is_left_over: bool, world: World) -> None:
+    world.model.statuses, world.mapping.state = ["STOPPED"], state
+    world.tick()
+    assert (world.held().clean_up is not None) is is_left_over
+
+
 def test_a_model_that_someone_else_started_is_left_running(world: World) -> None:
     world.tick()
     assert world.stops() == 0

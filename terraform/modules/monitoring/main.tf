@@ -18,10 +18,15 @@ locals {
       "watchdog-failing",
       "watchdog-silent",
       "reconcile-failed",
-    ], var.reconcile_silent_days == null ? [] : ["reconcile-silent"], var.max_model_hours_per_day == null ? [] : ["daily-cap-reached"]) : alarm => "${var.name}-${alarm}"
+      "requeue-refused",
+    ], var.reconcile_silent_days == null ? [] : ["reconcile-silent"], var.max_model_hours_per_day == null ? [] : ["daily-cap-reached"], var.failed_share_alarm_percent == null ? [] : ["many-images-failed"]) : alarm => "${var.name}-${alarm}"
   }
 
   actions = [var.alarm_topic_arn == null ? one(aws_sns_topic.this[*].arn) : var.alarm_topic_arn]
+
+  # A new alarm goes from INSUFFICIENT_DATA to OK, which sends the OK actions too: one message for each alarm of an apply.
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions.html
+  ok_actions = var.alarm_ok_enabled ? local.actions : []
 
   # Parts of the alarms' texts. CloudWatch allows 1024 characters per text, and a model's ARN may have 640.
   status       = "`make status NAME=${var.name}`"
@@ -130,7 +135,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
   treat_missing_data  = "notBreaching" # SQS reports nothing about a queue that was unused for hours
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -174,7 +179,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
   treat_missing_data  = "notBreaching" # no runs, no values
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -194,7 +199,7 @@ resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
   treat_missing_data  = "notBreaching" # another alarm tells when the watchdog does not run
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -235,7 +240,7 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
   treat_missing_data  = "notBreaching" # no stops, no values
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -285,7 +290,51 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   treat_missing_data  = "notBreaching" # no old image, no values
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
+  tags          = var.controls.tags
+}
+
+# The analysis requeues images to the queue that invokes it, and Lambda counts how often. The module allows that, so a value
+# means that the setting is missing.
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+resource "aws_cloudwatch_metric_alarm" "requeue_refused" {
+  alarm_name        = local.alarm_names["requeue-refused"]
+  alarm_description = "Lambda stopped a batch of the analysis as a recursive loop. The images are not lost: each waits 12 minutes and then moves towards the dead-letter queue, without a reason, while the model costs ${local.cost}. 1) ${local.status} shows the backlog and the dead letters. 2) Apply the module again: it sets recursive_loop = Allow on the function ${var.analyze_function_name}. 3) `make redrive NAME=${var.name}` requeues what was dead-lettered."
+
+  namespace           = "AWS/Lambda"
+  metric_name         = "RecursiveInvocationsDropped"
+  dimensions          = { FunctionName = var.analyze_function_name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching" # Lambda reports only what it stopped
+
+  alarm_actions = local.actions
+  ok_actions    = local.ok_actions
+  tags          = var.controls.tags
+}
+
+# Reported by each check of the queue in a run of at least 50 finished images. A run goes on whatever its images are.
+resource "aws_cloudwatch_metric_alarm" "many_images_failed" {
+  count = var.failed_share_alarm_percent == null ? 0 : 1
+
+  alarm_name        = local.alarm_names["many-images-failed"]
+  alarm_description = format("More than %s %% of a run's images ended under failed/, each with its reason. The run labels on: %s. Nothing is lost. 1) %s shows the run. 2) Read one JSON under failed/: its error says what Rekognition refused, such as a format or a size. 3) Fix what uploads such images; to label one again, upload it again. This alarm returning to OK does not mean that the cause is fixed.", coalesce(var.failed_share_alarm_percent, 0), local.cost, local.status)
+
+  namespace           = var.metrics_namespace
+  metric_name         = "FailedImagesPercent"
+  dimensions          = { deployment = var.name, service = "check_queue" }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = coalesce(var.failed_share_alarm_percent, 0)
+  treat_missing_data  = "notBreaching" # no run of so many images, no values
+
+  alarm_actions = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -340,7 +389,7 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   treat_missing_data  = "notBreaching"
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -361,7 +410,7 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_silent" {
   treat_missing_data  = "breaching" # Lambda reports nothing about a function that nobody calls
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -414,7 +463,7 @@ resource "aws_cloudwatch_metric_alarm" "reconcile_failed" {
   treat_missing_data  = "notBreaching" # no reconciles, no values
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -436,7 +485,7 @@ resource "aws_cloudwatch_metric_alarm" "reconcile_silent" {
   treat_missing_data  = "breaching" # Step Functions reports nothing about a workflow that nobody starts
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }
 
@@ -457,6 +506,6 @@ resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
   treat_missing_data  = "notBreaching" # reported only when the cap keeps images waiting
 
   alarm_actions = local.actions
-  ok_actions    = local.actions
+  ok_actions    = local.ok_actions
   tags          = var.controls.tags
 }

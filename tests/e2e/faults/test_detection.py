@@ -1,9 +1,12 @@
 """Faults of the detection: no outage sends an image to the dead-letter queue, and no bad image keeps the model."""
 
+from typing import Any
+
 import pytest
 
 from tests.e2e.faults.conftest import Scene
 from tests.rig.stack import invariants, runs
+from tests.rig.stack.recursive_loops import MAX_INVOCATIONS, lineage
 
 # A batch that is throttled lasts for wall minutes, because the function slows down in its own time.
 pytestmark = pytest.mark.timeout(600)
@@ -11,8 +14,29 @@ pytestmark = pytest.mark.timeout(600)
 HALF_AN_HOUR = 1800
 
 
+def age_chains(scene: Scene, messages: int, invocations: int) -> None:
+    """Let the function have been invoked so often for what waits: hours of an outage would take hours here too."""
+    sqs, url = scene.stack.client("sqs"), scene.stack.outputs["queue_url"]
+    chain = lineage(scene.stack.outputs["analyze_function_name"], invocations)
+    header = {"DataType": "String", "StringValue": f"Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1;{chain}"}
+    waiting: list[Any] = []
+    while len(waiting) < messages:
+        waiting += sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for message in waiting:
+        attributes = {"requeued": {"DataType": "Number", "StringValue": "1"}}
+        sqs.send_message(
+            QueueUrl=url,
+            MessageBody=message["Body"],
+            MessageAttributes=attributes,
+            MessageSystemAttributes={"AWSTraceHeader": header},
+        )
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
 def test_half_an_hour_of_throttling_ends_runs_and_sends_no_image_to_the_dead_letter_queue(scene: Scene) -> None:
     scene.upload(12)
+    # The next one but one would be stopped as a recursive loop, if the module did not allow it.
+    age_chains(scene, 12, MAX_INVOCATIONS - 1)
     scene.break_call("DetectCustomLabels", "ThrottlingException", seconds=HALF_AN_HOUR, share=0.5)
     scene.break_call("DetectCustomLabels", "ProvisionedThroughputExceededException", seconds=HALF_AN_HOUR)
     assert [scene.run().get("error") for _ in range(2)] == ["NoProgress", "NoProgress"]

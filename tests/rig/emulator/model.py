@@ -30,6 +30,7 @@ OCCUPIED = frozenset({"STARTING", "RUNNING", "STOPPING"})
 BUSY = OCCUPIED | {"TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "DELETING"}
 """The statuses in which a start is refused because something else is under way."""
 
+FEATURES = ("CUSTOM_LABELS", "CONTENT_MODERATION")
 STOP_ERRORS = ("InvalidParameterException", "ResourceNotFoundException", "ResourceInUseException")
 """The errors that StopProjectVersion declares and that could mean "it does not run"."""
 
@@ -76,6 +77,7 @@ class ModelSettings:
     ``fails_after_seconds``: how long after it became RUNNING the model goes to FAILED; None: it does not.
     ``shown_status``: the Status in descriptions, whatever the real one is, also one that the API does not have;
     None: the real one. ``description_lag_seconds``: descriptions show what was true so long ago.
+    ``feature``: what the project was made for. A CONTENT_MODERATION adapter is never started.
     """
 
     start_seconds: float = 600.0
@@ -89,6 +91,7 @@ class ModelSettings:
     fails_after_seconds: float | None = None
     shown_status: str | None = None
     description_lag_seconds: float = 0.0
+    feature: str = "CUSTOM_LABELS"
 
     def __post_init__(self) -> None:
         """Refuse what would make no model (``ValueError``)."""
@@ -105,6 +108,7 @@ class ModelSettings:
             ("stop_during_starting", STOPS_DURING_STARTING),
             ("start_ends", START_ENDS),
             ("stop_ends", STOP_ENDS),
+            ("feature", FEATURES),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}")
@@ -243,6 +247,8 @@ class Model:
             raise ServiceError("ResourceInUseException", f"The model is {status} and cannot be started.")
         if status not in STARTABLE:
             raise ServiceError("InvalidParameterException", f"A model that is {status} cannot be started.")
+        if self.settings.feature != "CUSTOM_LABELS":
+            raise ServiceError("InvalidParameterException", f"A model for {self.settings.feature} cannot be started.")
         self._starts += 1
         self._enter("STARTING", now, cause, Units(min_units, max_units))
         return self.status
@@ -323,6 +329,7 @@ class Model:
             "CreationTimestamp": self.created_at,
             "Status": seen.status,
             "StatusMessage": status_message(seen.status),
+            "Feature": self.settings.feature,
         }
         if seen.units is not None:
             description["MinInferenceUnits"] = seen.units.fewest

@@ -237,7 +237,8 @@ class Execution:
     def _catch(self, state: dict[str, Any], data: Json, error: StateError) -> tuple[str, Json]:
         for catcher in state.get("Catch", []):
             if _matches(error.name, catcher["ErrorEquals"]):
-                output = {"Error": error.name, "Cause": error.cause}
+                # Without a cause, as after some time-outs on AWS, there is no such member.
+                output = {"Error": error.name} | ({"Cause": error.cause} if error.cause else {})
                 return catcher["Next"], self._leave(catcher, data, default=output, errorOutput=output)
         raise error
 

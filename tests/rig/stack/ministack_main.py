@@ -17,6 +17,7 @@ import bucket_events
 import call_record
 import distributed_map
 import object_copies
+import recursive_loops
 import service_faults
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
@@ -259,6 +260,7 @@ if __name__ == "__main__":
     object_copies.install(iam_actions, s3, expect)
     distributed_map.install(stepfunctions, s3, expect)
     bucket_events.install(eventbridge, s3, sqs, expect)
+    recursive_loops.install(app, lambda_svc, sqs, expect)
     inject_faults()
     call_record.install(app, iam_actions, sts, service_faults.service_and_operation)
     app.main()

@@ -21,14 +21,18 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
     condition = {
       for alarm in [
         aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
+        aws_cloudwatch_metric_alarm.many_images_failed[0],
         aws_cloudwatch_metric_alarm.model_running_without_run,
         aws_cloudwatch_metric_alarm.reconcile_silent[0],
+        aws_cloudwatch_metric_alarm.requeue_refused,
         aws_cloudwatch_metric_alarm.watchdog_silent,
       ] : alarm.alarm_name => [alarm.namespace, alarm.metric_name, alarm.dimensions, alarm.statistic, alarm.threshold, alarm.period, alarm.evaluation_periods]
       } == {
       logos-dead-letter-queue-not-empty = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", tomap({ QueueName = "logos-images-dead-letter" }), "Maximum", 0, 300, 1]
+      logos-many-images-failed          = ["Labels", "FailedImagesPercent", tomap({ deployment = "logos", service = "check_queue" }), "Maximum", 40, 300, 1]
       logos-model-running-without-run   = ["Labels", "ModelRunningWithoutRun", tomap({ deployment = "logos", service = "watchdog" }), "Maximum", 0, 60, 10]
       logos-reconcile-silent            = ["AWS/States", "ExecutionsStarted", tomap({ StateMachineArn = var.reconcile_state_machine_arn }), "Sum", 1, 86400, 2]
+      logos-requeue-refused             = ["AWS/Lambda", "RecursiveInvocationsDropped", tomap({ FunctionName = "logos-analyze" }), "Sum", 0, 300, 1]
       logos-watchdog-silent             = ["AWS/Lambda", "Invocations", tomap({ FunctionName = "logos-guard" }), "Sum", 1, 300, 3]
     }
     error_message = "Each alarm on one metric must look at the right one, in the right unit."
@@ -153,22 +157,24 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
       for alarm in [
         aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
         aws_cloudwatch_metric_alarm.image_waiting_too_long,
+        aws_cloudwatch_metric_alarm.many_images_failed[0],
         aws_cloudwatch_metric_alarm.model_running_without_run,
         aws_cloudwatch_metric_alarm.reconcile_failed,
         aws_cloudwatch_metric_alarm.reconcile_silent[0],
+        aws_cloudwatch_metric_alarm.requeue_refused,
         aws_cloudwatch_metric_alarm.run_failed,
         aws_cloudwatch_metric_alarm.stop_not_confirmed,
         aws_cloudwatch_metric_alarm.watchdog_failing,
         aws_cloudwatch_metric_alarm.watchdog_silent,
       ] :
       alarm.alarm_actions == toset(["arn:aws:sns:us-east-1:210987654321:night-watch"]) &&
-      alarm.ok_actions == alarm.alarm_actions &&
+      length(coalesce(alarm.ok_actions, [])) == 0 &&
       alarm.actions_enabled &&
       (alarm.comparison_operator == "GreaterThanThreshold") == (alarm.treat_missing_data == "notBreaching") &&
       can(regex("1\\) `make status NAME=logos` .* 2\\) .* 3\\) ", alarm.alarm_description)) &&
       contains(output.alarm_names, alarm.alarm_name)
     ])
-    error_message = "Every alarm must go to the topic, also when it is over, and say what to do in three steps, the first with `make status`."
+    error_message = "Every alarm must go to the topic, but not when it is new and all is well, and say what to do in three steps, the first with `make status`."
   }
 
   assert {
@@ -205,11 +211,13 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_only_its_own_key" {
   command = plan
 
   variables {
-    max_model_hours_per_day = 2.5
-    reconcile_silent_days   = null
-    alarm_topic_arn         = null
-    alarm_topic_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
-    alarm_emails            = ["vision@example.com", "night@example.com"]
+    alarm_ok_enabled           = true
+    max_model_hours_per_day    = 2.5
+    reconcile_silent_days      = null
+    failed_share_alarm_percent = null
+    alarm_topic_arn            = null
+    alarm_topic_kms_key_arn    = "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
+    alarm_emails               = ["vision@example.com", "night@example.com"]
 
     controls = {
       kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
@@ -228,6 +236,24 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_only_its_own_key" {
       [alarm.alarm_name, alarm.namespace, alarm.metric_name, alarm.dimensions, alarm.statistic, alarm.threshold, alarm.treat_missing_data]
     ] == [["logos-daily-cap-reached", "Labels", "DailyCapReached", tomap({ deployment = "logos", service = "check_queue" }), "Sum", 0, "notBreaching"]]
     error_message = "The alarm must look at what the function reports that counts the queue."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in [
+        aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
+        aws_cloudwatch_metric_alarm.daily_cap_reached[0],
+        aws_cloudwatch_metric_alarm.model_running_without_run,
+        aws_cloudwatch_metric_alarm.run_failed,
+        aws_cloudwatch_metric_alarm.watchdog_silent,
+      ] : alarm.ok_actions == alarm.alarm_actions
+    ])
+    error_message = "A pager must hear that an alarm is over, if somebody wants it to."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.many_images_failed) == 0 && !contains(output.alarm_names, "logos-many-images-failed")
+    error_message = "Without a share there is no alarm on it."
   }
 
   assert {
@@ -288,9 +314,11 @@ run "without_a_topic_it_makes_one_that_these_alarms_alone_may_use" {
             "aws:SourceArn" = [
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-dead-letter-queue-not-empty",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-image-waiting-too-long",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-many-images-failed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-model-running-without-run",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-reconcile-failed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-reconcile-silent",
+              "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-requeue-refused",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-run-failed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-stop-not-confirmed",
               "arn:aws:cloudwatch:us-east-1:123456789012:alarm:logos-watchdog-failing",

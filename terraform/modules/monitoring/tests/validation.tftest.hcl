@@ -10,8 +10,10 @@ run "refuses_what_cannot_be" {
     queue_arn             = "logos-images"
     dead_letter_queue_arn = "arn:aws:sqs:us-east-1:123456789012:logos.fifo"
     image_age_alarm_hours = 313
-    project_version_arn   = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
-    model_hour_usd        = -1
+
+    failed_share_alarm_percent = 100
+    project_version_arn        = "arn:aws:rekognition:us-east-1:123456789012:project/logos/1700000000000"
+    model_hour_usd             = -1
 
     reconcile_state_machine_arn = "logos-reconcile"
     reconcile_silent_days       = 8
@@ -23,6 +25,7 @@ run "refuses_what_cannot_be" {
     var.queue_arn,
     var.dead_letter_queue_arn,
     var.image_age_alarm_hours,
+    var.failed_share_alarm_percent,
     var.project_version_arn,
     var.model_hour_usd,
     var.reconcile_state_machine_arn,
@@ -48,7 +51,9 @@ run "refuses_a_fifo_topic_and_no_time_at_all" {
     alarm_topic_arn         = "arn:aws:sns:us-east-1:123456789012:alarms.fifo"
     image_age_alarm_hours   = 0
     max_model_hours_per_day = 0
+
+    failed_share_alarm_percent = -1
   }
 
-  expect_failures = [var.alarm_topic_arn, var.image_age_alarm_hours, var.max_model_hours_per_day]
+  expect_failures = [var.alarm_topic_arn, var.image_age_alarm_hours, var.failed_share_alarm_percent, var.max_model_hours_per_day]
 }
