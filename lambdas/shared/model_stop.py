@@ -134,7 +134,7 @@ class ModelStop:
         if description.phase is Phase.RUNNING:
             self._records.record_model_running(run_id, inference_units=description.inference_units or 1, ours=True)
         elif description.phase is Phase.STOPPING:
-            self._records.record_model_stop_accepted(run_id)
+            self._records.record_model_time_over(run_id)
 
     def _stop(self, owner: Owner, run_id: str | None) -> None:
         asked_at = int(self._epoch())
