@@ -15,6 +15,19 @@ data "aws_iam_policy_document" "start_model" {
     resources = [var.project_version_arn]
   }
 
+  # The tag says that the model is this deployment's to stop, also when the table cannot be used.
+  statement {
+    sid       = "TagModel"
+    actions   = ["rekognition:TagResource"]
+    resources = [var.project_version_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "aws:TagKeys"
+      values   = ["started-by/${var.name}"]
+    }
+  }
+
   statement {
     sid       = "ExtendLeaseAndReadThroughput"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]

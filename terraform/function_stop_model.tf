@@ -11,8 +11,20 @@ data "aws_iam_policy_document" "stop_model" {
 
   statement {
     sid       = "StopModel"
-    actions   = ["rekognition:StopProjectVersion"]
+    actions   = ["rekognition:StopProjectVersion", "rekognition:ListTagsForResource"]
     resources = [var.project_version_arn]
+  }
+
+  statement {
+    sid       = "UntagModel"
+    actions   = ["rekognition:UntagResource"]
+    resources = [var.project_version_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "aws:TagKeys"
+      values   = ["started-by/${var.name}"]
+    }
   }
 
   statement {

@@ -11,8 +11,20 @@ data "aws_iam_policy_document" "watchdog" {
 
   statement {
     sid       = "StopModel"
-    actions   = ["rekognition:StopProjectVersion"]
+    actions   = ["rekognition:StopProjectVersion", "rekognition:ListTagsForResource"]
     resources = [var.project_version_arn]
+  }
+
+  statement {
+    sid       = "UntagModel"
+    actions   = ["rekognition:UntagResource"]
+    resources = [var.project_version_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "aws:TagKeys"
+      values   = ["started-by/${var.name}"]
+    }
   }
 
   statement {
@@ -26,6 +38,13 @@ data "aws_iam_policy_document" "watchdog" {
     sid       = "DescribeAndStopRuns"
     actions   = ["states:DescribeExecution", "states:StopExecution"]
     resources = [local.executions_arn]
+  }
+
+  # Whether a run is active, when the table cannot be used.
+  statement {
+    sid       = "ListRuns"
+    actions   = ["states:ListExecutions"]
+    resources = [local.state_machine_arn]
   }
 
   statement {

@@ -93,7 +93,7 @@ class Status(TypedDict):
 def status(deployment: Deployment) -> Status:
     """Return what is known of the deployment now. Errors: botocore's."""
     sqs, dynamodb = client("sqs"), client("dynamodb")
-    model = project_version.connect(deployment.project_arn, deployment.project_version_arn).describe()
+    model = project_version.connect(deployment.project_arn, deployment.project_version_arn, deployment.name).describe()
     trigger = client("lambda").get_event_source_mapping(UUID=deployment.event_source_mapping_uuid)["State"]
     state = ModelStates(Items(dynamodb, deployment.runs_table, deployment.project_version_arn)).read()
     return {

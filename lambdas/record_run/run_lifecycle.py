@@ -72,7 +72,7 @@ class RunLifecycle:
         Return whether it is written. If it cannot be, this run goes on, and the lease's next owner tries again.
         """
         if self._records.read(dead_run).model_running_at is not None:
-            self._records.record_model_stop_accepted(dead_run)
+            self._records.record_model_time_over(dead_run)
         message = f"the lease of run {dead_run} expired without renewal; run {run_id} took over"
         try:
             self._failed_starts.learn(dead_run, self._records.read(dead_run), Outcome.ABORTED, "RunSilent")

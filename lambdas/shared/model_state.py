@@ -47,7 +47,7 @@ class CleanUp:
 
 @dataclass(frozen=True)
 class StartMark:
-    """One call that asks for the model's start. Its mark is written before the call, last of all writes.
+    """One call that asks for the model's start. Its mark is written before the call, last of the table's writes.
 
     Only the call itself removes its mark early, when Rekognition has refused it for certain.
     """
@@ -138,7 +138,7 @@ class ModelStates:
         return ModelState.parse(self._items.read(STATE_ITEM))
 
     def record_start_asked(self, owner: Owner, token: str, mark: StartMark) -> None:
-        """Mark the model as ours to stop, for one call. Nothing may come between this write and the call."""
+        """Mark the model as ours to stop, for one call. Only the model's tag comes between this write and the call."""
         write_as_owner(self._items, owner, f"SET model_starts.{token} = :mark", {"mark": asdict(mark)})
 
     def record_start_ended(self, token: str, mark: StartMark) -> None:

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/running-model.htm
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import client, error_code, error_message
 from shared.telemetry import logger
+from shared.timestamps import format_rfc3339, now, parse_rfc3339
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -80,11 +82,19 @@ class ModelDescription:
 
 
 class ProjectVersion:
-    """One model, addressed by the ARNs of its project and of its version."""
+    """One model, addressed by the ARNs of its project and of its version.
 
-    def __init__(self, rekognition: "RekognitionClient", project_arn: str, version_arn: str) -> None:
+    While the deployment `deployment` has marked the model as started in its table, the model carries a tag that says
+    so. The tag is for when the table cannot be used: it tells our model from one that someone else started.
+    https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-tagging-model.html
+    """
+
+    def __init__(
+        self, rekognition: "RekognitionClient", project_arn: str, version_arn: str, *, deployment: str
+    ) -> None:
         self._rekognition = rekognition
         self._project_arn = project_arn
+        self._tag = f"started-by/{deployment}"
         self.arn = version_arn
 
     @property
@@ -132,15 +142,28 @@ class ProjectVersion:
             request["MaxInferenceUnits"] = max_units
         self._rekognition.start_project_version(**request)
 
+    def tag(self) -> None:
+        """Tag the model as started by this deployment, now. A repeated call replaces the time."""
+        self._rekognition.tag_resource(ResourceArn=self.arn, Tags={self._tag: format_rfc3339(now())})
+
+    def untag(self) -> None:
+        """Remove the tag; does nothing when there is none."""
+        self._rekognition.untag_resource(ResourceArn=self.arn, TagKeys=[self._tag])
+
+    def tagged_at(self) -> datetime | None:
+        """Return when this deployment last asked for a start that it has not seen stopped; None: it did not."""
+        value = self._rekognition.list_tags_for_resource(ResourceArn=self.arn)["Tags"].get(self._tag)
+        return None if value is None else parse_rfc3339(value)
+
     def stop(self) -> None:
         """Ask for a stop. Errors: ResourceInUseException while it starts, ResourceNotFoundException."""
         self._rekognition.stop_project_version(ProjectVersionArn=self.arn)
 
 
-def connect(project_arn: str, version_arn: str) -> ProjectVersion:
+def connect(project_arn: str, version_arn: str, deployment: str) -> ProjectVersion:
     """Return the model behind a Rekognition client of this function.
 
     One attempt a call: if the answer to a start or stop was lost, Rekognition would reject the second attempt as if
     someone else had made the first. The workflow tries again instead, and describes the model first.
     """
-    return ProjectVersion(client("rekognition", attempts=1), project_arn, version_arn)
+    return ProjectVersion(client("rekognition", attempts=1), project_arn, version_arn, deployment=deployment)

@@ -1,6 +1,7 @@
 """The receipt of a run: what it labelled, what failed, how long its model ran, and what that cost (I7)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,26 @@ class Receipts:
         """Write the receipt and close the run's record, in this order, so that a crash in between repeats it."""
         finished_at = now()
         record = self._records.read(run_id)
-        model = model_time(record, finished_at=finished_at, unit_hour_usd=self._unit_hour_usd)
+        document, model = self._put(run_id, outcome, error, record, finished_at=finished_at, instant=finished_at)
+        self._records.close(run_id, outcome, record, error, finished_at)
+        metrics.add_metric(name="ModelRunningSeconds", unit=MetricUnit.Seconds, value=model.running_seconds or 0)
+        metrics.add_metric(name="ModelUnitSeconds", unit=MetricUnit.Seconds, value=model.unit_seconds or 0)
+        not_confirmed = int(outcome is Outcome.STOP_NOT_CONFIRMED)
+        metrics.add_metric(name="ModelStopNotConfirmed", unit=MetricUnit.Count, value=not_confirmed)
+        logger.info("run closed", receipt=document)
+        return document
+
+    def _put(
+        self,
+        run_id: str,
+        outcome: Outcome,
+        error: Mapping[str, str] | None,
+        record: RunRecord,
+        *,
+        finished_at: datetime,
+        instant: datetime,
+    ) -> tuple[dict[str, Any], ModelTime]:
+        model = model_time(record, instant=instant, unit_hour_usd=self._unit_hour_usd)
         document = receipt(
             run_id=run_id,
             outcome=outcome,
@@ -68,39 +88,48 @@ class Receipts:
             Body=json.dumps(document, ensure_ascii=False, indent=2).encode(),
             ContentType="application/json",
         )
-        self._records.close(run_id, outcome, record)
-        metrics.add_metric(name="ModelRunningSeconds", unit=MetricUnit.Seconds, value=model.running_seconds or 0)
-        metrics.add_metric(name="ModelUnitSeconds", unit=MetricUnit.Seconds, value=model.unit_seconds or 0)
-        not_confirmed = int(outcome is Outcome.STOP_NOT_CONFIRMED)
-        metrics.add_metric(name="ModelStopNotConfirmed", unit=MetricUnit.Count, value=not_confirmed)
-        logger.info("run closed", receipt=document)
-        return document
+        return document, model
 
     def write_for_dead_run(self, run_id: str, outcome: Outcome, error: dict[str, str]) -> None:
-        """Write the receipt that a dead run could not write. One that it wrote itself stays as it is.
+        """Write the receipt that a dead run could not write.
 
-        If the model ran on after that receipt, the extra time still counts for the day.
+        One that the run wrote itself keeps its outcome, and gets the time for which the model ran on after it. That
+        time also counts for the day.
         """
         record = self._records.read(run_id)
-        if record.started_at is not None and record.finished_at is None:
+        if record.started_at is None:
+            return
+        if record.finished_at is None or record.outcome is None:
             self.write(run_id, outcome, error)
-        else:
-            self._records.add_late_model_time(run_id, record)
+            return
+        counted_until = record.model_counted_at or record.model_running_at
+        end = record.model_time_end(now())
+        if counted_until is None or end <= counted_until or not record.model_is_ours:
+            return
+        document, _ = self._put(
+            run_id, Outcome(record.outcome), record.run_error, record, finished_at=record.finished_at, instant=end
+        )
+        # After the receipt, so that a crash in between repeats it.
+        self._records.add_late_model_time(run_id, record, end)
+        late_seconds = (end - counted_until).total_seconds()
+        metrics.add_metric(name="ModelRunningSeconds", unit=MetricUnit.Seconds, value=late_seconds)
+        units = record.inference_units or 1
+        metrics.add_metric(name="ModelUnitSeconds", unit=MetricUnit.Seconds, value=late_seconds * units)
+        logger.info("the model ran on after its run; the receipt tells that now", receipt=document)
 
 
-def model_time(record: RunRecord, *, finished_at: datetime, unit_hour_usd: float) -> ModelTime:
+def model_time(record: RunRecord, *, instant: datetime, unit_hour_usd: float) -> ModelTime:
     """Return the run's model time, from Rekognition's first report of RUNNING until the stop was accepted.
 
-    A model whose stop was not accepted counts until `finished_at`, and goes on costing. Rekognition bills by
-    inference unit and time. With autoscaling it may run more units than the minimum, so the cost is a lower bound.
+    A model that may run on counts until `instant`, and goes on costing. Rekognition bills by inference unit and time.
+    With autoscaling it may run more units than the minimum, so the cost is a lower bound.
     https://aws.amazon.com/rekognition/pricing/
     """
     if record.model_running_at is None:
         return ModelTime(inference_units=None, running_seconds=0.0, cost_usd=0.0, unit_seconds=0.0)
     if not record.model_is_ours:
         return ModelTime(inference_units=record.inference_units, running_seconds=None, cost_usd=None)
-    end = record.model_stop_accepted_at or finished_at
-    seconds = round((end - record.model_running_at).total_seconds(), 3)
+    seconds = round((record.model_time_end(instant) - record.model_running_at).total_seconds(), 3)
     units = record.inference_units or 1
     cost = seconds / 3600 * units * unit_hour_usd
     images = record.processed + record.failed
@@ -143,7 +172,7 @@ def receipt(
     finished_at: datetime,
     project_version_arn: str,
     model: ModelTime,
-    error: dict[str, str] | None,
+    error: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     """Return the receipt as it is stored under `runs/<run id>.json`."""
     return {
@@ -169,5 +198,5 @@ def receipt(
         "sizing": None if record.backlog is None else {"backlog": record.backlog, "reason": record.sizing_reason},
         # Why the run did no more, although nothing failed.
         "reason": record.reason,
-        "error": error,
+        "error": None if error is None else dict(error),
     }

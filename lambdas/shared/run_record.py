@@ -41,11 +41,17 @@ class RunRecord:
     started_at: datetime | None = None
     start_asked_at: datetime | None = None
     model_running_at: datetime | None = None
+    # The last look that saw the model RUNNING: after an accepted stop it may have fallen back.
+    model_seen_running_at: datetime | None = None
     first_detection_at: datetime | None = None
     last_detection_at: datetime | None = None
     model_stop_accepted_at: datetime | None = None
     model_stopped_at: datetime | None = None
     finished_at: datetime | None = None
+    # Until when the model time is on the days' accounts, and what else the receipt said: it may be written again.
+    model_counted_at: datetime | None = None
+    outcome: str | None = None
+    run_error: Mapping[str, str] | None = None
     # The messages that the model was started for, and the reason for the number of units.
     backlog: int | None = None
     sizing_reason: str | None = None
@@ -76,6 +82,13 @@ class RunRecord:
                 value = item[attribute]
                 known[field.name] = parse_rfc3339(value) if field.name.endswith("_at") else value
         return cls(**known)
+
+    def model_time_end(self, now: datetime) -> datetime:
+        """Return when the model time ended: with the last accepted stop, or `now` for a model that may run on."""
+        accepted, seen = self.model_stop_accepted_at, self.model_seen_running_at
+        if accepted is not None and (seen is None or accepted >= seen):
+            return accepted
+        return self.model_stopped_at or now
 
     @property
     def images_done(self) -> int:
@@ -138,13 +151,14 @@ class RunRecords:
         self._update(run_id, "SET reason = :reason", reason=reason)
 
     def record_model_running(self, run_id: str, *, inference_units: int, ours: bool, fixed: bool = False) -> None:
-        """Record the first time this run saw the model RUNNING, which is when its model time begins.
+        """Record that this run saw the model RUNNING. The first time is when its model time begins.
 
         `ours` tells a model that this system started from one that someone else runs and pays for; `fixed` says that
         Rekognition does not scale it.
         """
         expression = (
-            "SET model_running_at = if_not_exists(model_running_at, :now), inference_units = :units, "
+            "SET model_running_at = if_not_exists(model_running_at, :now), model_seen_running_at = :now, "
+            "inference_units = :units, "
             "model_is_ours = :ours, units_are_fixed = if_not_exists(units_are_fixed, :fixed)"
         )
         self._update(run_id, expression, now=format_rfc3339(now()), units=inference_units, ours=ours, fixed=fixed)
@@ -155,9 +169,18 @@ class RunRecords:
         self._update(run_id, expression, seconds=seconds, images=images)
 
     def record_model_stop_accepted(self, run_id: str) -> None:
-        """Record when Rekognition accepted the stop, which is when the run's model time ends."""
-        expression = "SET model_stop_accepted_at = if_not_exists(model_stop_accepted_at, :now)"
-        self._update(run_id, expression, now=format_rfc3339(now()))
+        """Record that Rekognition accepted a stop just now, which ends the run's model time unless it falls back."""
+        self._update(run_id, "SET model_stop_accepted_at = :now", now=format_rfc3339(now()))
+
+    def record_model_time_over(self, run_id: str) -> None:
+        """Record that the run's model time is over by now, unless that is known since the model was last RUNNING."""
+        expression = "SET model_stop_accepted_at = :now"
+        condition = (
+            "attribute_not_exists(model_stop_accepted_at) OR "
+            "(attribute_exists(model_seen_running_at) AND model_stop_accepted_at < model_seen_running_at)"
+        )
+        with suppress(ConditionFailed):
+            self._items.update(Update(_item(run_id), expression, {"now": format_rfc3339(now())}, condition))
 
     def record_model_stopped(self, run_id: str) -> None:
         """Record when the model was first seen stopped again."""
@@ -192,16 +215,20 @@ class RunRecords:
         marks = (name.removeprefix(MARK) for name in names if name.startswith(MARK))
         return {CountedImage(batch_id, mark) for mark in marks}
 
-    def close(self, run_id: str, outcome: Outcome, record: RunRecord) -> None:
+    def close(
+        self, run_id: str, outcome: Outcome, record: RunRecord, error: Mapping[str, str] | None, finished_at: datetime
+    ) -> None:
         """Record how the run ended, and add its model time to the days on which it ran: once, if repeated.
 
-        `record` is what was read of the run before. A run whose stop is not accepted yet counts until now.
+        `record` is what was read of the run before. A run whose stop is not accepted yet counts until `finished_at`.
         """
-        instant = now()
-        expression = "SET outcome = :outcome, finished_at = :now"
-        values = {"outcome": outcome.value, "now": format_rfc3339(instant)}
+        expression = "SET outcome = :outcome, run_error = :error, finished_at = :now"
+        values: dict[str, Any] = {"outcome": outcome.value, "error": error, "now": format_rfc3339(finished_at)}
         if record.finished_at is None and record.model_running_at is not None and record.model_is_ours:
-            additions = self._usage.additions(record.model_running_at, record.model_stop_accepted_at or instant)
+            end = record.model_time_end(finished_at)
+            additions = self._usage.additions(record.model_running_at, end)
+            expression += ", model_counted_at = :counted"
+            values["counted"] = format_rfc3339(end)
             once = Update(_item(run_id), expression, values, condition="attribute_not_exists(finished_at)")
             try:
                 self._items.transact([once, *additions])
@@ -210,21 +237,28 @@ class RunRecords:
                 pass
             else:
                 return
+            # What is written once more must not move the account.
+            del values["counted"]
+            expression = expression.removesuffix(", model_counted_at = :counted")
         self._update(run_id, expression, **values)
 
-    def add_late_model_time(self, run_id: str, record: RunRecord) -> None:
-        """Add what a model ran on after its run was closed, because its stop came late: once, if repeated.
+    def add_late_model_time(self, run_id: str, record: RunRecord, end: datetime) -> None:
+        """Add what a model ran on until `end` although its run was closed: once, if repeated.
 
-        `record` is what was read of the closed run.
+        `record` is what was read of the closed run. Its account goes on where it ended, or begins with the model time.
         """
-        if record.finished_at is None or record.model_stop_accepted_at is None or not record.model_is_ours:
+        begin = record.model_counted_at or record.model_running_at
+        if begin is None:
             return
-        additions = self._usage.additions(record.finished_at, record.model_stop_accepted_at)
-        condition = "attribute_not_exists(late_time_counted)"
-        once = Update(_item(run_id), "SET late_time_counted = :yes", {"yes": True}, condition)
-        if additions:
-            with suppress(ConditionFailed):
-                self._items.transact([once, *additions])
+        values = {"end": format_rfc3339(end)}
+        if record.model_counted_at is None:
+            condition = "attribute_not_exists(model_counted_at)"
+        else:
+            condition = "model_counted_at = :begin"
+            values["begin"] = format_rfc3339(begin)
+        once = Update(_item(run_id), "SET model_counted_at = :end", values, condition)
+        with suppress(ConditionFailed):
+            self._items.transact([once, *self._usage.additions(begin, end)])
 
     def read(self, run_id: str) -> RunRecord:
         """Return what is known of the run (a consistent read); an empty record when there is none."""

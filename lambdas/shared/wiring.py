@@ -40,7 +40,8 @@ class Wiring:
 
     def model(self) -> ProjectVersion:
         """Return the model."""
-        return project_version.connect(environment.text("PROJECT_ARN"), self.model_arn)
+        deployment = environment.text("DEPLOYMENT_NAME")
+        return project_version.connect(environment.text("PROJECT_ARN"), self.model_arn, deployment)
 
     def throughput(self) -> ThroughputStore:
         """Return what is known of the model's speed."""

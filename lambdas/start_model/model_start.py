@@ -188,14 +188,16 @@ class ModelStart:
     def _ask(self, run_id: str, units: int) -> tuple[ClientError | None, bool]:
         """Ask for the start; return the refusal, if it is certain that nothing was started, and whether it is ours.
 
-        The mark is written first and last before the call: if this function dies in between or after, whoever comes
-        next knows that the model is ours to stop, and until when the call may come. Each call has its own token. Of
-        two attempts at once, the refused one removes its own mark and leaves the other's.
+        The mark is written first: if this function dies in between or after, whoever comes next knows that the model
+        is ours to stop, and until when the call may come. Each call has its own token. Of two attempts at once, the
+        refused one removes its own mark and leaves the other's. The model's tag says the same where the table cannot
+        be used; the end of the run removes it.
         """
         token = f"t{uuid.uuid4().hex}"
         mark = StartMark(run_id, asked_at=int(self._epoch()))
         self._states.record_start_asked(Owner.run(run_id), token, mark)
         try:
+            self._model.tag()
             self._model.start(units, self._units.limits.max_units if self._units.scales else None)
         except ClientError as error:
             if is_certain(error):

@@ -14,7 +14,8 @@ from shared.wiring import Wiring
 
 @cache
 def _model_stop() -> ModelStop:
-    wiring = Wiring()
+    # A table that does not answer must leave this function time to stop the model without it.
+    wiring = Wiring(attempts=2)
     return ModelStop(wiring.model(), wiring.lease(), wiring.states, wiring.records)
 
 

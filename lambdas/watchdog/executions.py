@@ -22,6 +22,7 @@ class Executions:
 
     def __init__(self, step_functions: "SFNClient", state_machine_arn: str) -> None:
         self._step_functions = step_functions
+        self._state_machine_arn = state_machine_arn
         # arn:PARTITION:states:REGION:ACCOUNT:stateMachine:NAME, and …:execution:NAME:EXECUTION
         self._prefix = state_machine_arn.replace(":stateMachine:", ":execution:", 1)
 
@@ -33,6 +34,16 @@ class Executions:
             if error_code(error) != "ExecutionDoesNotExist":
                 raise
             return UNKNOWN
+
+    def any_running(self) -> bool:
+        """Whether an execution is RUNNING. Eventually consistent: one that has just begun may be missing.
+
+        https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html
+        """
+        answer = self._step_functions.list_executions(
+            stateMachineArn=self._state_machine_arn, statusFilter="RUNNING", maxResults=1
+        )
+        return bool(answer["executions"])
 
     def stop(self, run_id: str, cause: str) -> None:
         """Abort the execution; does nothing when it has ended or does not exist."""

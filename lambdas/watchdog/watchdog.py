@@ -34,6 +34,9 @@ RUNS_AND_COSTS = frozenset({Phase.STARTING, Phase.RUNNING, Phase.UNKNOWN})
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 NEW_ROLE_SECONDS = 60
 
+# Step Functions lists executions late. A start that was asked for more recently belongs to a run that may be missing.
+LISTING_LAG_SECONDS = 180
+
 # How often a retirement tries to take a lease that its owner renews or gives back just then.
 TAKE_ATTEMPTS = 10
 
@@ -89,7 +92,42 @@ class Watchdog:
         self._epoch = epoch
 
     def tick(self, invocation_id: str, ended: ExecutionEnded | None) -> dict[str, Any]:
-        """Find out who owns what runs, and take the next step in cleaning up after an owner that is gone."""
+        """Find out who owns what runs, and take the next step in cleaning up after an owner that is gone.
+
+        If an AWS call fails, stop what the model's tag says is ours and has no run, and raise the call's error.
+        """
+        try:
+            return self._tick(invocation_id, ended)
+        except (ClientError, BotoCoreError):
+            try:
+                self._stop_without_table()
+            except (ClientError, BotoCoreError):
+                logger.exception("could not find out whether the model runs without a run; the next tick tries again")
+            raise
+
+    def _stop_without_table(self) -> None:
+        tagged_at = self._model.tagged_at()
+        if tagged_at is None or self._epoch() - tagged_at.timestamp() < LISTING_LAG_SECONDS:
+            return
+        # A run without a table ends by itself within minutes: each of its steps needs the lease.
+        if self._executions.any_running():
+            return
+        description = self._model.describe_or_unknown()
+        logger.error(
+            "this check failed, probably because the runs table cannot be used. The model's tag says that this system "
+            "started it, and no run is active: closing the trigger, and stopping the model if it runs",
+            status=description.status,
+        )
+        runs_without_owner = description.phase in RUNS_AND_COSTS
+        metrics.add_metric(name="ModelRunningWithoutRun", unit=MetricUnit.Count, value=int(runs_without_owner))
+        try:
+            self._trigger.close_without_table()
+        except (ClientError, BotoCoreError):
+            logger.exception("could not close the trigger; the next tick tries again")
+        if runs_without_owner:
+            self._model_stop.ask()
+
+    def _tick(self, invocation_id: str, ended: ExecutionEnded | None) -> dict[str, Any]:
         state = self._states.read()
         holder, clean_up = self._holder(state, ended)
         if holder in (Holder.LIVING_RUN, Holder.TERRAFORM):

@@ -50,21 +50,23 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
     condition = { for s in jsondecode(data.aws_iam_policy_document.start_model.json).Statement : s.Sid => [s.Action, s.Resource] } == {
       DescribeModel = ["rekognition:DescribeProjectVersions", var.project_arn]
       StartModel    = ["rekognition:StartProjectVersion", var.project_version_arn]
+      TagModel      = ["rekognition:TagResource", var.project_version_arn]
       ExtendLeaseAndReadThroughput = [
         ["dynamodb:UpdateItem", "dynamodb:GetItem"],
         "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs",
       ]
     }
-    error_message = "start_model must describe the project's versions, start this one, extend the lease and read the throughput."
+    error_message = "start_model must describe the project's versions, start and tag this one, extend the lease and read the throughput."
   }
 
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.stop_model.json).Statement : s.Sid => [s.Action, s.Resource] } == {
       DescribeModel = ["rekognition:DescribeProjectVersions", var.project_arn]
-      StopModel     = ["rekognition:StopProjectVersion", var.project_version_arn]
+      StopModel     = [["rekognition:StopProjectVersion", "rekognition:ListTagsForResource"], var.project_version_arn]
+      UntagModel    = ["rekognition:UntagResource", var.project_version_arn]
       ExtendLease   = ["dynamodb:UpdateItem", "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
     }
-    error_message = "stop_model must describe the project's versions, stop this one and extend the lease."
+    error_message = "stop_model must describe the project's versions, stop this one, read and remove its tag, and extend the lease."
   }
 
   assert {
@@ -128,6 +130,15 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       ])
     ])
     error_message = "Each DynamoDB statement must hold the leading key to the model's ARN."
+  }
+
+  assert {
+    condition = [
+      for json in [data.aws_iam_policy_document.start_model.json, data.aws_iam_policy_document.stop_model.json] : [
+        for s in jsondecode(json).Statement : s.Condition if contains(["TagModel", "UntagModel"], s.Sid)
+      ]
+    ] == [for _ in range(2) : [{ "ForAllValues:StringEquals" = { "aws:TagKeys" = "started-by/custom-labels-batch" } }]]
+    error_message = "No function may write or remove another tag of the model than this deployment's own."
   }
 
   assert {

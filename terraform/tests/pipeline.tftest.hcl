@@ -266,7 +266,9 @@ run "a_whole_apply_wires_the_parts_together" {
       for s in data.aws_iam_policy_document.watchdog.statement : s.sid => [s.actions, s.resources]
       } == {
       DescribeModel       = [toset(["rekognition:DescribeProjectVersions"]), toset([var.project_arn])]
-      StopModel           = [toset(["rekognition:StopProjectVersion"]), toset([var.project_version_arn])]
+      StopModel           = [toset(["rekognition:StopProjectVersion", "rekognition:ListTagsForResource"]), toset([var.project_version_arn])]
+      UntagModel          = [toset(["rekognition:UntagResource"]), toset([var.project_version_arn])]
+      ListRuns            = [toset(["states:ListExecutions"]), toset(["arn:aws:states:us-east-1:123456789012:stateMachine:custom-labels-batch-label-batch"])]
       CloseTrigger        = [toset(["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]), toset([aws_lambda_event_source_mapping.analyze_image.arn])]
       DescribeAndStopRuns = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
       ReadWriteRunItems   = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
@@ -278,9 +280,12 @@ run "a_whole_apply_wires_the_parts_together" {
   assert {
     condition = [
       for s in data.aws_iam_policy_document.watchdog.statement : [for c in s.condition : [c.test, c.variable, c.values]]
-      if s.sid == "ReadWriteRunItems"
-    ] == [[["ForAllValues:StringEquals", "dynamodb:LeadingKeys", tolist([var.project_version_arn])]]]
-    error_message = "The watchdog's DynamoDB statement must hold the leading key to the model's ARN."
+      if contains(["ReadWriteRunItems", "UntagModel"], s.sid)
+      ] == [
+      [["ForAllValues:StringEquals", "aws:TagKeys", tolist(["started-by/custom-labels-batch"])]],
+      [["ForAllValues:StringEquals", "dynamodb:LeadingKeys", tolist([var.project_version_arn])]],
+    ]
+    error_message = "The watchdog's statements must hold DynamoDB to this model's items, and the tag to this deployment's own."
   }
 
   assert {

@@ -179,7 +179,6 @@ def test_a_retirement_that_dies_at_any_call_keeps_no_model_running(call: int) ->
 
 @pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException"])
 @pytest.mark.parametrize("moment", ["starting", "running"])
-@pytest.mark.xfail(reason="nothing outside of the table says whose model it is")
 def test_a_model_is_stopped_although_the_table_is_gone_or_its_key_disabled(code: str, moment: str) -> None:
     with World() as world:
         start_of(world)

@@ -35,8 +35,10 @@ class ScriptedModel:
     statuses: list[str]
     start_error: Exception | None = None
     stop_error: Exception | None = None
+    tag_error: Exception | None = None
     units: int | None = 1
     feature: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def describe_project_versions(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -65,8 +67,25 @@ class ScriptedModel:
         if self.stop_error:
             raise self.stop_error
 
+    def tag_resource(self, *, ResourceArn: str, Tags: dict[str, str]) -> None:  # noqa: N803 - AWS's names
+        assert ResourceArn == MODEL_ARN
+        if self.tag_error:
+            raise self.tag_error
+        self.tags |= Tags
+
+    def untag_resource(self, *, ResourceArn: str, TagKeys: list[str]) -> None:  # noqa: N803
+        assert ResourceArn == MODEL_ARN
+        if self.tag_error:
+            raise self.tag_error
+        for key in TagKeys:
+            self.tags.pop(key, None)
+
+    def list_tags_for_resource(self, *, ResourceArn: str) -> dict[str, Any]:  # noqa: N803
+        assert ResourceArn == MODEL_ARN
+        return {"Tags": dict(self.tags)}
+
     def model(self) -> ProjectVersion:
-        return ProjectVersion(self, PROJECT_ARN, MODEL_ARN)
+        return ProjectVersion(self, PROJECT_ARN, MODEL_ARN, deployment="logos")
 
 
 def ask_for_start(states: ModelStates, owner: Owner, call: str = "t1", at: int = 1_800_000_000) -> StartMark:

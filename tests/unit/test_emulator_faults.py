@@ -52,6 +52,9 @@ def body(operation: str, arn: str = VERSION, key: str = "k.png") -> bytes:
         "DescribeProjectVersions": {"ProjectArn": PROJECT, "VersionNames": [arn.split("/")[3]]},
         "StartProjectVersion": {"ProjectVersionArn": arn, "MinInferenceUnits": 1},
         "StopProjectVersion": {"ProjectVersionArn": arn},
+        "TagResource": {"ResourceArn": arn, "Tags": {"team": "plants"}},
+        "UntagResource": {"ResourceArn": arn, "TagKeys": ["team"]},
+        "ListTagsForResource": {"ResourceArn": arn},
         "DetectCustomLabels": {
             "ProjectVersionArn": arn,
             "Image": {"S3Object": {"Bucket": "pictures", "Name": key}},

@@ -1,4 +1,4 @@
-"""The four operations, on plain bodies, with moto's S3 behind them."""
+"""The operations, on plain bodies, with moto's S3 behind them."""
 
 import base64
 import io
@@ -455,3 +455,28 @@ def test_a_picture_is_upright_before_it_is_labelled(service: Service) -> None:
     box = answer["CustomLabels"][0]["Geometry"]["BoundingBox"]
     assert box["Left"] == pytest.approx(1 - left - width, abs=0.02)
     assert box["Top"] == pytest.approx(1 - top - height, abs=0.02)
+
+
+def test_a_models_tags_are_added_replaced_listed_and_removed(service: Service) -> None:
+    service.register(PROJECT, version(), ModelSettings())
+    call(service, "TagResource", ResourceArn=version(), Tags={"team": "plants", "started-by/a": "x"})
+    call(service, "TagResource", ResourceArn=version(), Tags={"started-by/a": "2026-11-27T01:00:00.000Z"})
+    call(service, "UntagResource", ResourceArn=version(), TagKeys=["team", "not there"])
+    answer = call(service, "ListTagsForResource", ResourceArn=version())
+    assert answer == {"Tags": {"started-by/a": "2026-11-27T01:00:00.000Z"}}
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ({"aws:team": "plants"}, "ValidationException"),
+        ({"team": "plants & animals"}, "ValidationException"),
+        ({f"tag-{number}": "" for number in range(51)}, "ServiceQuotaExceededException"),
+    ],
+)
+def test_tags_that_aws_does_not_take_are_refused(service: Service, tags: dict[str, str], code: str) -> None:
+    service.register(PROJECT, version(), ModelSettings())
+    with pytest.raises(ServiceError) as refused:
+        call(service, "TagResource", ResourceArn=version(), Tags=tags)
+    assert refused.value.code == code
+    assert call(service, "ListTagsForResource", ResourceArn=version()) == {"Tags": {}}

@@ -190,7 +190,7 @@ def test_the_receipt_of_a_record_is_as_the_file_says(path: Path) -> None:
         record=record,
         finished_at=finished_at,
         project_version_arn=MODEL_ARN,
-        model=model_time(record, finished_at=finished_at, unit_hour_usd=run["unit_hour_usd"]),
+        model=model_time(record, instant=finished_at, unit_hour_usd=run["unit_hour_usd"]),
         error=run["error"],
     )
     # As text: the order of the fields counts too.
@@ -304,17 +304,46 @@ def test_a_model_that_ran_on_after_its_receipt_is_counted_late_and_once(
     records: RunRecords,
     receipts: Receipts,
     items: Items,
+    s3: Any,  # noqa: ANN401
 ) -> None:
+    late = {"code": "X", "message": "y"}
+    error = {"code": "ModelStopTimedOut", "message": "still RUNNING"}
+    day = DailyModelUsage(items)
     with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as clock:
         book.open("run-1")
         records.record_model_running("run-1", inference_units=1, ours=True)
-        clock.shift(timedelta(minutes=30))
-        book.close("run-1", Outcome.STOP_NOT_CONFIRMED, None)
-        clock.shift(timedelta(minutes=20))
+        # Accepted, and the model falls back to RUNNING.
         records.record_model_stop_accepted("run-1")
+        clock.shift(timedelta(minutes=10))
+        records.record_model_running("run-1", inference_units=1, ours=True)
+        clock.shift(timedelta(minutes=20))
+        as_closed = book.close("run-1", Outcome.STOP_NOT_CONFIRMED, error)
+        assert (as_closed["model"]["running_seconds"], day.used_seconds("2026-01-01")) == (30 * 60, 30 * 60)
+        clock.shift(timedelta(minutes=20))
+        receipts.write_for_dead_run("run-1", Outcome.STOP_NOT_CONFIRMED, late)
+        assert day.used_seconds("2026-01-01") == 50 * 60
+        clock.shift(timedelta(minutes=5))
+        records.record_model_stop_accepted("run-1")
+        clock.shift(timedelta(minutes=5))
         for _ in range(2):
-            receipts.write_for_dead_run("run-1", Outcome.ABORTED, {"code": "X", "message": "y"})
-    assert DailyModelUsage(items).used_seconds("2026-01-01") == 50 * 60
+            receipts.write_for_dead_run("run-1", Outcome.ABORTED, late)
+    assert day.used_seconds("2026-01-01") == 55 * 60
+    stored = stored_receipt(s3, "run-1")
+    assert stored["model"]["running_seconds"] == 55 * 60
+    unchanged = ("outcome", "error", "started_at", "finished_at")
+    assert {name: stored[name] for name in unchanged} == {name: as_closed[name] for name in unchanged}
+
+
+def test_a_stop_that_a_look_sees_ends_the_time_of_a_model_that_had_fallen_back(records: RunRecords) -> None:
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as clock:
+        records.record_model_stop_accepted("run-1")
+        clock.shift(60)
+        records.record_model_time_over("run-1")
+        assert records.read("run-1").model_stop_accepted_at == datetime(2026, 1, 1, 12, tzinfo=UTC)
+        records.record_model_running("run-1", inference_units=1, ours=True)
+        clock.shift(60)
+        records.record_model_time_over("run-1")
+        assert records.read("run-1").model_stop_accepted_at == datetime(2026, 1, 1, 12, 2, tzinfo=UTC)
 
 
 def test_a_throughput_that_cannot_be_written_costs_no_receipt(
@@ -341,7 +370,7 @@ def test_the_model_time_of_a_day_is_counted_once(book: RunLifecycle, records: Ru
         for _ in range(2):
             book.close("run-1", Outcome.COMPLETED, None)
         # A second attempt that read the record before the first one closed the run.
-        records.close("run-1", Outcome.COMPLETED, record)
+        records.close("run-1", Outcome.COMPLETED, record, None, datetime.now(UTC))
     hours = DailyModelUsage(items)
     assert (hours.used_seconds("2026-01-01"), hours.used_seconds("2026-01-02")) == (600.0, 1200.0)
 

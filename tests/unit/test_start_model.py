@@ -67,6 +67,7 @@ def test_a_startable_model_is_started_and_noted_as_ours(status: str, held: Lease
     answer = step(starter(model, held, records))
     assert model.calls == [("start", {"ProjectVersionArn": MODEL_ARN, "MinInferenceUnits": 2})]
     assert answer == StartStep(status, ready=False, started_by_us=True, quota_seconds=0, wait_seconds=6)
+    assert model.tags.keys() == {"started-by/logos"}
     assert held.renew(RUN).start_accepted_for("run-1")
     assert held.renew(RUN).started_by == "run-1"
 
@@ -363,7 +364,7 @@ def test_a_start_whose_answer_was_lost_is_ours_when_the_workflow_tries_again(hel
 
 
 def test_the_sdk_repeats_no_start_by_itself(aws: None) -> None:  # noqa: ARG001
-    model = connect(PROJECT_ARN, MODEL_ARN)
+    model = connect(PROJECT_ARN, MODEL_ARN, "logos")
     assert model._rekognition.meta.config.retries["total_max_attempts"] == 1
 
 
@@ -372,3 +373,17 @@ def test_every_status_of_the_service_model_is_known() -> None:
 
     service = botocore.session.get_session().get_service_model("rekognition")
     assert set(service.shape_for("ProjectVersionStatus").enum) <= set(PHASES)
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"), [("AccessDeniedException", ModelStartRefused), ("Throttling", ClientError)]
+)
+def test_a_model_that_cannot_be_tagged_is_not_started(
+    code: str, raised: type[Exception], held: Lease, records: RunRecords
+) -> None:
+    model = ScriptedModel(["STOPPED"], tag_error=aws_error(code))
+    model.tag_error.response["ResponseMetadata"] = {"HTTPStatusCode": 400}
+    with pytest.raises(raised):
+        step(starter(model, held, records))
+    assert model.calls == []
+    assert held.renew(RUN).started_by is None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+from botocore.exceptions import ClientError
 
 from shared.errors import LeaseLost, ModelStopTimedOut
 from shared.lease import Lease
@@ -195,4 +196,57 @@ def test_a_run_that_lost_the_lease_stops_nothing(
     model = ScriptedModel(["RUNNING"])
     with pytest.raises(LeaseLost):
         Stopping(lease, states, records, clock).step(model)
+    assert model.calls == []
+
+
+def refuse_table(stopping: Stopping, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise aws_error("AccessDeniedException")
+
+    monkeypatch.setattr(stopping.states._items._dynamodb, "update_item", refused)
+
+
+def test_the_end_of_a_stop_removes_the_tag(ours: Stopping) -> None:
+    model = ScriptedModel(
+        ["RUNNING", "STOPPED"], tags={"started-by/logos": "2027-01-15T08:00:00.000Z", "team": "plants"}
+    )
+    ours.step(model)
+    assert "started-by/logos" in model.tags
+    assert ours.step(model).settled
+    assert model.tags == {"team": "plants"}
+
+
+def test_a_tag_that_cannot_be_removed_keeps_no_run_from_ending(ours: Stopping) -> None:
+    ours.clock.now += 600
+    model = ScriptedModel(["STOPPED"], tag_error=aws_error("AccessDeniedException"))
+    assert ours.step(model).settled
+
+
+def test_without_the_table_a_model_with_our_tag_is_stopped_and_seen_at_rest(
+    ours: Stopping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_table(ours, monkeypatch)
+    tags = {"started-by/logos": "2027-01-15T08:00:00.000Z"}
+    model = ScriptedModel(["RUNNING", "STOPPING", "STOPPED"], tags=tags)
+    assert [ours.step(model).settled for _ in range(3)] == [False, False, True]
+    assert [name for name, _ in model.calls] == ["stop"]
+    assert model.tags == tags, "the watchdog needs it until the table's marks are settled"
+
+
+def test_without_the_table_a_stop_that_does_not_come_ends_with_what_to_do(
+    ours: Stopping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_table(ours, monkeypatch)
+    ours.waited_seconds = STOP_TIMEOUT_SECONDS
+    with pytest.raises(ModelStopTimedOut, match="stop-project-version"):
+        ours.step(ScriptedModel(["RUNNING"], tags={"started-by/logos": "2027-01-15T08:00:00.000Z"}))
+
+
+def test_without_the_table_a_model_without_our_tag_is_left_running(
+    ours: Stopping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_table(ours, monkeypatch)
+    model = ScriptedModel(["RUNNING"], tags={"started-by/another": "2027-01-15T08:00:00.000Z"})
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ours.step(model)
     assert model.calls == []

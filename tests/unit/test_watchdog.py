@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from shared.errors import LeaseLost, ModelStopTimedOut
 from shared.failed_starts import FailedStartsStore
@@ -39,6 +40,11 @@ class States:
         if name not in self.executions:
             raise aws_error("ExecutionDoesNotExist")
         return {"status": self.executions[name]}
+
+    def list_executions(self, *, stateMachineArn: str, statusFilter: str, maxResults: int) -> Any:  # noqa: ANN401, N803
+        assert (stateMachineArn, maxResults) == (MACHINE, 1)
+        found = [name for name, status in self.executions.items() if status == statusFilter]
+        return {"executions": [{"name": name} for name in found[:1]]}
 
     def stop_execution(self, *, executionArn: str, error: str, cause: str) -> None:  # noqa: ARG002, N803
         self.stopped.append(executionArn.rsplit(":", 1)[1])
@@ -621,3 +627,49 @@ def test_a_receipt_that_the_watchdog_could_not_write_is_left_to_the_next_run(
     world.clock.now += STOP_TIMEOUT_SECONDS
     world.tick(invocation="2")
     assert world.lease.acquire(RUN_2).receipts_owed == ("run-1",)
+
+
+@pytest.mark.parametrize("call", ["get_item", "update_item"])
+@pytest.mark.parametrize(
+    ("status", "tag", "age_seconds", "stops"),
+    [
+        ("ABORTED", "started-by/logos", 181, 1),
+        ("RUNNING", "started-by/logos", 181, 0),
+        ("ABORTED", "started-by/logos", 179, 0),
+        ("ABORTED", "started-by/another", 181, 0),
+    ],
+)
+def test_without_the_table_a_model_with_our_tag_and_no_run_is_stopped(
+    status: str, tag: str, age_seconds: int, stops: int, call: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise aws_error("AccessDeniedException")
+
+    world.start_run()
+    world.model.tags = {tag: datetime.fromtimestamp(world.clock.now - age_seconds, UTC).isoformat()}
+    world.states.executions["run-1"] = status
+    monkeypatch.setattr(world.state._items._dynamodb, call, refused)
+    if (call, status) == ("update_item", "RUNNING"):
+        assert world.tick()["holder"] == "a living run"
+    else:
+        # What failed is raised, for the alarm.
+        with pytest.raises(ClientError, match="AccessDenied"):
+            world.tick()
+    assert world.stops() == stops
+    assert world.mapping.state == ("Disabled" if stops else "Enabled")
+
+
+def test_without_the_table_a_trigger_that_cannot_be_closed_does_not_keep_the_model_from_its_stop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise aws_error("AccessDeniedException")
+
+    world.start_run()
+    world.model.tags = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
+    world.states.executions["run-1"] = "FAILED"
+    world.mapping.error = aws_error("ServiceException")
+    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refused)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        world.tick()
+    assert world.stops() == 1

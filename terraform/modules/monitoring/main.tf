@@ -342,7 +342,7 @@ resource "aws_cloudwatch_metric_alarm" "many_images_failed" {
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
 resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   alarm_name        = local.alarm_names["watchdog-failing"]
-  alarm_description = "Calls of the watchdog have failed for 15 minutes, so an abandoned model would keep running: ${local.cost}. 1) ${local.status} shows the model and the lease. 2) Read the log /aws/lambda/${var.watchdog_function_name}. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
+  alarm_description = "Calls of the watchdog have failed for 15 minutes, so an abandoned model may keep running: ${local.cost}. 1) ${local.status} shows the model and the lease. 2) Read the log /aws/lambda/${var.watchdog_function_name}. If the runs table cannot be used, restore the table or its KMS key: until then no run starts, and the watchdog stops only a model with this deployment's tag. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
 
   metric_query {
     id          = "not_done"

@@ -124,14 +124,34 @@ def test_a_task_that_times_out_is_asked_again(scene: Scene) -> None:
 
 def test_a_stop_function_that_fails_each_time_leaves_the_model_to_the_watchdog(scene: Scene) -> None:
     scene.upload(1)
-    scene.stack.add_fault(
-        service="dynamodb", operation="UpdateItem", caller="stop-model", error="AccessDeniedException", times=None
-    )
+    scene.stack.add_fault(service="dynamodb", operation="UpdateItem", caller="stop-model", kill=True, times=None)
     arn = scene.start()
     scene.until_state(arn, "Stop the model")
     with scene.stack.set_wait_scale(0.001):
         execution = scene.wait(arn)
     assert scene.receipt(execution)["outcome"] == "stop_not_confirmed"
+    scene.tick_until_at_rest()
+    assert invariants.left_running(scene.stack) == []
+
+
+def test_a_table_that_refuses_everybody_keeps_no_model_running(scene: Scene) -> None:
+    """First a run stops the model by its tag. Then the watchdog does, with a tag that is old enough."""
+    scene.upload(1)
+    arn = scene.start()
+    scene.until_state(arn, "Watch the queue drain")
+    scene.stack.add_fault(service="dynamodb", error="AccessDeniedException", times=None)
+    with scene.stack.set_wait_scale(0.001):
+        assert scene.wait(arn)["status"] == "FAILED"
+    assert scene.model_status() == "STOPPED"
+    version_arn = scene.stack.model.version_arn
+    scene.tell_model("start")
+    scene.until(lambda: scene.model_status() == "RUNNING", "the model did not start")
+    tag = {f"started-by/{scene.stack.name}": "2020-01-01T00:00:00.000Z"}
+    scene.stack.client("rekognition").tag_resource(ResourceArn=version_arn, Tags=tag)
+    with pytest.raises(AssertionError, match="AccessDenied"):
+        scene.tick()
+    scene.until(lambda: scene.model_status() == "STOPPED", "the watchdog did not stop the model")
+    scene.stack.clear_faults()
     scene.tick_until_at_rest()
     assert invariants.left_running(scene.stack) == []
 

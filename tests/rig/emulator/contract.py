@@ -16,14 +16,24 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 from botocore.validate import ParamValidator
 
 from tests.rig.emulator.errors import ServiceError
 
 Json = Any
 
-OPERATIONS = ("DescribeProjectVersions", "StartProjectVersion", "StopProjectVersion", "DetectCustomLabels")
+OPERATIONS = (
+    "DescribeProjectVersions",
+    "StartProjectVersion",
+    "StopProjectVersion",
+    "DetectCustomLabels",
+    "TagResource",
+    "UntagResource",
+    "ListTagsForResource",
+)
+READS = ("DescribeProjectVersions", "ListTagsForResource")
+"""Operations without an effect."""
 
 COMMON_ERRORS = (
     "AccessDeniedException",
@@ -42,6 +52,7 @@ NOT_IN_KEYS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
+    "map": (dict,),
     "list": (list,),
     "string": (str,),
     "blob": (str,),
@@ -65,7 +76,7 @@ def service_model() -> ServiceModel:
 
 @cache
 def operation_model(operation: str) -> OperationModel:
-    """One operation of the service; UnknownOperationException for any but the four."""
+    """One operation of the service; UnknownOperationException for any other than these."""
     if operation not in OPERATIONS:
         raise ServiceError("UnknownOperationException", f"The emulator does not know the operation {operation!r}.")
     return service_model().operation_model(operation)
@@ -162,6 +173,8 @@ def _from_json(shape: Shape, value: Json, where: str) -> Json:
         }
     if isinstance(shape, ListShape):
         return [_from_json(shape.member, item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(shape, MapShape):
+        return {name: _from_json(shape.value, member, f"{where}.{name}") for name, member in value.items()}
     if shape.type_name == "blob":
         try:
             return base64.b64decode(value, validate=True)
@@ -197,14 +210,14 @@ def _violations(shape: Shape, value: Json) -> list[str]:
 def _further_violations(shape: Shape, value: Json, where: str) -> Iterator[str]:
     rules = shape.metadata
     measured = value if shape.type_name in ("integer", "long", "float", "double") else None
-    if shape.type_name in ("string", "list", "blob"):
+    if shape.type_name in ("string", "list", "map", "blob"):
         measured = len(value)
     prefix = f"Value at '{where}' failed to satisfy constraint: Member must"
     if shape.type_name == "blob" and measured < rules.get("min", 0):
         yield f"{prefix} have a length of at least {rules['min']}"
     if measured is not None and "max" in rules and measured > rules["max"]:
         yield f"{prefix} have a value or length of at most {rules['max']}"
-    if "pattern" in rules and not re.fullmatch(rules["pattern"], value):
+    if "pattern" in rules and not re.fullmatch(_as_python(rules["pattern"]), value):
         yield f"{prefix} satisfy regular expression pattern: {rules['pattern']}"
     if "enum" in rules and value not in rules["enum"]:
         yield f"{prefix} satisfy enum value set: [{', '.join(rules['enum'])}]"
@@ -214,3 +227,12 @@ def _further_violations(shape: Shape, value: Json, where: str) -> Iterator[str]:
     elif isinstance(shape, ListShape):
         for i, item in enumerate(value):
             yield from _further_violations(shape.member, item, f"{where}.{i + 1}.member")
+    elif isinstance(shape, MapShape):
+        for name, member in value.items():
+            yield from _further_violations(shape.key, name, f"{where}.{name}.key")
+            yield from _further_violations(shape.value, member, f"{where}.{name}.value")
+
+
+def _as_python(pattern: str) -> str:
+    """The pattern of a tag with its Unicode classes as Python spells them: letters, spaces, numbers."""
+    return pattern.replace(r"\p{L}", r"\w").replace(r"\p{Z}", r"\s").replace(r"\p{N}", r"\d")

@@ -19,6 +19,7 @@ MESSAGES = {
     "ProvisionedThroughputExceededException": "Provisioned Rate exceeded.",
     "ResourceInUseException": "Specified resource is in use.",
     "ResourceNotFoundException": "The specified resource doesn't exist.",
+    "ServiceQuotaExceededException": "The size of the collection or tag list exceeds the allowed limit.",
     "ResourceNotReadyException": "The requested resource isn't ready.",
     # AWS also has this one with status 500 and the text "Service Unavailable".
     "ThrottlingException": "Slow down; sudden increase in rate of requests.",

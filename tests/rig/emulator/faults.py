@@ -53,8 +53,8 @@ class Fault:
             raise ValueError("a fault has an error, delay_wall_seconds, or both")
         if self.carried_out is not None and not isinstance(self.carried_out, bool):
             raise ValueError("carried_out must be true or false")
-        if self.carried_out and self.error and self.operation == "DescribeProjectVersions":
-            raise ValueError("carried_out: DescribeProjectVersions has no effect that an error could hide")
+        if self.carried_out and self.error and self.operation in contract.READS:
+            raise ValueError(f"carried_out: {self.operation} has no effect that an error could hide")
         if self.times is not None and not (is_whole(self.times) and self.times >= 1):
             raise ValueError("times must be a whole number, 1 or more")
         if self.seconds is not None and not (is_number(self.seconds) and self.seconds > 0):

@@ -1,4 +1,4 @@
-"""The four operations on plain dicts, for the models of one account and region.
+"""The operations on plain dicts, for the models of one account and region.
 
 Reference: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_Operations_Amazon_Rekognition.html
 """
@@ -38,6 +38,8 @@ PROJECT_VERSION_ARN = re.compile(
 
 CACHED_IMAGES = 1024
 LOGGED_REQUESTS = 100_000
+# https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-tagging-model.html
+MAX_TAGS = 50
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Service:
         self._store = store
         self._quotas = quotas or Quotas()
         self._models: dict[str, Model] = {}
+        self._tags: dict[str, dict[str, str]] = {}
         self._faults = Faults(clock)
         self._requests: deque[dict[str, Any]] = deque(maxlen=LOGGED_REQUESTS)
         self._seen: OrderedDict[str, list[dict[str, Any]] | ServiceError] = OrderedDict()
@@ -68,6 +71,9 @@ class Service:
             "StartProjectVersion": self._start_project_version,
             "StopProjectVersion": self._stop_project_version,
             "DetectCustomLabels": self._detect_custom_labels,
+            "TagResource": self._tag_resource,
+            "UntagResource": self._untag_resource,
+            "ListTagsForResource": self._list_tags_for_resource,
         }
 
     def register(self, project_arn: str, project_version_arn: str, settings: ModelSettings) -> None:
@@ -169,6 +175,7 @@ class Service:
         with self._lock:
             status = self._model(project_version_arn, or_deleted=True).reset("reset")
             self._faults.remove(project_version_arn=project_version_arn)
+            self._tags.pop(project_version_arn, None)
             return status
 
     def start(self, project_version_arn: str, min_inference_units: int, cause: str) -> str:
@@ -247,7 +254,7 @@ class Service:
         return [
             model
             for model in self._models.values()
-            if parameters.get("ProjectVersionArn") == model.project_version_arn
+            if model.project_version_arn in (parameters.get("ProjectVersionArn"), parameters.get("ResourceArn"))
             or (
                 operation == "DescribeProjectVersions"
                 and parameters.get("ProjectArn") == model.project_arn
@@ -338,6 +345,32 @@ class Service:
                 model.answered(run)
         chosen = [item for item in found if item["Confidence"] >= _threshold(item, parameters)]
         return {"CustomLabels": chosen[: parameters.get("MaxResults")]}
+
+    def _tag_resource(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/rekognition/latest/APIReference/API_TagResource.html."""
+        with self._lock:
+            tags = self._tags_of(parameters) | parameters["Tags"]
+            if len(tags) > MAX_TAGS:
+                raise ServiceError("ServiceQuotaExceededException")
+            self._tags[parameters["ResourceArn"]] = tags
+        return {}
+
+    def _untag_resource(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/rekognition/latest/APIReference/API_UntagResource.html."""
+        with self._lock:
+            for key in parameters["TagKeys"]:
+                self._tags_of(parameters).pop(key, None)
+        return {}
+
+    def _list_tags_for_resource(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ListTagsForResource.html."""
+        with self._lock:
+            return {"Tags": dict(self._tags_of(parameters))}
+
+    def _tags_of(self, parameters: dict[str, Any]) -> dict[str, str]:
+        arn = parameters["ResourceArn"]
+        # Refuses a model that does not exist.
+        return self._tags.setdefault(self._model(arn).project_version_arn, {})
 
     def _look(self, image: dict[str, Any]) -> list[dict[str, Any]]:
         if "Bytes" in image:

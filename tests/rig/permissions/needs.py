@@ -105,10 +105,15 @@ def _asked(
         case "lambda" if operation in {"GetEventSourceMapping", "UpdateEventSourceMapping"}:
             mapping = parameters["path"].rstrip("/").rsplit("/", 1)[1]
             yield f"lambda:{operation}", place.arn("lambda", f"event-source-mapping:{mapping}"), ()
+        case "states" if operation == "ListExecutions":
+            yield f"states:{operation}", parameters["stateMachineArn"], ()
         case "states" if operation in {"DescribeExecution", "StopExecution"}:
             yield f"states:{operation}", parameters["executionArn"], ()
         case "rekognition" if operation == "DescribeProjectVersions":
             yield f"rekognition:{operation}", parameters["ProjectArn"], ()
+        case "rekognition" if "ResourceArn" in parameters:
+            keys = tuple(parameters.get("TagKeys", parameters.get("Tags", {})))
+            yield f"rekognition:{operation}", parameters["ResourceArn"], (("aws:tagkeys", keys),) if keys else ()
         case "rekognition" if "ProjectVersionArn" in parameters:
             yield f"rekognition:{operation}", parameters["ProjectVersionArn"], ()
             if stored := parameters.get("Image", {}).get("S3Object"):

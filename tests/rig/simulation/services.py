@@ -129,16 +129,27 @@ def executions(
 ) -> AWSResponse:
     """Answer Step Functions' operations on executions, which are given by their ARNs, as they were at `seen_at`."""
     parameters: dict[str, Any] = call.body
-    if call.operation not in ("DescribeExecution", "StopExecution"):
+    if call.operation not in ("DescribeExecution", "ListExecutions", "StopExecution"):
         raise UnplayedError(f"nobody plays states.{call.operation}")
+    if call.operation == "ListExecutions":
+        assert (parameters["stateMachineArn"], parameters["statusFilter"]) == (
+            deployment.STATE_MACHINE_ARN,
+            "RUNNING",
+        ), f"nobody plays {parameters}"
+        listed = [_described(run, seen_at) for run in runs.values() if run.started_at <= seen_at]
+        return call.answer(json.dumps({"executions": [run for run in listed if run["status"] == "RUNNING"]}).encode())
     run = runs.get(parameters["executionArn"])
     if run is None:
         return call.refuse("ExecutionDoesNotExist")
     if call.operation == "StopExecution":
         stop(run, parameters.get("error"), parameters.get("cause"))
         return call.answer(json.dumps({"stopDate": datetime.now(UTC).timestamp()}).encode())
+    return call.answer(json.dumps(_described(run, seen_at)).encode())
+
+
+def _described(run: Execution, seen_at: float) -> dict[str, Any]:
     has_ended = run.stopped_at is not None and run.stopped_at <= seen_at
-    described = {
+    return {
         "executionArn": run.arn,
         "stateMachineArn": deployment.STATE_MACHINE_ARN,
         "name": run.name,
@@ -146,4 +157,3 @@ def executions(
         "startDate": run.started_at,
         **({"stopDate": run.stopped_at} if has_ended else {}),
     }
-    return call.answer(json.dumps(described).encode())
