@@ -42,7 +42,7 @@ option = $${$(1):+$(call flag,$(1))="$$$(1)"}
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/tools.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/prose.ok $(VENV)/axe.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
+setup: $(VENV)/tools.ok $(VENV)/clb.ok $(VENV)/ministack.ok $(VENV)/asl.ok $(VENV)/prose.ok $(VENV)/axe.ok $(VENV)/checkov.ok ## The pinned tools, into .venv (the other targets do it)
 
 $(VENV)/python.ok:
 	@command -v "$$PYTHON" >/dev/null || { echo "error: no $$PYTHON on PATH; install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
@@ -52,6 +52,11 @@ $(VENV)/python.ok:
 
 $(VENV)/tools.ok: $(VENV)/python.ok tests/requirements.txt
 	$(PY) $(PIP_INSTALL) tests/requirements.txt
+	touch $@
+
+# `clb` itself: a link to the sources here, with what the tools brought.
+$(VENV)/clb.ok: $(VENV)/tools.ok pyproject.toml
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 # The Lambdas run on MiniStack's interpreter and see its packages: an environment with little in it, on the newest
@@ -92,15 +97,15 @@ $(VENV)/axe.ok: tests/browser/package.json tests/browser/package-lock.json
 demo: $(VENV)/tools.ok $(VENV)/ministack.ok package ## The main job on this machine, no AWS account (IMAGES=folder: your own pictures; KEEP=1: leave it up)
 	PYTHONPATH=lambdas $(PY) -m tools.demo $(call option,IMAGES) --keep="$$KEEP"
 
-# The desk's tools: on the account of your credentials, or on a local stack that AWS_ENDPOINT_URL names.
+# Short for `clb`: on the account of your credentials, or on a local stack that AWS_ENDPOINT_URL names.
 status: $(VENV)/tools.ok ## Model, trigger, queues, lease and last receipts of the deployment NAME=…
-	PYTHONPATH=lambdas $(PY) -m tools.status --name="$$NAME"
+	PYTHONPATH=lambdas $(PY) -m tools.desk status --name="$$NAME"
 
 redrive: $(VENV)/tools.ok ## Puts the dead-letter queue's images of NAME=… back into its queue (DRY_RUN=1: only says which)
-	PYTHONPATH=lambdas $(PY) -m tools.redrive --name="$$NAME" --dry-run="$$DRY_RUN"
+	PYTHONPATH=lambdas $(PY) -m tools.desk redrive --name="$$NAME" --dry-run-as="$$DRY_RUN"
 
 backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message, below PREFIX=…, after a dry run and a question
-	PYTHONPATH=lambdas $(PY) -m tools.backfill --name="$$NAME" --prefix="$$PREFIX"
+	PYTHONPATH=lambdas $(PY) -m tools.desk backfill --name="$$NAME" --prefix="$$PREFIX"
 
 bench: setup package ## What a pile of images costs and where the time goes, on the local stack, as tables (PART=overhead|saturation|image|starts)
 	PYTHONPATH=lambdas $(PY) -m tools.bench $${PART:+--only="$$PART"}

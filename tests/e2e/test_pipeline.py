@@ -1,8 +1,12 @@
 """The pipeline on the packaged zips, with nothing in its way."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.conftest import Ledger
 from tests.rig.stack import invariants, logs, pictures, runs, snapshot
-from tests.rig.stack.local_stack import LocalStack
+from tests.rig.stack.local_stack import REPOSITORY, LocalStack
 from tests.rig.stack.pictures import photo
 
 # One batch is enough for all that look at one.
@@ -93,6 +97,31 @@ def test_a_batch_is_labelled_and_every_image_ends_once(stack: LocalStack, ledger
     # Refused as too fast: this stack's clock runs tenfold, which makes a burst of what a second's pace allows.
     given = {answer: count for answer, count in batch.answers.items() if answer != TOO_FAST}
     assert given == {"OK": len(chosen) - broken, "InvalidImageFormatException": broken}, "one answer an image"
+
+
+def test_the_command_line_tells_of_the_batch(stack: LocalStack, batch: Batch, tmp_path: Path) -> None:
+    def clb(*arguments: str, code: int = 0) -> dict[str, Any]:
+        # Only by what Terraform put out, and from a folder that is no checkout.
+        (tmp_path / "outputs.json").write_text(
+            json.dumps({name: {"value": one} for name, one in stack.outputs.items()})
+        )
+        paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "lambdas")])
+        command = [sys.executable, "-m", "tools.desk", *arguments, "--outputs", "outputs.json", "--json"]
+        environment = {**os.environ, "PYTHONPATH": paths, "FORCE_COLOR": "1", **stack.sdk_settings()}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (code, "")
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    broken = next(picture for picture in batch.pictures if picture.kind == "broken")
+    labelled = next(picture for picture in batch.pictures if picture.kind != "broken")
+    assert clb("status")["model"]["status"] == "STOPPED"
+    assert "first-batch" in [run["run_id"] for run in clb("runs")["runs"]]
+    found = clb("why", labelled.key)
+    assert (found["state"], found["result"]) == ("labelled", f"processed/{labelled.key}.json")
+    found = clb("why", broken.key, code=3)
+    assert (found["state"], found["error"]["code"]) == ("failed", "InvalidImageFormatException")
+    assert clb("why", "nobody uploaded this.png", code=3)["state"] == "never_uploaded"
 
 
 def test_waiting_by_design_stays_under_three_minutes_of_model_time(stack: LocalStack, ledger: Ledger) -> None:

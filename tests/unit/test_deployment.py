@@ -3,7 +3,7 @@
 import pytest
 
 from tools import deployment
-from tools.deployment import NotFoundError
+from tools.desk.errors import NotFoundError
 
 
 class Functions:
@@ -27,5 +27,7 @@ def test_functions_that_are_not_of_the_module_are_not_taken_for_it(
     monkeypatch: pytest.MonkeyPatch, configuration: dict[str, object], missing: str
 ) -> None:
     monkeypatch.setattr(deployment, "client", lambda _: Functions(configuration))
-    with pytest.raises(NotFoundError, match=f"labels-analyze-image and labels-watchdog have no {missing}:"):
+    with pytest.raises(
+        NotFoundError, match=f"labels-analyze-image, labels-reconcile and labels-watchdog have no {missing}:"
+    ):
         deployment.find("labels")

@@ -86,6 +86,7 @@ def clone(tmp_path: Path) -> Clone:
     # A clone may lie anywhere too.
     folder = tmp_path / "it's a $5 clone"
     for needed in (
+        "pyproject.toml",
         "tests/requirements.txt",
         "tests/rig/stack/requirements.txt",
         "tests/rig/checkov/requirements.txt",
@@ -99,6 +100,7 @@ def clone(tmp_path: Path) -> Clone:
         "build/packages.ok",
         ".venv/python.ok",
         ".venv/tools.ok",
+        ".venv/clb.ok",
         ".venv/ministack.ok",
         ".venv/checkov.ok",
         ".venv/asl.ok",
@@ -122,12 +124,12 @@ def clone(tmp_path: Path) -> Clone:
 def test_a_prefix_arrives_as_it_was_given(clone: Clone, value: str, way: str) -> None:
     done = clone.make("backfill", way, PREFIX=value, NAME=f"name {value}")
     assert done.returncode == 0, done.stderr
-    assert clone.calls() == [["-m", "tools.backfill", f"--name=name {value}", f"--prefix={value}"]]
+    assert clone.calls() == [["-m", "tools.desk", "backfill", f"--name=name {value}", f"--prefix={value}"]]
 
 
 def test_a_blank_in_front_arrives_from_the_environment(clone: Clone) -> None:
     assert clone.make("backfill", "environment", PREFIX=" a").returncode == 0
-    assert clone.calls() == [["-m", "tools.backfill", "--name=custom-labels-batch", "--prefix= a"]]
+    assert clone.calls() == [["-m", "tools.desk", "backfill", "--name=custom-labels-batch", "--prefix= a"]]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -139,8 +141,8 @@ def test_every_other_value_arrives_as_it_was_given(clone: Clone, value: str, way
     assert done.returncode == 0, done.stderr
     assert clone.calls() == [
         ["-m", "tools.demo", f"--images={value}", f"--keep={value}"],
-        ["-m", "tools.status", f"--name={value}"],
-        ["-m", "tools.redrive", f"--name={value}", f"--dry-run={value}"],
+        ["-m", "tools.desk", "status", f"--name={value}"],
+        ["-m", "tools.desk", "redrive", f"--name={value}", f"--dry-run-as={value}"],
         ["-m", "tools.bench", f"--only={value}"],
         ["-m", "tools.plan_cost", *(f"--{name.lower().replace('_', '-')}={value}" for name in inputs)],
     ]
@@ -167,7 +169,7 @@ def test_what_is_left_out_or_empty_is_left_to_the_tool(clone: Clone) -> None:
         ["-m", "tools.demo", "--keep="],
         ["-m", "tools.bench"],
         ["-m", "tools.plan_cost"],
-        ["-m", "tools.redrive", "--name=custom-labels-batch", "--dry-run="],
+        ["-m", "tools.desk", "redrive", "--name=custom-labels-batch", "--dry-run-as="],
     ]
 
 

@@ -33,7 +33,9 @@ def test_anything_else_is_refused_with_what_to_write(text: str) -> None:
         yes_or_no(text)
 
 
-@pytest.mark.parametrize("command", [["tools.demo", "--keep=maybe"], ["tools.redrive", "--name=x", "--dry-run=maybe"]])
+@pytest.mark.parametrize(
+    "command", [["tools.demo", "--keep=maybe"], ["tools.desk", "redrive", "--name=x", "--dry-run-as=maybe"]]
+)
 def test_a_program_does_nothing_when_a_switch_is_not_understood(command: list[str]) -> None:
     environment = {"PYTHONPATH": "lambdas", "PATH": ""}
     done = subprocess.run(

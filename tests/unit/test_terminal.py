@@ -17,11 +17,13 @@ from shared.s3_events import Source
 from tests.rig.permissions import __main__ as permissions
 from tests.rig.stack.invariants import FinalBucket
 from tests.rig.stack.local_stack import REPOSITORY
-from tools import backfill, redrive, status, terminal
+from tools import terminal
 from tools.bench import __main__ as bench
 from tools.dead_letters import DeadLetter
 from tools.demo import report
-from tools.deployment import NotFoundError
+from tools.desk import __main__ as desk
+from tools.desk import backfill, options, redrive, status
+from tools.desk.errors import NotFoundError
 
 ENCODINGS = ("utf-8", "cp1252", "ascii", "cp437")
 HOSTILE = {
@@ -116,7 +118,7 @@ def output(monkeypatch: pytest.MonkeyPatch, program: Any, encoding: str, *argume
     monkeypatch.setattr(sys, "stdout", file)
     monkeypatch.setattr(sys, "stderr", file)
     monkeypatch.setattr(sys, "argv", ["program", *arguments])
-    code = program.main()
+    code = int(desk.command([*arguments]) if program is desk else program.main())
     file.flush()
     monkeypatch.undo()
     return code, raw.getvalue().decode(encoding)
@@ -126,24 +128,24 @@ def output(monkeypatch: pytest.MonkeyPatch, program: Any, encoding: str, *argume
 def test_status_shows_dead_letters_and_receipts_in_every_encoding(
     monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
-    monkeypatch.setattr(status, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
-    monkeypatch.setattr(status, "status", lambda deployment: STATUS)  # noqa: ARG005
-    code, text = output(monkeypatch, status, encoding, "--name", "demo")
-    assert (code, len(text.splitlines())) == (0, len(status.lines(STATUS)))
+    monkeypatch.setattr(options.deployment, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
+    monkeypatch.setattr(status, "status_of", lambda deployment: STATUS)  # noqa: ARG005
+    code, text = output(monkeypatch, desk, encoding, "status", "--name", "demo")
+    assert (code, len(text.splitlines())) == (0, 1 + len(status.facts(STATUS)))
     assert_harmless(text)
 
 
 def test_status_calls_no_lease_held_that_has_run_out() -> None:
     expired = {"owner": "run-1", "seconds_left": -7, "clean_up": None}
-    [line] = [line for line in status.lines({**STATUS, "lease": expired}) if line.startswith("  lease")]
-    assert line == "  lease         free: run-1 let it expire 7 s ago"
+    [fact] = [fact for fact in status.facts({**STATUS, "lease": expired}) if fact.label == "lease"]
+    assert fact.text == "free: run-1 let it expire 7 s ago"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_status_as_json_is_exact_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
-    monkeypatch.setattr(status, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
-    monkeypatch.setattr(status, "status", lambda deployment: STATUS)  # noqa: ARG005
-    code, text = output(monkeypatch, status, encoding, "--name", "demo", "--json")
+    monkeypatch.setattr(options.deployment, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
+    monkeypatch.setattr(status, "status_of", lambda deployment: STATUS)  # noqa: ARG005
+    code, text = output(monkeypatch, desk, encoding, "status", "--name", "demo", "--json")
     assert (code, json.loads(text)) == (0, STATUS)
     assert_harmless(text)
 
@@ -160,9 +162,9 @@ def test_redrive_says_what_went_back_in_every_encoding(
         return redrive.Redriven([LETTER], [STRANGER], [LETTER])
 
     monkeypatch.setattr(redrive, "client", lambda service: None)  # noqa: ARG005
-    monkeypatch.setattr(redrive, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
-    monkeypatch.setattr(redrive, "redrive", moved)
-    code, text = output(monkeypatch, redrive, encoding, "--name", "demo", f"--dry-run={dry_run}")
+    monkeypatch.setattr(options.deployment, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
+    monkeypatch.setattr(redrive, "redriven", moved)
+    code, text = output(monkeypatch, desk, encoding, "redrive", "--name", "demo", f"--dry-run-as={dry_run}")
     assert (code, asked) == (1, [dry_run == "1"])
     assert ("would be sent back: " in text) == (dry_run == "1")
     # What was or would be sent back, what is kept, the sum, where it is now; and what SQS refused, with an error.
@@ -173,11 +175,13 @@ def test_redrive_says_what_went_back_in_every_encoding(
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_backfill_shows_its_report_and_asks_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     found = {"orphans": 1, "prefix": ALL, "queued": 0, "refused": 0}
-    monkeypatch.setattr(backfill, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
-    monkeypatch.setattr(backfill, "backfill", lambda *asked, **more: found)  # noqa: ARG005
-    # Nobody is there to answer.
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-    code, text = output(monkeypatch, backfill, encoding, "--name", "demo", f"--prefix={ALL}")
+    monkeypatch.setattr(options.deployment, "find", lambda name: DEPLOYMENT)  # noqa: ARG005
+    monkeypatch.setattr(backfill, "reconciled", lambda *asked, **more: found)  # noqa: ARG005
+    # Somebody is there, and says nothing.
+    terminal_alone = io.StringIO()
+    monkeypatch.setattr(terminal_alone, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal_alone)
+    code, text = output(monkeypatch, desk, encoding, "backfill", "--name", "demo", f"--prefix={ALL}")
     assert code == 0
     assert json.loads(text[: text.index("}") + 1]) == found
     assert text.splitlines()[-1] == "Nothing was queued."
@@ -185,18 +189,16 @@ def test_backfill_shows_its_report_and_asks_in_every_encoding(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("program", [status, redrive, backfill])
-def test_an_error_of_a_program_is_one_harmless_line(
-    monkeypatch: pytest.MonkeyPatch,
-    encoding: str,
-    program: Any,  # noqa: ANN401
+@pytest.mark.parametrize("command", ["status", "redrive", "backfill --yes", "run", "stop --yes", "runs", "why a.jpg"])
+def test_an_error_of_a_command_is_one_harmless_line(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, command: str
 ) -> None:
     def nowhere(name: str) -> None:
         raise NotFoundError(f"there is no function {name}: {ALL}")
 
-    monkeypatch.setattr(program, "find", nowhere)
-    code, text = output(monkeypatch, program, encoding, "--name", ALL)
-    assert (code, len(text.splitlines())) == (1, 1)
+    monkeypatch.setattr(options.deployment, "find", nowhere)
+    code, text = output(monkeypatch, desk, encoding, *command.split(), "--name", ALL)
+    assert (code, len(text.splitlines())) == (3, 1)
     assert text.startswith("error: there is no function ")
     assert_harmless(text)
 
@@ -275,4 +277,6 @@ def test_programs_print_by_the_terminal_and_nothing_else_but_json(folder: str) -
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "input", "sys.stdout.write"):
                 what = ast.unparse(node)
-                assert what.startswith(("print(json.dumps(", "print(as_json(", "input()")), f"{path}: {what}"
+                assert what.startswith(("print(json.dumps(", "print(as_json(", "print(readable_json(", "input()")), (
+                    f"{path}: {what}"
+                )

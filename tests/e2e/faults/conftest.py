@@ -251,8 +251,8 @@ class Scene:
         return list(found.values())
 
     def desk(self, tool: str, *arguments: str) -> str:
-        """Run one of the desk's tools as `make` does, and return what it prints."""
-        command = [sys.executable, "-m", f"tools.{tool}", "--name", self.stack.name, *arguments]
+        """Run one of the desk's commands as `make` does, and return what it prints."""
+        command = [sys.executable, "-m", "tools.desk", tool, "--name", self.stack.name, *arguments]
         environment = {**os.environ, "PYTHONPATH": "lambdas", **self.stack.sdk_settings()}
         done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

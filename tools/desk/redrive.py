@@ -1,4 +1,4 @@
-"""Sends the images in the dead-letter queue back to the image queue: python -m tools.redrive --name NAME.
+"""`clb redrive`: the images in the dead-letter queue go back to the image queue.
 
 StartMessageMoveTask is not used: it moves everything, and an unexpected message would be dead-lettered again at once.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
@@ -6,20 +6,22 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartM
 
 from __future__ import annotations
 
-import argparse
-import sys
+from argparse import ArgumentTypeError
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import client, error_code
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.retry_state import redriven_attributes
 from tools.dead_letters import DeadLetter, put_back
-from tools.deployment import Deployment, NotFoundError, find
+from tools.deployment import Deployment
+from tools.desk import output
+from tools.desk.errors import DeskError, UsageError, explain
+from tools.desk.options import AsJson, Name, Outputs, chosen
 from tools.switches import yes_or_no
-from tools.terminal import complain, say
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -37,7 +39,7 @@ class Redriven:
     refused: list[DeadLetter] = field(default_factory=list)
 
 
-def redrive(sqs: SQSClient, deployment: Deployment, *, dry_run: bool) -> Redriven:
+def redriven(sqs: SQSClient, deployment: Deployment, *, dry_run: bool) -> Redriven:
     """Move every image message that SQS allows to move. Errors: botocore's, when the queue cannot be read."""
     done = Redriven()
     queue = DeadLetterQueue(sqs, deployment.dead_letter_queue_url)
@@ -65,41 +67,64 @@ def _move(sqs: SQSClient, queue: DeadLetterQueue, image_queue_url: str, letter: 
 
 def _hint(error: BotoCoreError | ClientError) -> str:
     if isinstance(error, ClientError) and error.operation_name == "SendMessage" and "AccessDenied" in error_code(error):
-        return (
-            "; only whom the module's redrive_principal_arns names may send to the queue: add your role"
-        )
+        return "; only whom the module's redrive_principal_arns names may send to the queue: add your role"
     return ""
 
 
-def main() -> int:
-    """Move, and print what was moved and what was not."""
-    parser = argparse.ArgumentParser(description="Send the images in the dead-letter queue back to the image queue.")
-    parser.add_argument("--name", required=True, help="the module's name")
-    parser.add_argument(
-        "--dry-run", nargs="?", type=yes_or_no, const=True, default=False, help="only print what would be moved"
-    )
-    arguments = parser.parse_args()
+def as_json_of(letter: DeadLetter) -> dict[str, Any]:
+    """Return a letter for programs."""
+    return {"images": list(letter.images), "body": letter.body, "reason": letter.reason}
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent back.")]
+# What make's DRY_RUN says.
+DryRunAs = Annotated[str, typer.Option("--dry-run-as", hidden=True, metavar="YES_OR_NO")]
+
+
+def redrive(
+    name: Name = None,
+    outputs: Outputs = None,
+    dry_run: DryRun = False,
+    dry_run_as: DryRunAs = "",
+    as_json: AsJson = False,
+) -> None:
+    """Send the images in the dead-letter queue back to the image queue. Messages that are no uploads stay."""
     try:
-        deployment = find(arguments.name)
-        done = redrive(client("sqs"), deployment, dry_run=arguments.dry_run)
-    except NotFoundError as error:
-        complain(error)
-        return 1
+        dry_run = yes_or_no(dry_run_as) or dry_run
+    except ArgumentTypeError as error:
+        raise UsageError(f"DRY_RUN: {error}") from error
+    deployment = chosen(name, outputs)
+    try:
+        done = redriven(client("sqs"), deployment, dry_run=dry_run)
     except (ClientError, BotoCoreError) as error:
-        complain(f"{error}; every message is still in one of the two queues, or in both: run this again")
-        return 1
-    say(*(f"{'would be sent' if arguments.dry_run else 'sent'} back: {letter}" for letter in done.moved))
-    say(*(f"kept: {letter}" for letter in done.kept))
-    say(f"{len(done.moved)} image messages {'to send' if arguments.dry_run else 'sent'} back, {len(done.kept)} kept.")
-    if done.moved and not arguments.dry_run:
-        say("The next run labels them; `make status` shows them in the image queue.")
+        raise DeskError(
+            f"{explain(error)[0]}; every message is still in one of the two queues, or in both: run this again"
+        ) from error
+    if as_json:
+        output.document(
+            {
+                "name": deployment.name,
+                "dry_run": dry_run,
+                "sent_back": [as_json_of(letter) for letter in done.moved],
+                "kept": [as_json_of(letter) for letter in done.kept],
+                "refused": [as_json_of(letter) for letter in done.refused],
+            }
+        )
+    else:
+        _tell(done, dry_run=dry_run)
+    for letter in done.refused:
+        output.note(f"not moved: {letter}")
     if done.refused:
-        say(*(f"not moved: {letter}" for letter in done.refused), file=sys.stderr)
-        complain(
+        raise DeskError(
             f"{len(done.refused)} messages are still in the dead-letter queue for the reasons above; run this again"
         )
-    return 1 if done.refused else 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _tell(done: Redriven, *, dry_run: bool) -> None:
+    for letter in done.moved:
+        output.sentence(f"{'would be sent' if dry_run else 'sent'} back: {letter}")
+    for letter in done.kept:
+        output.sentence(f"kept: {letter}")
+    output.sentence(f"{len(done.moved)} image messages {'to send' if dry_run else 'sent'} back, {len(done.kept)} kept.")
+    if done.moved and not dry_run:
+        output.sentence("The next run labels them; `clb status` shows them in the image queue.")

@@ -9,33 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.dead_letter_queue import DeadLetterQueue
-from shared.s3_events import Source
 from tests.rig.stack.local_stack import REPOSITORY
-from tests.unit.conftest import FINAL, MODEL_ARN, PROJECT_ARN, SOURCE, TABLE, aws_error
-from tools import backfill, redrive, status
+from tests.unit.conftest import FINAL, SOURCE, aws_error
 from tools.deployment import Deployment
+from tools.desk import __main__ as desk
+from tools.desk import backfill, options, redrive, runs, status
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-
-@pytest.fixture
-def deployment(sqs: Any, monkeypatch: pytest.MonkeyPatch) -> Deployment:  # noqa: ANN401
-    # A long poll of moto's waits in earnest.
-    monkeypatch.setattr("shared.dead_letter_queue.WAIT_SECONDS", 0)
-    return Deployment(
-        name="labels",
-        project_arn=PROJECT_ARN,
-        project_version_arn=MODEL_ARN,
-        source=Source(SOURCE),
-        final_bucket=FINAL,
-        final_prefix="",
-        queue_url=sqs.create_queue(QueueName="images")["QueueUrl"],
-        dead_letter_queue_url=sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"],
-        runs_table=TABLE,
-        state_machine_arn="arn:aws:states:us-east-1:123456789012:stateMachine:labels-label-batch",
-        event_source_mapping_uuid="uuid",
-    )
 
 
 class Failing:
@@ -74,7 +55,7 @@ def visible(sqs: Any, url: str) -> int:  # noqa: ANN401
 def test_a_dead_letter_that_cannot_be_moved_keeps_no_other_from_the_queue(sqs: Any, deployment: Deployment) -> None:  # noqa: ANN401
     fill(sqs, deployment, "a.jpg", "odd.jpg", "c.jpg")
     client = Failing(sqs, "send_message", lambda sent: "odd.jpg" in sent["MessageBody"])
-    done = redrive.redrive(client, deployment, dry_run=False)
+    done = redrive.redriven(client, deployment, dry_run=False)
     assert sorted(letter.images[0] for letter in done.moved) == [f"s3://{SOURCE}/a.jpg", f"s3://{SOURCE}/c.jpg"]
     assert [letter.body for letter in done.kept] == ["no event"]
     ((images, reason),) = [(letter.images, letter.reason) for letter in done.refused]
@@ -95,7 +76,7 @@ def test_a_redriven_message_starts_afresh_but_says_of_which_image_a_claim_lacks_
     DeadLetterQueue(sqs, deployment.dead_letter_queue_url).send(
         json.dumps({"Records": [record]}), code="AccessDenied", reason="no", run_id="run-1", lacks_copy="mark"
     )
-    redrive.redrive(sqs, deployment, dry_run=False)
+    redrive.redriven(sqs, deployment, dry_run=False)
     [message] = sqs.receive_message(QueueUrl=deployment.queue_url, MessageAttributeNames=["All"])["Messages"]
     attributes = {name: value.get("StringValue") for name, value in message["MessageAttributes"].items()}
     assert attributes == {"redriven": "1", "lacks_copy": "mark"}
@@ -113,7 +94,7 @@ def test_dead_letters_are_there_again_when_the_queue_cannot_be_read_to_its_end(
         return len(calls) > 1
 
     with pytest.raises(Exception, match="refused"):
-        redrive.redrive(Failing(sqs, "receive_message", second), deployment, dry_run=True)
+        redrive.redriven(Failing(sqs, "receive_message", second), deployment, dry_run=True)
     assert visible(sqs, deployment.dead_letter_queue_url) == 13
 
 
@@ -124,10 +105,9 @@ def test_a_redrive_that_left_some_says_so_and_fails(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     fill(sqs, deployment, "a.jpg", "odd.jpg")
-    monkeypatch.setattr(redrive, "find", lambda _: deployment)
+    monkeypatch.setattr(options.deployment, "find", lambda _: deployment)
     monkeypatch.setattr(redrive, "client", lambda _: Failing(sqs, "send_message", lambda sent: "odd" in str(sent)))
-    monkeypatch.setattr("sys.argv", ["redrive", "--name", "labels"])
-    assert redrive.main() == 1
+    assert desk.command(["redrive", "--name", "labels"]) == 1
     printed = capsys.readouterr()
     assert "1 image messages sent back, 1 kept." in printed.out
     assert f"not moved: s3://{SOURCE}/odd.jpg" in printed.err
@@ -173,8 +153,7 @@ def test_an_object_that_is_no_receipt_keeps_no_receipt_from_the_status(
     }
     s3.put_object(Bucket=FINAL, Key="runs/run-1.json", Body=json.dumps(receipt))
     s3.put_object(Bucket=FINAL, Key="runs/odd.json", Body=body)
-    runs = status._receipts(s3, deployment)
-    shown = [line.strip() for run in runs for line in status._run_lines(run)]
+    shown = [fact.text for run in runs.latest(s3, deployment, 5) for fact in status.run_facts(run)]
     assert any("3 labelled" in line for line in shown)
     assert any(line.startswith("runs/odd.json is no receipt: ") for line in shown)
 
@@ -238,10 +217,9 @@ def test_whoever_may_not_list_the_subscribers_still_sees_the_status(monkeypatch:
 def run_backfill(
     monkeypatch: pytest.MonkeyPatch, deployment: Deployment, reports: Callable[[bool], dict[str, Any]]
 ) -> int:
-    monkeypatch.setattr(backfill, "find", lambda _: deployment)
-    monkeypatch.setattr(backfill, "backfill", lambda *_, dry_run: reports(dry_run))
-    monkeypatch.setattr("sys.argv", ["backfill", "--name", "labels", "--yes"])
-    return backfill.main()
+    monkeypatch.setattr(options.deployment, "find", lambda _: deployment)
+    monkeypatch.setattr(backfill, "reconciled", lambda *_, dry_run: reports(dry_run))
+    return desk.command(["backfill", "--name", "labels", "--yes"])
 
 
 @pytest.mark.parametrize("orphans", [0, 5])

@@ -1,13 +1,9 @@
-"""Shows a deployment's model, trigger, queues, lease and last receipts: python -m tools.status --name NAME."""
+"""`clb status`: a deployment's model, trigger, queues, lease and last receipts."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
 from botocore.config import Config
@@ -20,11 +16,15 @@ from shared.items import Items
 from shared.model_state import ModelStates
 from shared.sqs import count_messages
 from tools.dead_letters import DeadLetter, put_back
-from tools.deployment import Deployment, NotFoundError, find
-from tools.terminal import complain, say
+from tools.deployment import Deployment
+from tools.desk import output
+from tools.desk.options import AsJson, Name, Outputs, chosen
+from tools.desk.output import BAD, GOOD, QUIET, WAIT, Fact
+from tools.desk.runs import latest, paid
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 RECEIPTS_SHOWN = 5
@@ -90,7 +90,7 @@ class Status(TypedDict):
     runs: list[dict[str, Any]]
 
 
-def status(deployment: Deployment) -> Status:
+def status_of(deployment: Deployment) -> Status:
     """Return what is known of the deployment now. Errors: botocore's."""
     sqs, dynamodb = client("sqs"), client("dynamodb")
     model = project_version.connect(deployment.project_arn, deployment.project_version_arn, deployment.name).describe()
@@ -116,30 +116,16 @@ def status(deployment: Deployment) -> Status:
             "messages": _dead_letters(sqs, deployment),
         },
         "alarms": _alarms(deployment.name),
-        "runs": _receipts(client("s3"), deployment),
+        "runs": latest(client("s3"), deployment, RECEIPTS_SHOWN),
     }
-
-
-# Of two clients without installed stubs, the calls that are made here.
-class _CloudWatch(Protocol):
-    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, list[dict[str, Any]]]: ...  # noqa: N803
-
-
-class _Subscriptions(Protocol):
-    def paginate(self, *, TopicArn: str) -> Iterable[dict[str, list[dict[str, str]]]]: ...  # noqa: N803
-
-
-class _Sns(Protocol):
-    def get_paginator(self, operation: Literal["list_subscriptions_by_topic"], /) -> _Subscriptions: ...
 
 
 def _alarms(name: str) -> Alarms:
     """Return who hears the alarms of a deployment. Whoever may not see it still sees the rest of the status."""
     alarms: Alarms = {"topics": [], "subscribers": 0, "unconfirmed": 0, "unknown": None}
-    make: Callable[..., object] = boto3.client
     try:
-        cloudwatch = cast("_CloudWatch", make("cloudwatch", config=BOUNDED))
-        sns = cast("_Sns", make("sns", config=BOUNDED))
+        cloudwatch: CloudWatchClient = boto3.client("cloudwatch", config=BOUNDED)
+        sns: SNSClient = boto3.client("sns", config=BOUNDED)
         # All alarms of a deployment go to the same topic.
         found = cloudwatch.describe_alarms(AlarmNames=[f"{name}-{ALARM}"])["MetricAlarms"]
         alarms["topics"] = sorted({topic for alarm in found for topic in alarm.get("AlarmActions", [])})
@@ -170,48 +156,40 @@ def _dead_letters(sqs: SQSClient, deployment: Deployment) -> list[str]:
     return shown[:DEAD_LETTERS_SHOWN]
 
 
-def _receipts(s3: S3Client, deployment: Deployment) -> list[dict[str, Any]]:
-    final_bucket, folder = deployment.final_bucket, f"{deployment.final_prefix}runs/"
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix=folder)
-    receipts = [entry for page in pages for entry in page.get("Contents", [])]
-    latest = sorted(receipts, key=lambda entry: entry["LastModified"], reverse=True)[:RECEIPTS_SHOWN]
-    return [_receipt(s3, final_bucket, entry["Key"]) for entry in latest]
-
-
-def _receipt(s3: S3Client, final_bucket: str, key: str) -> dict[str, Any]:
-    """Return the receipt; for an object that is none, `key` and the reason as `unreadable`."""
-    try:
-        receipt: dict[str, Any] = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())
-        _run_lines(receipt)
-    except (ClientError, ValueError, LookupError, TypeError) as error:
-        return {"key": key, "unreadable": f"{type(error).__name__}: {error}"}
-    return receipt
-
-
-def lines(found: Status) -> list[str]:
+def facts(found: Status) -> list[Fact]:
     """Return the status as people read it."""
-    model, lease, queue, dead = found["model"], found["lease"], found["queue"], found["dead_letter_queue"]
+    model, queue, dead = found["model"], found["queue"], found["dead_letter_queue"]
     started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
+    letters = dead["waiting"] + dead["in_flight"]
+    shown = [
+        Fact("model", f"{model['status']}{started_by}", _model_style(model["status"])),
+        Fact("", model["project_version_arn"], QUIET),
+        Fact("trigger", found["trigger"]),
+        Fact("lease", _holder(found["lease"])),
+        Fact("queue", f"{queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed"),
+        Fact("dead letters", f"{letters}", BAD if letters else ""),
+        *(Fact("", letter) for letter in dead["messages"]),
+        Fact("alarms", heard := _heard(found["alarms"]), BAD if "NOBODY" in heard else ""),
+        Fact("last runs", "" if found["runs"] else "none"),
+    ]
+    for run in found["runs"]:
+        shown += run_facts(run)
+    return shown
+
+
+def _model_style(model_status: str) -> str:
+    if model_status == "RUNNING":
+        return GOOD
+    return WAIT if model_status in ("STARTING", "STOPPING") else ""
+
+
+def _holder(lease: HeldLease) -> str:
     holder, left = "free", lease["seconds_left"]
     if lease["owner"] and left is not None:
         holder = f"held by {lease['owner']}, {left} s left"
         if left <= 0:
             holder = f"free: {lease['owner']} let it expire {-left} s ago"
-    shown = [
-        f"{found['name']}",
-        f"  model         {model['status']}{started_by}",
-        f"                {model['project_version_arn']}",
-        f"  trigger       {found['trigger']}",
-        f"  lease         {holder}{', cleaning up: ' + lease['clean_up'] if lease['clean_up'] else ''}",
-        f"  queue         {queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed",
-        f"  dead letters  {dead['waiting'] + dead['in_flight']}",
-    ]
-    shown += [f"                {letter}" for letter in dead["messages"]]
-    shown.append(f"  alarms        {_heard(found['alarms'])}")
-    shown.append("  last runs" if found["runs"] else "  last runs     none")
-    for run in found["runs"]:
-        shown += _run_lines(run)
-    return shown
+    return f"{holder}, cleaning up: {lease['clean_up']}" if lease["clean_up"] else holder
 
 
 def _heard(alarms: Alarms) -> str:
@@ -226,39 +204,27 @@ def _heard(alarms: Alarms) -> str:
     return f"reach {alarms['subscribers']} subscribers of {topics}{waiting}"
 
 
-def _run_lines(run: dict[str, Any]) -> list[str]:
+def run_facts(run: dict[str, Any]) -> list[Fact]:
+    """Return a receipt as people read it; of an object that is none, why."""
     if "unreadable" in run:
-        return [f"                {run['key']} is no receipt: {run['unreadable']}"]
-    seconds, cost = run["model"]["running_seconds"], run["model"]["cost_usd"]
-    paid = "model of someone else" if cost is None else f"model {seconds:.0f} s, US${cost:.4f}"
+        return [Fact("", f"{run['key']} is no receipt: {run['unreadable']}", BAD)]
     images = run["images"]
     shown = [
-        f"                {run['finished_at']}  {run['outcome']}: {images['processed']} labelled, "
-        f"{images['failed']} failed, {paid}  ({run['run_id']})"
+        Fact(
+            "",
+            f"{run['finished_at']}  {run['outcome']}: {images['processed']} labelled, {images['failed']} failed, "
+            f"{paid(run)}  ({run['run_id']})",
+        )
     ]
     if run["error"]:
-        shown.append(f"                  {run['error']['code']}: {run['error']['message']}")
+        shown.append(Fact("", f"  {run['error']['code']}: {run['error']['message']}", BAD))
     return shown
 
 
-def main() -> int:
-    """Print the status."""
-    parser = argparse.ArgumentParser(description="Show a deployment's model, trigger, queues, lease and last receipts.")
-    parser.add_argument("--name", required=True, help="the module's name")
-    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
-    arguments = parser.parse_args()
-    try:
-        found = status(find(arguments.name))
-    except (NotFoundError, ClientError, BotoCoreError) as error:
-        complain(error)
-        return 1
-    if arguments.json:
-        # In ASCII: a program reads it, whatever encoding this shell has.
-        print(json.dumps(found, indent=2))
+def status(name: Name = None, outputs: Outputs = None, as_json: AsJson = False) -> None:
+    """Show the model, trigger, lease, queues, dead letters, alarms and last receipts."""
+    found = status_of(chosen(name, outputs))
+    if as_json:
+        output.document(found)
     else:
-        say(*lines(found))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        output.facts(found["name"], facts(found))

@@ -1,0 +1,76 @@
+"""`clb runs`: the receipts of the last runs."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from botocore.exceptions import ClientError
+
+from shared.clients import client
+from tools.deployment import Deployment
+from tools.desk import output
+from tools.desk.options import AsJson, Name, Outputs, chosen
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SHOWN = 20
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="The most runs to show.")]
+
+
+def latest(s3: S3Client, deployment: Deployment, limit: int) -> list[dict[str, Any]]:
+    """Return the last receipts, the newest first; for an object that is none, `key` and the reason as `unreadable`."""
+    final_bucket, folder = deployment.final_bucket, f"{deployment.final_prefix}runs/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix=folder)
+    entries = (entry for page in pages for entry in page.get("Contents", []))
+    newest = heapq.nlargest(limit, entries, key=lambda entry: entry["LastModified"])
+    return [_receipt(s3, final_bucket, entry["Key"]) for entry in newest]
+
+
+def _receipt(s3: S3Client, final_bucket: str, key: str) -> dict[str, Any]:
+    try:
+        receipt: dict[str, Any] = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())
+        _row(receipt)
+        receipt["error"]["code"] if receipt["error"] else None
+    except (ClientError, ValueError, LookupError, TypeError) as error:
+        return {"key": key, "unreadable": f"{type(error).__name__}: {error}"}
+    return receipt
+
+
+def paid(receipt: dict[str, Any]) -> str:
+    """Return what a run's model cost, in words."""
+    seconds, cost = receipt["model"]["running_seconds"], receipt["model"]["cost_usd"]
+    return "model of someone else" if cost is None else f"model {seconds:.0f} s, US${cost:.4f}"
+
+
+def _row(receipt: dict[str, Any]) -> list[str]:
+    images, model = receipt["images"], receipt["model"]
+    return [
+        f"{receipt['finished_at']}"[:16].replace("T", " "),
+        str(receipt["outcome"]),
+        f"{images['processed']:,}",
+        f"{images['failed']:,}",
+        "" if model["cost_usd"] is None else output.duration(model["running_seconds"]),
+        "not ours" if model["cost_usd"] is None else output.usd(model["cost_usd"]),
+        str(receipt["run_id"]),
+    ]
+
+
+def runs(name: Name = None, outputs: Outputs = None, limit: Limit = SHOWN, as_json: AsJson = False) -> None:
+    """Show the receipts of the last runs, the newest first."""
+    deployment = chosen(name, outputs)
+    found = latest(client("s3"), deployment, limit)
+    if as_json:
+        output.document({"name": deployment.name, "runs": found})
+        return
+    if not found:
+        output.sentence(f"No run of {deployment.name} has ended yet; `clb run` starts one.")
+        return
+    headers = ["ended (UTC)", "outcome", "labelled", "failed", "model", "cost", "run"]
+    output.table(headers, [_row(one) for one in found if "unreadable" not in one], numbers=(2, 3, 4, 5))
+    for one in found:
+        if "unreadable" in one:
+            output.note(f"{one['key']} is no receipt: {one['unreadable']}")
