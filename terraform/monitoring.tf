@@ -37,5 +37,16 @@ module "monitoring" {
   watchdog_function_name        = module.watchdog_function.function_name
   watchdog_schedule_group_name  = module.watchdog.schedule_group_name
 
+  # From the modules, so that the log groups are there before the queries that search them.
+  analyze_function_name = module.analyze_image.function_name
+  function_names = [
+    for function in [
+      module.analyze_image, module.check_queue, module.record_run, module.reconcile_function,
+      module.start_model, module.stop_model, module.toggle_trigger, module.watchdog_function,
+    ] : function.function_name
+  ]
+  unit_hour_usd     = var.inference_unit_hour_usd
+  dashboard_enabled = var.dashboard_enabled
+
   metrics_namespace = local.metrics_namespace
 }

@@ -499,6 +499,13 @@ variable "alarm_emails" {
   }
 }
 
+variable "dashboard_enabled" {
+  description = "Whether to make a CloudWatch dashboard with the alarms, images, queues, runs and cost. It costs US$3 a month if the account has three dashboards already."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "image_age_alarm_hours" {
   description = "Hours that an image may wait before an alarm fires."
   type        = number

@@ -33,7 +33,7 @@ ANY = "*"
 UNKNOWN = "(known after apply)"
 
 # What a resource is named by, or the one that it belongs to.
-NAMED_BY = ("name", "bucket", "function_name", "alarm_name", "rule")
+NAMED_BY = ("name", "bucket", "function_name", "alarm_name", "dashboard_name", "rule")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,9 @@ def alarm(put: str) -> tuple[Actions, ...]:
 # A type that is here with nothing needs no permission.
 OF_TYPE: dict[str, tuple[Actions, ...]] = {
     "aws_cloudwatch_composite_alarm": alarm("PutCompositeAlarm"),
+    "aws_cloudwatch_dashboard": (
+        Actions("cloudwatch", "dashboard/{name}-*", ("DeleteDashboards", "GetDashboard", "PutDashboard")),
+    ),
     "aws_cloudwatch_event_rule": (
         Actions("events", "rule/{name}-*", ("DeleteRule", "DescribeRule", "PutRule", *TAGS)),
     ),
@@ -91,6 +94,10 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
         Actions("logs", ANY, ("DescribeLogGroups",)),
     ),
     "aws_cloudwatch_metric_alarm": alarm("PutMetricAlarm"),
+    # None can be limited to one query.
+    "aws_cloudwatch_query_definition": (
+        Actions("logs", ANY, ("DeleteQueryDefinition", "DescribeQueryDefinitions", "PutQueryDefinition")),
+    ),
     "aws_dynamodb_table": (
         Actions(
             "dynamodb",
@@ -290,7 +297,10 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
     def arn(service: str, resource: str, path: str = "") -> str:
         if resource == ANY or resource.startswith("arn:"):
             return resource
-        place = {"s3": ":", "iam": f":{account}"}.get(service, f"{region}:{account}")
+        # Dashboards are in no region.
+        service_or_kind = "dashboard" if resource.startswith("dashboard/") else service
+        places = {"s3": ":", "iam": f":{account}", "dashboard": f":{account}"}
+        place = places.get(service_or_kind, f"{region}:{account}")
         return f"arn:{partition}:{service}:{place}:{resource.format(name=name, path=path)}"
 
     grouped: dict[tuple[str, Any], set[str]] = defaultdict(set)

@@ -136,6 +136,8 @@ def test_it_is_about_this_deployment_alone() -> None:
     without_level = {"cloudwatch:DescribeAlarms", "logs:DescribeLogGroups", "states:ValidateStateMachineDefinition"}
     without_level |= {f"sns:{action}" for action in ("GetSubscriptionAttributes", "SetSubscriptionAttributes")}
     without_level.add("sns:Unsubscribe")
+    without_level |= {f"logs:{action}" for action in ("DeleteQueryDefinition", "PutQueryDefinition")}
+    without_level.add("logs:DescribeQueryDefinitions")
     for statement in of(*OF_TYPE, force_destroy=True)["Statement"]:
         resource = statement["Resource"]
         assert "custom-labels-batch-" in resource or resource.split(":", 5)[-1] in of_any

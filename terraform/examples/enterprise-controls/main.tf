@@ -94,6 +94,7 @@ module "pipeline" {
   project_version_arn = var.project_version_arn
   alarm_emails        = [] # name who gets the alarms, or subscribe to the output alarm_topic_arn
   source_events       = "eventbridge"
+  dashboard_enabled   = true
 
   kms_key_arn              = format("%s", aws_kms_key.data.arn) # Terraform must know at plan time that it is not null
   permissions_boundary_arn = aws_iam_policy.boundary.arn

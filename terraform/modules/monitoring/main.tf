@@ -32,6 +32,24 @@ locals {
   status       = "`make status NAME=${var.name}`"
   cost         = format("about US$%s an hour", var.model_hour_usd)
   stop_by_hand = "aws rekognition stop-project-version --project-version-arn ${var.project_version_arn}"
+
+  # Where each text sends the person on call. The page's table of alarms has a section for each.
+  more = {
+    for alarm, query in {
+      dead-letter-queue-not-empty = "images-not-finished"
+      run-failed                  = "errors"
+      model-running-without-run   = "errors"
+      stop-not-confirmed          = "errors"
+      image-waiting-too-long      = "images-not-finished"
+      watchdog-failing            = "errors"
+      watchdog-silent             = "errors"
+      reconcile-failed            = "errors"
+      reconcile-silent            = "errors"
+      requeue-refused             = "images-not-finished"
+      many-images-failed          = "one-run"
+      daily-cap-reached           = "one-run"
+    } : alarm => "See docs/operating.md and the saved query ${var.name}-${query}."
+  }
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -122,7 +140,7 @@ check "alarms_reach_somebody" {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
   alarm_name        = local.alarm_names["dead-letter-queue-not-empty"]
-  alarm_description = "Messages are in the dead-letter queue. They cost nothing, and SQS deletes them after at most 14 days. 1) ${local.status} shows each reason. 2) Fix the cause. 3) `make redrive NAME=${var.name}` requeues the images."
+  alarm_description = "Messages are in the dead-letter queue. They cost nothing, and SQS deletes them after at most 14 days. ${local.more["dead-letter-queue-not-empty"]} 1) ${local.status} shows each reason. 2) Fix the cause. 3) `make redrive NAME=${var.name}` requeues the images."
 
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
@@ -142,7 +160,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 resource "aws_cloudwatch_metric_alarm" "run_failed" {
   alarm_name        = local.alarm_names["run-failed"]
-  alarm_description = "A run failed, timed out or was aborted. No image is lost: the images wait for the next run. An abandoned model costs ${local.cost} until the watchdog stops it, within minutes. 1) ${local.status} shows the error, and whether the model is STOPPED. 2) Fix the cause. 3) Start the workflow by hand, or wait for its schedule. This alarm returning to OK does not mean that the cause is fixed."
+  alarm_description = "A run failed, timed out or was aborted. No image is lost: the images wait for the next run. An abandoned model costs ${local.cost} until the watchdog stops it, within minutes. ${local.more["run-failed"]} 1) ${local.status} shows the error, and whether the model is STOPPED. 2) Fix the cause. 3) Start the workflow by hand, or wait for its schedule. This alarm returning to OK does not mean that the cause is fixed."
 
   # The sum counts a metric without a value as 0, so that one of the three is enough.
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax-arithmetic
@@ -185,7 +203,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
 
 resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
   alarm_name        = local.alarm_names["model-running-without-run"]
-  alarm_description = "The model has been RUNNING for 10 minutes with no active run: ${local.cost}. 1) ${local.status} shows who started it. 2) If this system did, the watchdog stops it within minutes; if not, ask its owner. 3) To stop it now: ${local.stop_by_hand}"
+  alarm_description = "The model has been RUNNING for 10 minutes with no active run: ${local.cost}. ${local.more["model-running-without-run"]} 1) ${local.status} shows who started it. 2) If this system did, the watchdog stops it within minutes; if not, ask its owner. 3) To stop it now: ${local.stop_by_hand}"
 
   namespace           = var.metrics_namespace
   metric_name         = "ModelRunningWithoutRun"
@@ -205,7 +223,7 @@ resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
 
 resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
   alarm_name        = local.alarm_names["stop-not-confirmed"]
-  alarm_description = "A stop was requested, but Rekognition did not report STOPPED: the model may still cost ${local.cost}. The watchdog retries every minute. 1) ${local.status} shows the model. 2) If it is STOPPED, do nothing. 3) If not, stop it now: ${local.stop_by_hand}"
+  alarm_description = "A stop was requested, but Rekognition did not report STOPPED: the model may still cost ${local.cost}. The watchdog retries every minute. ${local.more["stop-not-confirmed"]} 1) ${local.status} shows the model. 2) If it is STOPPED, do nothing. 3) If not, stop it now: ${local.stop_by_hand}"
 
   # CloudWatch keeps a metric per function.
   metric_query {
@@ -249,7 +267,7 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   alarm_name        = local.alarm_names["image-waiting-too-long"]
-  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It is not lost, and waiting costs nothing, but each run that retries it pays for a model start. SQS deletes a message after 14 days. 1) ${local.status} shows whether runs fail, stop early or are switched off. 2) If runs succeed, search the log of the analysis function for error_class, which says why an image is deferred. 3) Fix the cause, and start the workflow by hand or wait for its schedule. This alarm returns to OK two hours after it last saw such an image."
+  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It is not lost, and waiting costs nothing, but each run that retries it pays for a model start. SQS deletes a message after 14 days. ${local.more["image-waiting-too-long"]} 1) ${local.status} shows whether runs fail, stop early or are switched off. 2) If runs succeed, search the log of the analysis function for error_class, which says why an image is deferred. 3) Fix the cause, and start the workflow by hand or wait for its schedule. This alarm returns to OK two hours after it last saw such an image."
 
   metric_query {
     id          = "oldest"
@@ -299,7 +317,7 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 resource "aws_cloudwatch_metric_alarm" "requeue_refused" {
   alarm_name        = local.alarm_names["requeue-refused"]
-  alarm_description = "Lambda stopped a batch of the analysis as a recursive loop. The images are not lost: each waits 12 minutes and then moves towards the dead-letter queue, without a reason, while the model costs ${local.cost}. 1) ${local.status} shows the backlog and the dead letters. 2) Apply the module again: it sets recursive_loop = Allow on the function ${var.analyze_function_name}. 3) `make redrive NAME=${var.name}` requeues what was dead-lettered."
+  alarm_description = "Lambda stopped a batch of the analysis as a recursive loop. The images are not lost: each waits 12 minutes and then moves towards the dead-letter queue, without a reason, while the model costs ${local.cost}. ${local.more["requeue-refused"]} 1) ${local.status} shows the backlog and the dead letters. 2) Apply the module again: it sets recursive_loop = Allow on the function ${var.analyze_function_name}. 3) `make redrive NAME=${var.name}` requeues what was dead-lettered."
 
   namespace           = "AWS/Lambda"
   metric_name         = "RecursiveInvocationsDropped"
@@ -321,7 +339,7 @@ resource "aws_cloudwatch_metric_alarm" "many_images_failed" {
   count = var.failed_share_alarm_percent == null ? 0 : 1
 
   alarm_name        = local.alarm_names["many-images-failed"]
-  alarm_description = format("More than %s %% of a run's images ended under failed/, each with its reason. The run labels on: %s. Nothing is lost. 1) %s shows the run. 2) Read one JSON under failed/: its error says what Rekognition refused, such as a format or a size. 3) Fix what uploads such images; to label one again, upload it again. This alarm returning to OK does not mean that the cause is fixed.", coalesce(var.failed_share_alarm_percent, 0), local.cost, local.status)
+  alarm_description = format("More than %s %% of a run's images ended under failed/, each with its reason. The run labels on: %s. Nothing is lost. %s 1) %s shows the run. 2) Read one JSON under failed/: its error says what Rekognition refused, such as a format or a size. 3) Fix what uploads such images; to label one again, upload it again. This alarm returning to OK does not mean that the cause is fixed.", coalesce(var.failed_share_alarm_percent, 0), local.cost, local.more["many-images-failed"], local.status)
 
   namespace           = var.metrics_namespace
   metric_name         = "FailedImagesPercent"
@@ -342,7 +360,7 @@ resource "aws_cloudwatch_metric_alarm" "many_images_failed" {
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
 resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   alarm_name        = local.alarm_names["watchdog-failing"]
-  alarm_description = "Calls of the watchdog have failed for 15 minutes, so an abandoned model may keep running: ${local.cost}. 1) ${local.status} shows the model and the lease. 2) Read the log /aws/lambda/${var.watchdog_function_name}. If the runs table cannot be used, restore the table or its KMS key: until then no run starts, and the watchdog stops only a model with this deployment's tag. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
+  alarm_description = "Calls of the watchdog have failed for 15 minutes, so an abandoned model may keep running: ${local.cost}. ${local.more["watchdog-failing"]} 1) ${local.status} shows the model and the lease. 2) If the log says that the runs table cannot be used, restore it or its KMS key. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
 
   metric_query {
     id          = "not_done"
@@ -396,7 +414,7 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
 # The alarm above counts calls that failed. If nothing calls the watchdog, there is nothing to count.
 resource "aws_cloudwatch_metric_alarm" "watchdog_silent" {
   alarm_name        = local.alarm_names["watchdog-silent"]
-  alarm_description = "The watchdog has not run for 15 minutes, so an abandoned model would keep running: ${local.cost}. 1) ${local.status} shows the model and the lease. 2) Check that the schedule in the group ${var.watchdog_schedule_group_name} is enabled, and that the function ${var.watchdog_function_name} exists. Apply again if not. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
+  alarm_description = "The watchdog has not run for 15 minutes, so an abandoned model would keep running: ${local.cost}. ${local.more["watchdog-silent"]} 1) ${local.status} shows the model and the lease. 2) Check that its schedule is enabled, in the group ${var.watchdog_schedule_group_name}. Apply again if not. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
 
   namespace           = "AWS/Lambda"
   metric_name         = "Invocations"
@@ -416,7 +434,7 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_silent" {
 
 resource "aws_cloudwatch_metric_alarm" "reconcile_failed" {
   alarm_name        = local.alarm_names["reconcile-failed"]
-  alarm_description = "The reconcile failed, timed out, was aborted or could not be started. Images without a message are not found until it works. They cost nothing and are not lost. 1) ${local.status} shows the dead letters: too many of them stop the reconcile. 2) Read the error of the reconcile's last execution in the Step Functions console, and fix its cause. 3) Run `make backfill NAME=${var.name}`, or wait for the reconcile's schedule. This alarm returning to OK does not mean that the cause is fixed."
+  alarm_description = "The reconcile failed, timed out, was aborted or could not be started. Images without a message are not found until it works. They cost nothing and are not lost. ${local.more["reconcile-failed"]} 1) ${local.status} shows the dead letters: too many of them stop the reconcile. 2) Read the error of the reconcile's last execution in the Step Functions console, and fix its cause. 3) Run `make backfill NAME=${var.name}`, or wait for the reconcile's schedule. This alarm returning to OK does not mean that the cause is fixed."
 
   metric_query {
     id          = "ended_badly"
@@ -472,7 +490,7 @@ resource "aws_cloudwatch_metric_alarm" "reconcile_silent" {
   count = var.reconcile_silent_days == null ? 0 : 1
 
   alarm_name        = local.alarm_names["reconcile-silent"]
-  alarm_description = format("The reconcile has not started for %s days. Images without a message are not found until it runs. They cost nothing and are not lost. 1) %s shows what waits. 2) Check that the schedule in the group %s is enabled. Apply again if not. 3) Run `make backfill NAME=%s`, or wait for the reconcile's schedule.", var.reconcile_silent_days, local.status, var.reconcile_schedule_group_name, var.name)
+  alarm_description = format("The reconcile has not started for %s days. Images without a message are not found until it runs. They cost nothing and are not lost. %s 1) %s shows what waits. 2) Check that the schedule in the group %s is enabled. Apply again if not. 3) Run `make backfill NAME=%s`, or wait for the reconcile's schedule.", var.reconcile_silent_days, local.more["reconcile-silent"], local.status, var.reconcile_schedule_group_name, var.name)
 
   namespace           = "AWS/States"
   metric_name         = "ExecutionsStarted"
@@ -493,7 +511,7 @@ resource "aws_cloudwatch_metric_alarm" "daily_cap_reached" {
   count = var.max_model_hours_per_day == null ? 0 : 1
 
   alarm_name        = local.alarm_names["daily-cap-reached"]
-  alarm_description = format("Daily cap reached: %s model hours today (UTC), up to US$%s. No run starts the model until 00:00 UTC; the images wait, and SQS keeps their messages for 14 days. 1) %s shows the backlog and the last runs. 2) To label the images today, raise max_model_hours_per_day and apply. 3) Otherwise do nothing: the next run after 00:00 UTC continues.", var.max_model_hours_per_day, var.max_model_hours_per_day * var.model_hour_usd, local.status)
+  alarm_description = format("Daily cap reached: %s model hours today (UTC), up to US$%s. No run starts the model until 00:00 UTC; the images wait, and SQS keeps their messages for 14 days. %s 1) %s shows the backlog and the last runs. 2) To label the images today, raise max_model_hours_per_day and apply. 3) Otherwise do nothing: the next run after 00:00 UTC continues.", var.max_model_hours_per_day, var.max_model_hours_per_day * var.model_hour_usd, local.more["daily-cap-reached"], local.status)
 
   namespace           = var.metrics_namespace
   metric_name         = "DailyCapReached"

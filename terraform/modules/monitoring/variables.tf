@@ -207,6 +207,31 @@ variable "watchdog_schedule_group_name" {
   nullable    = false
 }
 
+variable "analyze_function_name" {
+  description = "Name of the analysis function."
+  type        = string
+  nullable    = false
+}
+
+variable "function_names" {
+  description = "Names of all functions, whose logs the saved queries search."
+  type        = list(string)
+  nullable    = false
+}
+
+variable "unit_hour_usd" {
+  description = "Price in US dollars of one inference unit for one hour, for the dashboard."
+  type        = number
+  nullable    = false
+}
+
+variable "dashboard_enabled" {
+  description = "Whether to make the dashboard."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "metrics_namespace" {
   description = "Namespace of the functions' own metrics, which have the dimensions `deployment` and `service`."
   type        = string

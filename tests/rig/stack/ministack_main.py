@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import sys
+import uuid
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -21,7 +22,7 @@ import recursive_loops
 import service_faults
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import cloudwatch, eventbridge, iam, lambda_svc, s3, sqs, stepfunctions, sts
+from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, iam, lambda_svc, s3, sqs, stepfunctions, sts
 
 Json = Any
 
@@ -222,6 +223,40 @@ def keep_alarm_fields() -> None:
     cloudwatch._describe_alarms = describe_fully
 
 
+def keep_saved_queries() -> None:
+    """Keep the saved queries of CloudWatch Logs, which MiniStack does not know.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutQueryDefinition.html
+    """
+    gap = "keeping saved queries"
+    expect("QueryDefinition" not in inspect.getsource(cloudwatch_logs), gap)
+    expect('"queries": copy.deepcopy(_queries)' in inspect.getsource(cloudwatch_logs.get_state), gap)
+    handle = cloudwatch_logs.handle_request
+
+    def answer(operation: str, asked: dict[str, Any]) -> Json:
+        # Beside the queries that were run, so that they are kept with them.
+        kept = cloudwatch_logs._queries
+        if operation == "PutQueryDefinition":
+            identity = asked.get("queryDefinitionId") or str(uuid.uuid4())
+            kept[identity] = asked | {"queryDefinitionId": identity, "lastModified": 0, "logGroupName": ""}
+            return {"queryDefinitionId": identity}
+        if operation == "DeleteQueryDefinition":
+            return {"success": kept.pop(asked["queryDefinitionId"], None) is not None}
+        prefix = asked.get("queryDefinitionNamePrefix", "")
+        saved = [query for query in kept.values() if "queryDefinitionId" in query and query["name"].startswith(prefix)]
+        return {"queryDefinitions": saved}
+
+    async def handle_saved_queries(
+        method: str, path: str, headers: dict[str, str], body: bytes, parameters: object
+    ) -> object:
+        operation = headers.get("x-amz-target", "").split(".")[-1]
+        if not operation.endswith(("QueryDefinition", "QueryDefinitions")):
+            return await handle(method, path, headers, body, parameters)
+        return cloudwatch_logs.json_response(answer(operation, json.loads(body)))
+
+    cloudwatch_logs.handle_request = handle_saved_queries
+
+
 def inject_faults() -> None:
     """Let tests break requests to services, and kill the function that made one; see service_faults."""
     script, depth = lambda_runtime._PYTHON_WORKER_SCRIPT, "        depth = os.environ.get("
@@ -257,6 +292,7 @@ if __name__ == "__main__":
     name_actions_of_batches()
     name_callers_to_policies()
     keep_alarm_fields()
+    keep_saved_queries()
     object_copies.install(iam_actions, s3, expect)
     distributed_map.install(stepfunctions, s3, expect)
     bucket_events.install(eventbridge, s3, sqs, expect)

@@ -39,6 +39,20 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
   }
 
   assert {
+    condition     = length(aws_cloudwatch_dashboard.this) == 0
+    error_message = "The fourth dashboard of an account costs money: none unless it is asked for."
+  }
+
+  assert {
+    condition = { for query in aws_cloudwatch_query_definition.this : query.name => query.log_group_names } == {
+      "logos-errors"              = tolist(["/aws/lambda/logos-analyze-image", "/aws/lambda/logos-guard"])
+      "logos-images-not-finished" = tolist(["/aws/lambda/logos-analyze-image"])
+      "logos-one-run"             = tolist(["/aws/lambda/logos-analyze-image", "/aws/lambda/logos-guard"])
+    }
+    error_message = "Each saved query must search the logs that can answer it."
+  }
+
+  assert {
     condition     = aws_cloudwatch_metric_alarm.model_running_without_run.datapoints_to_alarm == 10
     error_message = "A model without a run must be seen for ten minutes in a row."
   }
@@ -171,7 +185,7 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
       length(coalesce(alarm.ok_actions, [])) == 0 &&
       alarm.actions_enabled &&
       (alarm.comparison_operator == "GreaterThanThreshold") == (alarm.treat_missing_data == "notBreaching") &&
-      can(regex("1\\) `make status NAME=logos` .* 2\\) .* 3\\) ", alarm.alarm_description)) &&
+      can(regex("See docs/operating.md and the saved query (${join("|", [for query in aws_cloudwatch_query_definition.this : query.name])})\\. 1\\) `make status NAME=logos` .* 2\\) .* 3\\) ", alarm.alarm_description)) &&
       contains(output.alarm_names, alarm.alarm_name)
     ])
     error_message = "Every alarm must go to the topic, but not when it is new and all is well, and say what to do in three steps, the first with `make status`."
@@ -279,6 +293,25 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_only_its_own_key" {
   assert {
     condition     = one(aws_sns_topic.this[*].kms_master_key_id) == "arn:aws:kms:us-east-1:123456789012:key/00000000-eeee"
     error_message = "The topic must be encrypted with its own key, and not with that of the rest."
+  }
+}
+
+run "a_dashboard_is_made_on_request" {
+  command = plan
+
+  variables {
+    dashboard_enabled       = true
+    max_model_hours_per_day = 2.5
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_dashboard.this[0].dashboard_name == "logos-overview" &&
+      [for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : widget if widget.type == "alarm"][0].properties.alarms ==
+      [for name in output.alarm_names : "arn:aws:cloudwatch:us-east-1:123456789012:alarm:${name}"] &&
+      !strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "$${")
+    )
+    error_message = "The dashboard must show every alarm, and leave no name open."
   }
 }
 

@@ -16,6 +16,9 @@ analyze_function_name         = "logos-analyze"
 watchdog_function_name        = "logos-guard"
 watchdog_schedule_group_name  = "logos-guard-group"
 metrics_namespace             = "Labels"
+analyze_function_name         = "logos-analyze-image"
+function_names                = ["logos-analyze-image", "logos-guard"]
+unit_hour_usd                 = 4.5
 
 place = {
   partition  = "aws"
