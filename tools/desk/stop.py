@@ -16,7 +16,7 @@ def stop(name: Name = None, outputs: Outputs = None, yes: Yes = False, as_json: 
     output.expect_a_person("clb stop", yes=yes)
     deployment = chosen(name, outputs)
     lease = lease_of(deployment)
-    model = project_version.connect(deployment.project_arn, deployment.project_version_arn).describe()
+    model = project_version.connect(deployment.project_arn, deployment.project_version_arn, deployment.name).describe()
     run_id = lease.running
     question = f"Stop run {run_id}? Its model stops within minutes, and images that are not labelled wait"
     is_agreed = run_id is not None and output.ask(f"{question} for the next run.", yes=yes)
