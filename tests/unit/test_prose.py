@@ -74,4 +74,4 @@ def test_every_description_in_terraform_is_read() -> None:
         sources = [folder.relative_to(REPOSITORY) / path.name for path in folder.glob("*.tf")]
         assert sum(bool(line) for source in sources for line in read[str(source)].splitlines()) >= described, folder
     alarms = read["terraform/modules/monitoring/main.tf"].splitlines()
-    assert sum(bool(line) for line in alarms) == 10
+    assert sum(bool(line) for line in alarms) == 12
