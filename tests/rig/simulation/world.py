@@ -33,6 +33,8 @@ from botocore.exceptions import ReadTimeoutError
 from moto.moto_api._internal import mock_random
 from moto.sqs.models import Queue
 
+from shared.items import Items
+from shared.model_state import ModelStates
 from tests.rig.emulator.clock import ManualClock
 from tests.rig.emulator.model import Model, ModelSettings
 from tests.rig.emulator.service import Service
@@ -291,6 +293,8 @@ class World:
                 {"AttributeName": "item", "AttributeType": "S"},
             ],
         )
+        # As Terraform's first call of the watchdog leaves it.
+        ModelStates(Items(client("dynamodb"), deployment.TABLE, deployment.MODEL_ARN)).record_watched()
 
     # -----------------------------------------------------------------------------------------------------------------
     # What a test does
