@@ -29,7 +29,7 @@ class FinishedImages:
     def finish(self, messages: Sequence[MessageTypeDef]) -> set[str]:
         """Hand messages to the analysis as SQS would; return the IDs of those that it has finished.
 
-        None when it cannot be asked. https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+        None of them if it cannot be asked. https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
         """
         event = {"Records": [as_record(message) for message in messages]}
         try:
