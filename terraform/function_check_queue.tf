@@ -46,6 +46,13 @@ data "aws_iam_policy_document" "check_queue" {
     resources = [local.source_bucket_arn]
   }
 
+  # Images that a killed batch finished and did not count.
+  statement {
+    sid       = "LetImagesBeCounted"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [module.analyze_image.arn]
+  }
+
   statement {
     sid       = "ReadAndExtendLease"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
@@ -72,6 +79,7 @@ module "check_queue" {
   timeout_seconds = 900 # in a long run it polls for 14 minutes (VISIT_SECONDS in check_queue/logic.py)
 
   environment = merge(local.environments["check_queue"], {
+    ANALYZE_FUNCTION_NAME = module.analyze_image.function_name
     DEAD_LETTER_QUEUE_URL = module.intake.dead_letter_queue_url
     FINGERPRINT           = local.fingerprint
     IMAGE_SUFFIXES        = jsonencode(var.image_suffixes)

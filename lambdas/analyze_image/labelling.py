@@ -94,7 +94,8 @@ class Labelling:
                 claim = self._earlier_claim(candidates(self._store.final_prefix + prefix, upload), upload)
                 if claim:
                     return self._finish(upload, prefix, claim, attempt)
-        if attempt.is_deleted:
+        # Of what came before, all may be gone. Then it needs no model, which may not run.
+        if attempt.is_deleted or (redelivered and self._store.is_gone(upload)):
             return ImageOutcome.GONE
         if size_failure(upload.size):
             # The size alone would fail the image, and a message may say anything, so S3's own answer counts.

@@ -292,12 +292,19 @@ class Store:
         if upload.version_id is None:
             # Without a version, every call means the current object, which is not there either.
             return False
+        # Refused: there is a newer object that this function may not look at.
+        return self._is_missing(upload, None)
+
+    def is_gone(self, upload: Upload) -> bool:
+        """Whether nothing is left of an upload. False as well when S3 does not tell."""
+        return self._is_missing(upload, upload.version_id)
+
+    def _is_missing(self, upload: Upload, version_id: str | None) -> bool:
         try:
-            return self._head(upload.bucket, upload.key, None) is None
+            return self._head(upload.bucket, upload.key, version_id) is None
         except ClientError as error:
             if classify(error) is not ErrorClass.REFUSED:
                 raise
-            # There is a newer object that this function may not look at.
             return False
 
     def delete_source(self, upload: Upload) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from check_queue.daily_cap import DailyCap
+from check_queue.finished_images import FinishedImages
 from check_queue.logic import DrainState
 from check_queue.queue_checks import QueueChecks
 from check_queue.source_images import SourceImages
@@ -24,14 +25,19 @@ from shared.image_queue import PeekableQueue
 from shared.telemetry import logger, metrics, tracer
 from shared.wiring import Wiring, image_source
 
+ANALYSIS_SECONDS = 130
+
 
 @cache
 def _queue_checks() -> QueueChecks:
     wiring, sqs, s3 = Wiring(), client("sqs"), client("s3")
     dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
+    # One attempt: the analysis lives for 120 s, and the answer of a second one would say less.
+    functions = client("lambda", read_timeout_seconds=ANALYSIS_SECONDS, attempts=1)
+    finished = FinishedImages(functions, environment.text("ANALYZE_FUNCTION_NAME"))
     schedule_minutes = environment.optional_number("SCHEDULE_MINUTES")
     return QueueChecks(
-        PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, image_source()),
+        PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, image_source(), finished.finish),
         SourceImages(s3, wiring.items),
         wiring.lease(),
         wiring.states,

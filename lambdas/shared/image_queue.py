@@ -15,7 +15,11 @@ from shared.sqs import MESSAGES_PER_CALL, Backlog, count_messages
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 # A look goes through thousands of messages in this time. What is still unread then counts as images: to find out costs
 # less with the model than to let an image wait behind a flood.
@@ -109,9 +113,12 @@ class PeekableQueue(ImageQueue):
         url: str,
         dead_letters: DeadLetterQueue,
         source: Source,
+        finish: Callable[[Sequence[MessageTypeDef]], set[str]],
         epoch: Callable[[], float] = time.time,
     ) -> None:
+        """`finish` takes messages that came before and whose images are gone; it returns the IDs of those to delete."""
         super().__init__(sqs, url)
+        self._finish = finish
         self._dead_letters = dead_letters
         self._source = source
         self._epoch = epoch
@@ -119,8 +126,9 @@ class PeekableQueue(ImageQueue):
     def look(self, run_id: str, exists: Callable[[Upload], bool]) -> Look:
         """Read messages until one is about an upload that `exists`, nothing comes, or LOOK_SECONDS are over.
 
-        Deletes S3's test events and messages whose uploads are all gone, and dead-letters unexpected ones. A message
-        about an image becomes visible again. Its read counts as a receive, for which maxReceiveCount has room.
+        Deletes S3's test events and messages whose uploads are all gone, and dead-letters unexpected ones. Of messages
+        that came before, an image may be gone because it has its result, which is counted first. A message about an
+        image becomes visible again. Its read counts as a receive, for which maxReceiveCount has room.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
         """
         look, ends_at = Look(), self._epoch() + LOOK_SECONDS
@@ -130,17 +138,41 @@ class PeekableQueue(ImageQueue):
                 MaxNumberOfMessages=MESSAGES_PER_CALL,
                 VisibilityTimeout=LOOK_VISIBILITY_SECONDS,
                 WaitTimeSeconds=LOOK_WAIT_SECONDS,
+                AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                MessageAttributeNames=["All"],
             ).get("Messages", [])
             if not messages:
                 look.is_complete = True
                 break
+            came_before = []
             for message in messages:
-                handle = message["ReceiptHandle"]
-                if self._is_no_image(message["Body"], look, run_id, exists):
-                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
+                gone_before = look.gone
+                if not self._is_no_image(message["Body"], look, run_id, exists):
+                    self._put_back(message)
+                elif look.gone > gone_before and _came_before(message):
+                    came_before.append(message)
                 else:
-                    self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0)
+                    self._delete(message)
+            if came_before and not self._finish_all(came_before):
+                # The trigger hands them to the analysis instead.
+                break
         return look
+
+    def _finish_all(self, messages: Sequence[MessageTypeDef]) -> bool:
+        finished = self._finish(messages)
+        for message in messages:
+            if message["MessageId"] in finished:
+                self._delete(message)
+            else:
+                self._put_back(message)
+        return len(finished) == len(messages)
+
+    def _delete(self, message: MessageTypeDef) -> None:
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _put_back(self, message: MessageTypeDef) -> None:
+        handle = message["ReceiptHandle"]
+        self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=handle, VisibilityTimeout=0)
 
     def _is_no_image(self, body: str, look: Look, run_id: str, exists: Callable[[Upload], bool]) -> bool:
         """Note in `look` what one message is, unless an image was found before; return whether to delete it."""
@@ -158,6 +190,11 @@ class PeekableQueue(ImageQueue):
         elif look.image is None:
             look.test_events += 1
         return look.image is None
+
+
+def _came_before(message: MessageTypeDef) -> bool:
+    """Whether a batch may have finished its images: it was received before, or sent again."""
+    return int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)) > 1 or "MessageAttributes" in message
 
 
 def _reason(failure: BatchResultErrorEntryTypeDef) -> str:

@@ -14,16 +14,18 @@ condition of every write. The end of a start is the exception: it is written by 
     queue_empty_at                  check_queue: epoch seconds at which the queue was last counted empty, trigger closed
     last_check_at                   check_queue: epoch seconds of the last check before a start
     previous_interval_seconds       check_queue: seconds between that check and the one before
+    watched                         watchdog: it watches this model, rather than another one
     clean_up                        watchdog: what it cleans up after, and why
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from shared.errors import LeaseLost
 from shared.items import ConditionFailed, Items, Update
-from shared.owner import Owner, OwnerKind
+from shared.owner import RETIRED, Owner, OwnerKind
 from shared.request_rate import RequestRate
 
 STATE_ITEM = "lease"
@@ -80,6 +82,7 @@ class ModelState:
     queue_empty_at: int | None = None
     last_check_at: int | None = None
     previous_interval_seconds: int | None = None
+    is_watched: bool = False
     clean_up: CleanUp | None = None
 
     @classmethod
@@ -96,6 +99,7 @@ class ModelState:
             queue_empty_at=item.get("queue_empty_at"),
             last_check_at=item.get("last_check_at"),
             previous_interval_seconds=item.get("previous_interval_seconds"),
+            is_watched=item.get("watched", False),
             clean_up=CleanUp(**item["clean_up"]) if "clean_up" in item else None,
         )
 
@@ -136,6 +140,13 @@ class ModelStates:
     def read(self) -> ModelState:
         """Return the state now (a consistent read)."""
         return ModelState.parse(self._items.read(STATE_ITEM))
+
+    def record_watched(self) -> None:
+        """Record that the watchdog watches this model; not during and after a retirement, which ends that."""
+        condition = "attribute_not_exists(lease_owner) OR lease_owner <> :retired"
+        values = {"yes": True, "retired": str(RETIRED)}
+        with suppress(ConditionFailed):
+            self._items.update(Update(STATE_ITEM, "SET watched = :yes", values, condition))
 
     def record_start_asked(self, owner: Owner, token: str, mark: StartMark) -> None:
         """Mark the model as ours to stop, for one call. Only the model's tag comes between this write and the call."""

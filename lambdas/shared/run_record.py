@@ -84,11 +84,16 @@ class RunRecord:
         return cls(**known)
 
     def model_time_end(self, now: datetime) -> datetime:
-        """Return when the model time ended: with the last accepted stop, or `now` for a model that may run on."""
+        """Return when the model time ended: with the last accepted stop, or `now` for a model that may run on.
+
+        A model that was RUNNING after the last accepted stop, and is stopped, ended when it was last seen so.
+        """
         accepted, seen = self.model_stop_accepted_at, self.model_seen_running_at
-        if accepted is not None and (seen is None or accepted >= seen):
+        if accepted is None:
+            return self.model_stopped_at or now
+        if seen is None or accepted >= seen:
             return accepted
-        return self.model_stopped_at or now
+        return now if self.model_stopped_at is None else seen
 
     @property
     def images_done(self) -> int:

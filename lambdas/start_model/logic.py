@@ -19,6 +19,12 @@ QUOTA_POLL_SECONDS = 60
 QUOTA_TIMEOUT_SECONDS = 30 * 60
 
 
+# After an apply the watchdog looks at its model within a minute. The start waits for that, so that nothing starts that
+# the watchdog would not stop.
+WATCHDOG_POLL_SECONDS = 15
+WATCHDOG_TIMEOUT_SECONDS = 3 * 60
+
+
 class Action(Enum):
     """The next step towards RUNNING."""
 

@@ -22,6 +22,8 @@ from start_model.logic import (
     QUOTA_POLL_SECONDS,
     QUOTA_TIMEOUT_SECONDS,
     START_TIMEOUT_SECONDS,
+    WATCHDOG_POLL_SECONDS,
+    WATCHDOG_TIMEOUT_SECONDS,
     Action,
     next_action,
     poll_seconds,
@@ -138,10 +140,23 @@ class ModelStart:
                 f"model {self._model.arn} is still {description.status} after {progress.starting_seconds} s. The run "
                 "stops it if this system started it; the images stay in the queue for the next run."
             )
+        if action is Action.START and not state.is_watched:
+            return self._wait_for_watchdog(description, progress)
         if action is Action.START:
             return self._start(run_id, description, state, backlog, progress)
         units = description.inference_units or self._units.limits.min_units
         return _wait(description, progress, ours=bool(state.starts), seconds=poll_seconds(units))
+
+    def _wait_for_watchdog(self, description: ModelDescription, progress: StartProgress) -> StartStep:
+        """Start nothing that nobody could stop: an apply that ended half-way leaves functions with different models."""
+        if progress.waited_seconds >= WATCHDOG_TIMEOUT_SECONDS:
+            raise ModelStartRefused(
+                f"the watchdog does not watch {self._model.arn}, so this run does not start the model. Either an "
+                "apply that changed the model ended half-way, or nothing calls the watchdog. Run terraform apply again "
+                "and check the alarms. The images wait."
+            )
+        logger.warning("the watchdog has not looked at this model yet; the start waits for it")
+        return _wait(description, progress, ours=False, seconds=WATCHDOG_POLL_SECONDS)
 
     def _use(self, run_id: str, description: ModelDescription, progress: StartProgress, *, ours: bool) -> StartStep:
         limits = self._units.limits

@@ -129,6 +129,8 @@ class Watchdog:
 
     def _tick(self, invocation_id: str, ended: ExecutionEnded | None) -> dict[str, Any]:
         state = self._states.read()
+        if not state.is_watched:
+            self._states.record_watched()
         holder, clean_up = self._holder(state, ended)
         if holder in (Holder.LIVING_RUN, Holder.TERRAFORM):
             return _answer(holder, state, runs_without_owner=False)
@@ -229,6 +231,7 @@ class Watchdog:
                     self._lease.transfer(RETIRED, Owner.watchdog(str(RETIRED)))
                 else:
                     self._lease.release(RETIRED)
+                    self._states.record_watched()
             except LeaseLost:
                 # The SDK repeated a transfer whose answer was lost, or a tick was faster: the watchdog has it.
                 return _reply(Holder.WATCHDOG, None, settled=True)

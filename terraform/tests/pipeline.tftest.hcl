@@ -308,6 +308,7 @@ run "a_whole_apply_wires_the_parts_together" {
         LEASE_SECONDS              = "60"
       }
       check_queue = {
+        ANALYZE_FUNCTION_NAME   = output.analyze_function_name
         DEAD_LETTER_QUEUE_URL   = output.dead_letter_queue_url
         FINGERPRINT             = local.fingerprint
         IMAGE_SUFFIXES          = jsonencode(var.image_suffixes)

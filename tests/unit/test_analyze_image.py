@@ -212,6 +212,17 @@ def test_an_upload_deleted_by_its_owner_is_done(bucket: Any) -> None:  # noqa: A
     assert keys(bucket, FINAL) == []
 
 
+def test_an_upload_that_is_gone_when_it_comes_again_needs_no_model(bucket: Any) -> None:  # noqa: ANN401
+    upload = put(bucket)
+    version = {"VersionId": upload.version_id} if upload.version_id else {}
+    bucket.delete_object(Bucket=SOURCE, Key=upload.key, **version)
+    # In a bucket with versions, another upload under its key is there.
+    if upload.version_id:
+        put(bucket, body=b"newer")
+    stopped = labelling(bucket, detect_error("ResourceNotReadyException"))
+    assert stopped.label(upload, redelivered=True) is ImageOutcome.GONE
+
+
 def test_an_upload_deleted_between_detection_and_copy_leaves_no_result(s3: Any) -> None:  # noqa: ANN401
     upload = put(s3)
 

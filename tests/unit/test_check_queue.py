@@ -1,20 +1,22 @@
 """What the counts mean: work, nothing to do, busy, drained, stuck."""
 
+import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from check_queue import queue_checks
 from check_queue.daily_cap import DailyCap
+from check_queue.finished_images import FinishedImages
 from check_queue.logic import (
     MAX_VISITS,
     DrainState,
@@ -35,6 +37,7 @@ from shared.lease import Lease
 from shared.model_state import ModelStates
 from shared.model_usage import DailyModelUsage, day_of, split_by_utc_day
 from shared.outcome import Outcome
+from shared.retry_state import RetryState
 from shared.run_record import BatchCounts, RunRecord, RunRecords
 from shared.s3_events import Source, Upload
 from shared.sqs import Backlog
@@ -108,6 +111,11 @@ class Place:
         return self.watch(cap_hours=1)
 
 
+def finish_all(messages: Sequence[Any]) -> set[str]:
+    """The analysis finishes what is gone."""
+    return {message["MessageId"] for message in messages}
+
+
 @pytest.fixture
 def dead_letter_url(sqs: Any) -> str:  # noqa: ANN401
     return sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
@@ -125,7 +133,7 @@ def place(
     clock: Clock,
 ) -> Place:
     url = sqs.create_queue(QueueName="images")["QueueUrl"]
-    queue = PeekableQueue(sqs, url, DeadLetterQueue(sqs, dead_letter_url), SOURCE)
+    queue = PeekableQueue(sqs, url, DeadLetterQueue(sqs, dead_letter_url), SOURCE, finish_all)
     s3.create_bucket(Bucket="photos")
     s3.put_object(Bucket="photos", Key="logos/a.jpg", Body=b"image")
     return Place(sqs, s3, items, url, queue, lease, states, records, FailedStartsStore(items), clock)
@@ -293,7 +301,7 @@ def test_receives_that_return_less_than_there_is_are_repeated() -> None:
             self.put_back.append(parameters["ReceiptHandle"])
 
     miser = Miser(TEST_EVENT, "hello", GONE, IMAGE, IMAGE)
-    queue = PeekableQueue(miser, "url", DeadLetterQueue(miser, "dead-letter-url"), SOURCE)
+    queue = PeekableQueue(miser, "url", DeadLetterQueue(miser, "dead-letter-url"), SOURCE, finish_all)
     look = queue.look("run-1", lambda upload: upload.key == "logos/a.jpg")
     assert look.image
     assert (look.image.key, look.test_events, look.unexpected, look.gone) == ("logos/a.jpg", 1, 1, 1)
@@ -319,7 +327,7 @@ def test_a_look_ends_although_unexpected_messages_keep_coming(clock: Clock) -> N
             self.deleted += 1
 
     flood = Flood()
-    queue = PeekableQueue(flood, "url", DeadLetterQueue(flood, "dead-letter-url"), SOURCE, clock)
+    queue = PeekableQueue(flood, "url", DeadLetterQueue(flood, "dead-letter-url"), SOURCE, finish_all, clock)
     look = queue.look("run-1", lambda _: True)
     assert (look.image, look.unexpected, look.is_complete) == (None, 120, False)
     assert flood.deleted == 120
@@ -892,3 +900,59 @@ def test_the_share_of_failed_images_is_reported_while_the_run_goes_on(
         reported.clear()
         check()
         assert reported == ({} if percent is None else {"FailedImagesPercent": percent})
+
+
+class Functions:
+    """A Lambda client with the analysis function, which leaves some messages unfinished."""
+
+    def __init__(self, *unfinished: str, error: ClientError | None = None, **more: str) -> None:
+        self.unfinished, self.error, self.more = unfinished, error, more
+        self.events: list[dict[str, Any]] = []
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        assert FunctionName == "analyze"
+        self.events.append(json.loads(Payload))
+        if self.error:
+            raise self.error
+        records = self.events[-1]["Records"]
+        failures = [{"itemIdentifier": r["messageId"]} for r in records if r["body"] in self.unfinished]
+        answer = {"errorMessage": "killed"} if self.more else {"batchItemFailures": failures}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode()), **self.more}
+
+
+def look_again(place: Place, functions: Functions, *bodies: str) -> Look:
+    """Look into a queue whose messages were received before."""
+    place.fill(*bodies)
+    place.sqs.receive_message(QueueUrl=place.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    finished = FinishedImages(functions, "analyze")
+    dead_letters = DeadLetterQueue(place.sqs, "unused")
+    queue = PeekableQueue(place.sqs, place.queue_url, dead_letters, SOURCE, finished.finish)
+    return queue.look("run-1", lambda upload: upload.key == "logos/a.jpg")
+
+
+def test_a_message_that_came_before_and_whose_image_is_gone_is_counted_by_the_analysis(place: Place) -> None:
+    functions = Functions()
+    look = look_again(place, functions, GONE, GONE)
+    assert (look.gone, look.is_complete) == (2, True)
+    [record, _] = [record for event in functions.events for record in event["Records"]]
+    assert RetryState.read(record).redelivered
+    assert place.queue.count().total == 0
+
+
+def test_a_message_that_came_for_the_first_time_is_deleted_without_the_analysis(place: Place) -> None:
+    place.fill(GONE)
+    assert place.queue.look("run-1", lambda _: False) == Look(gone=1, is_complete=True)
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        Functions(GONE),
+        Functions(error=aws_error("TooManyRequestsException")),
+        Functions(FunctionError="Unhandled"),
+    ],
+)
+def test_what_the_analysis_did_not_finish_stays_and_counts_as_work(functions: Functions, place: Place) -> None:
+    look = look_again(place, functions, GONE)
+    assert (look.image, look.is_complete) == (None, False)
+    assert (len(functions.events), place.queue.count().visible) == (1, 1)

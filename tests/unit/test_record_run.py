@@ -431,3 +431,26 @@ def test_a_stop_that_was_not_confirmed_is_in_the_metric_of_its_alarm(
     book.open("run-1")
     book.close("run-1", outcome, None)
     assert written["ModelStopNotConfirmed"] == value
+
+
+@pytest.mark.parametrize(
+    ("accepted", "seen", "stopped", "ended"),
+    [
+        (None, 0, None, 99),
+        (None, 0, 50, 50),  # someone else stopped it
+        (10, 0, None, 10),
+        (10, 0, 20, 10),
+        (10, 15, None, 99),  # it fell back
+        (10, 15, 20, 15),  # its description lagged
+    ],
+)
+def test_the_model_time_ends_with_the_last_accepted_stop(
+    accepted: int | None, seen: int, stopped: int | None, ended: int
+) -> None:
+    def at(seconds: int | None) -> datetime | None:
+        return None if seconds is None else START + timedelta(seconds=seconds)
+
+    record = RunRecord(
+        model_stop_accepted_at=at(accepted), model_seen_running_at=at(seen), model_stopped_at=at(stopped)
+    )
+    assert record.model_time_end(START + timedelta(seconds=99)) == START + timedelta(seconds=ended)

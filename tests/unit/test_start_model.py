@@ -14,13 +14,14 @@ from shared.errors import (
     ModelStartRefused,
     ModelStartTimedOut,
 )
+from shared.items import Items, Update
 from shared.lease import Lease
-from shared.model_state import STILL_ACTING_SECONDS, ModelStates
+from shared.model_state import STATE_ITEM, STILL_ACTING_SECONDS, ModelStates
 from shared.project_version import PHASES, Phase, connect
 from shared.request_rate import RequestRate
 from shared.run_record import RunRecords
 from shared.throughput import ThroughputStore
-from start_model.logic import START_TIMEOUT_SECONDS, poll_seconds
+from start_model.logic import START_TIMEOUT_SECONDS, WATCHDOG_TIMEOUT_SECONDS, poll_seconds
 from start_model.model_start import ModelStart, StartProgress, StartStep, Units
 from start_model.sizing import Limits
 from tests.rig.simulation.deployment import CONTROL_TIMEOUT_SECONDS
@@ -48,6 +49,7 @@ def starter(
     model: ScriptedModel, lease: Lease, records: RunRecords, most: int = 2, *, scales: bool = False
 ) -> ModelStart:
     throughput = ThroughputStore(records._items, estimate=3)
+    ModelStates(records._items).record_watched()
     units = Units(Limits(2, most, target_drain_minutes=60), scales)
     return ModelStart(model.model(), lease, ModelStates(records._items), records, throughput, units)
 
@@ -387,3 +389,19 @@ def test_a_model_that_cannot_be_tagged_is_not_started(
         step(starter(model, held, records))
     assert model.calls == []
     assert held.renew(RUN).started_by is None
+
+
+def test_nothing_is_started_before_the_watchdog_watches_the_model(
+    held: Lease, records: RunRecords, states: ModelStates, items: Items
+) -> None:
+    model = ScriptedModel(["STOPPED"])
+    start = starter(model, held, records)
+    items.update(Update(STATE_ITEM, "REMOVE watched", {}))
+    answer = step(start, waited_seconds=WATCHDOG_TIMEOUT_SECONDS - 1)
+    assert (answer.ready, answer.started_by_us, answer.wait_seconds) == (False, False, 15)
+    with pytest.raises(ModelStartRefused, match="terraform apply"):
+        step(start, waited_seconds=WATCHDOG_TIMEOUT_SECONDS)
+    assert (model.calls, model.tags) == ([], {})
+    states.record_watched()
+    step(start)
+    assert [name for name, _ in model.calls] == ["start"]

@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 
 from shared.errors import LeaseLost, ModelStopTimedOut
 from shared.failed_starts import FailedStartsStore
-from shared.items import Items
+from shared.items import Items, Update
 from shared.lease import RETIRING_SECONDS, Lease
-from shared.model_state import STILL_ACTING_SECONDS, CleanUp, ModelState, ModelStates
+from shared.model_state import STATE_ITEM, STILL_ACTING_SECONDS, CleanUp, ModelState, ModelStates
 from shared.model_stop import DESCRIPTION_LAG_SECONDS, STOP_TIMEOUT_SECONDS, ModelStop
 from shared.outcome import Outcome
 from shared.owner import RETIRED, Owner
@@ -127,6 +127,7 @@ def world(
     s3: Any,  # noqa: ANN401
 ) -> World:
     executions, mapping, scripted = States(), Mapping(), ScriptedModel(["RUNNING"])
+    states.record_watched()
     model = scripted.model()
     watchdog = Watchdog(
         lease=lease,
@@ -285,7 +286,7 @@ def test_a_dead_run_on_someone_elses_model_stops_nothing_and_frees_the_lease(wor
 def test_at_rest_nothing_is_written_or_stopped(world: World) -> None:
     world.model.statuses = ["STOPPED"]
     assert world.tick() == {"holder": "nobody", "owner": None, "settled": None}
-    assert world.held() == ModelState()
+    assert world.held() == ModelState(is_watched=True)
 
 
 def test_a_stop_that_is_refused_is_asked_for_at_every_tick(world: World) -> None:
@@ -483,7 +484,7 @@ def test_a_retired_pipeline_is_left_to_terraform_and_comes_back_with_it(world: W
 
 def test_a_first_apply_changes_nothing(world: World) -> None:
     world.watchdog.resume(pause=lambda _: None)
-    assert world.held() == ModelState()
+    assert world.held() == ModelState(is_watched=True)
 
 
 def test_an_apply_does_not_take_the_lease_from_a_run(world: World) -> None:
@@ -673,3 +674,14 @@ def test_without_the_table_a_trigger_that_cannot_be_closed_does_not_keep_the_mod
     with pytest.raises(ClientError, match="AccessDenied"):
         world.tick()
     assert world.stops() == 1
+
+
+def test_a_look_says_that_the_model_is_watched_until_terraform_retires_it(world: World) -> None:
+    world.state._items.update(Update(STATE_ITEM, "REMOVE watched", {}))
+    world.tick()
+    assert world.held().is_watched
+    world.watchdog.retire(seconds_left=lambda: 300, pause=lambda _: None)
+    world.tick()
+    assert not world.held().is_watched, "the next apply may give the watchdog another model"
+    world.watchdog.resume(pause=lambda _: None)
+    assert world.held().is_watched

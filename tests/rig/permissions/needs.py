@@ -105,6 +105,9 @@ def _asked(
         case "lambda" if operation in {"GetEventSourceMapping", "UpdateEventSourceMapping"}:
             mapping = parameters["path"].rstrip("/").rsplit("/", 1)[1]
             yield f"lambda:{operation}", place.arn("lambda", f"event-source-mapping:{mapping}"), ()
+        case "lambda" if operation == "Invoke":
+            function = parameters["path"].split("/functions/")[1].split("/")[0]
+            yield "lambda:InvokeFunction", place.arn("lambda", f"function:{function}"), ()
         case "states" if operation == "ListExecutions":
             yield f"states:{operation}", parameters["stateMachineArn"], ()
         case "states" if operation in {"DescribeExecution", "StopExecution"}:

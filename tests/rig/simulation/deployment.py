@@ -36,6 +36,7 @@ def queue_url(name: str) -> str:
 
 # Every function gets all of it: that each gets what it needs is for the tests of the real deployment.
 ENVIRONMENT = {
+    "ANALYZE_FUNCTION_NAME": "analyze_image",
     "AUTOSCALING_ENABLED": "false",
     "AWS_XRAY_CONTEXT_MISSING": "IGNORE_ERROR",
     "CANDIDATE_MIN_CONFIDENCE": "",

@@ -33,6 +33,8 @@ from botocore.exceptions import ReadTimeoutError
 from moto.moto_api._internal import mock_random
 from moto.sqs.models import Queue
 
+from shared.items import Items
+from shared.model_state import ModelStates
 from tests.rig.emulator.clock import ManualClock
 from tests.rig.emulator.model import Model, ModelSettings
 from tests.rig.emulator.service import Service
@@ -291,6 +293,8 @@ class World:
                 {"AttributeName": "item", "AttributeType": "S"},
             ],
         )
+        # As Terraform's first call of the watchdog leaves it.
+        ModelStates(Items(client("dynamodb"), deployment.TABLE, deployment.MODEL_ARN)).record_watched()
 
     # -----------------------------------------------------------------------------------------------------------------
     # What a test does
@@ -813,12 +817,25 @@ class World:
         match call.service:
             case "rekognition":
                 return services.rekognition(self.emulator, call)
+            case "lambda" if call.operation == "Invoke":
+                return self._invoke_for_function(call)
             case "lambda":
                 return self.mapping.answer(call)
             case "sfn":
                 runs = {run.arn: run for run in self.runs.values()}
                 return services.executions(runs, self._stop, call, seen_at=self.now - self.lag_seconds)
         return moto()
+
+    def _invoke_for_function(self, call: Call) -> AWSResponse:
+        caller = self._under_way[-1]
+        assert caller is not None
+        function = call.request.url.split("/functions/")[1].split("/")[0]
+        try:
+            return call.answer(json.dumps(self.invoke(function, call.body)).encode())
+        except StateError as error:
+            return call.answer(error.cause.encode(), headers={"x-amz-function-error": "Unhandled"})
+        finally:
+            self._set_environment(caller.function_name)
 
     def _count_late(self, call: Call) -> AWSResponse:
         seen = next((counts for at, counts in reversed(self._counts) if at <= self.now - self.lag_seconds), None)
