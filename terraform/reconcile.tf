@@ -51,11 +51,12 @@ module "reconcile" {
     source_bucket_name     = local.source_bucket_name
     final_bucket_name      = local.final_bucket_name
     final_prefix           = var.final_prefix
+    max_concurrency        = var.reconcile_max_concurrency
   })
 
-  function_arns           = [module.reconcile_function.arn]
-  policy_json             = data.aws_iam_policy_document.reconcile_workflow.json
-  distributed_map_enabled = true
+  function_arns          = [module.reconcile_function.arn]
+  policy_json            = data.aws_iam_policy_document.reconcile_workflow.json
+  distributed_map_labels = ["bucket", "prefix"] # as in the definition
 
   # With null the schedule exists and does not fire, because a schedule must have an expression.
   schedule_expression = coalesce(var.reconcile_schedule_expression, "rate(1 day)")

@@ -311,6 +311,18 @@ variable "reconcile_schedule_expression" {
   }
 }
 
+variable "reconcile_max_concurrency" {
+  description = "Batches of 200 objects that a reconcile handles at a time. Each takes one of the account's concurrent Lambda executions, of which a new account has 10."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.reconcile_max_concurrency >= 1 && var.reconcile_max_concurrency <= 20 && floor(var.reconcile_max_concurrency) == var.reconcile_max_concurrency
+    error_message = "reconcile_max_concurrency must be a whole number from 1 to 20, because S3 serves 5,500 requests per second for a prefix."
+  }
+}
+
 variable "image_suffixes" {
   description = "Endings of the keys that count as images, case-sensitive. Other objects in the source bucket are not touched."
   type        = list(string)

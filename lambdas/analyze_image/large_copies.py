@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -60,8 +60,13 @@ class Place:
 
     @property
     def name(self) -> Any:  # noqa: ANN401 - parameters of many calls
-        """How calls name it, also as a copy's source."""
+        """How calls name it."""
         return {"Bucket": self.bucket, "Key": self.key} | ({"VersionId": self.version_id} if self.version_id else {})
+
+    @property
+    def as_source(self) -> Any:  # noqa: ANN401 - of two calls
+        """How a copy names it. boto3 encodes the key of a source, and not its version."""
+        return self.name | ({"VersionId": quote(self.version_id, safe="")} if self.version_id else {})
 
     @property
     def quoted(self) -> str:
@@ -90,7 +95,7 @@ def copy_in_parts(s3: S3Client, source: Place, bucket: str, key: str) -> None:
         copied = s3.upload_part_copy(
             **upload,
             PartNumber=number,
-            CopySource=source.name,
+            CopySource=source.as_source,
             CopySourceIfMatch=source.quoted,
             CopySourceRange=range_of_bytes,
         )["CopyPartResult"]

@@ -22,12 +22,7 @@ from shared.s3_events import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import (
-        CopyObjectRequestTypeDef,
-        CopySourceTypeDef,
-        DeleteObjectRequestTypeDef,
-        GetObjectRequestTypeDef,
-    )
+    from mypy_boto3_s3.type_defs import CopyObjectRequestTypeDef, DeleteObjectRequestTypeDef, GetObjectRequestTypeDef
 
 # S3 answers 409 when two conditional writes meet; the next attempt sees who won.
 CLAIM_ATTEMPTS = 4
@@ -201,13 +196,10 @@ class Store:
 
         Errors: SourceGoneError, SourceReplacedError, NameTakenError, AnnotationsUnreadableError.
         """
-        source: CopySourceTypeDef = {"Bucket": upload.bucket, "Key": upload.key}
-        if upload.version_id is not None:
-            source["VersionId"] = upload.version_id
         request: CopyObjectRequestTypeDef = {
             "Bucket": self.final_bucket,
             "Key": image_key,
-            "CopySource": source,
+            "CopySource": _place(upload).as_source,
             "CopySourceIfMatch": upload.etag,
         }
         if KNOWS_CONDITION:

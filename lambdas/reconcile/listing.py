@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +28,16 @@ class ListedObject:
 
     @classmethod
     def from_map(cls, item: dict[str, Any]) -> ListedObject:
-        """Return an item of the Distributed Map, which writes Etag, and LastModified in epoch seconds.
+        """Return an item of the Distributed Map.
 
+        AWS documents Etag, and LastModified in epoch seconds. S3 itself says ETag, and writes times as text.
         https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
         """
+        etag: str = item["Etag"] if "Etag" in item else item["ETag"]
         return cls(
             key=item["Key"],
-            etag=item["Etag"].strip('"'),
-            last_modified=float(item["LastModified"]),
+            etag=etag.strip('"'),
+            last_modified=_epoch_seconds(item["LastModified"]),
             storage_class=item.get("StorageClass", "STANDARD"),
         )
 
@@ -52,6 +55,15 @@ class ListedObject:
     def image(self) -> ImageId:
         """What distinguishes this upload from others under its key."""
         return ImageId(self.key, self.etag)
+
+
+def _epoch_seconds(time: str | float) -> float:
+    """Return a time that is epoch seconds or an ISO 8601 text, of UTC if it does not say."""
+    try:
+        return float(time)
+    except ValueError:
+        instant = datetime.fromisoformat(str(time))
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
 
 
 @dataclass(frozen=True)

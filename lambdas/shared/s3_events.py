@@ -21,7 +21,9 @@ TEST_EVENT = "s3:TestEvent"
 MAX_KEY_BYTES = 1024
 # Both go into headers of requests, where a line break would be refused later and less clearly.
 ETAG = re.compile(r"[A-Za-z0-9._-]{1,128}")
-VERSION_ID = re.compile(r"[A-Za-z0-9._-]{1,1024}")
+# S3 calls its version ids opaque.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
+VERSION_ID = re.compile(r"[ -~]{1,1024}")
 
 # An image with this suffix, in whatever case, would take the place of another image's result. Terraform refuses it in
 # image_suffixes too. Picture services write a JSON with such a name beside each picture.
@@ -182,7 +184,9 @@ def _created(bucket: Any, key: Any, etag: Any, version_id: Any, size: Any) -> Up
     if not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
         raise UnexpectedMessage(f"a key has 1 to {MAX_KEY_BYTES} bytes, but this one has {len(key.encode())}")
     if not ETAG.fullmatch(etag) or not VERSION_ID.fullmatch(version_id or "null"):
-        raise UnexpectedMessage("etag and version must consist of letters, digits, dots, hyphens and underscores")
+        raise UnexpectedMessage(
+            "the etag may have letters, digits, dots, hyphens and underscores, and the version printable ASCII"
+        )
     if size < 0:
         raise UnexpectedMessage(f"the size must not be negative: {size} bytes")
     # "null" is the version of an object from before versioning, or while versioning is suspended. It can be overwritten

@@ -13,6 +13,7 @@ run "refuses_values_of_the_wrong_form" {
     image_suffixes                = ["jpg"]
     tags                          = { "aws:owner" = "us" }
     reconcile_schedule_expression = "daily"
+    reconcile_max_concurrency     = 1.5
   }
 
   expect_failures = [
@@ -23,6 +24,7 @@ run "refuses_values_of_the_wrong_form" {
     var.image_suffixes,
     var.tags,
     var.reconcile_schedule_expression,
+    var.reconcile_max_concurrency,
   ]
 }
 
@@ -43,6 +45,7 @@ run "refuses_values_that_are_too_high" {
     target_drain_minutes       = 20161
     min_backlog                = 1000001
     max_model_hours_per_day    = 24.5
+    reconcile_max_concurrency  = 21
   }
 
   expect_failures = [
@@ -58,6 +61,7 @@ run "refuses_values_that_are_too_high" {
     var.target_drain_minutes,
     var.min_backlog,
     var.max_model_hours_per_day,
+    var.reconcile_max_concurrency,
   ]
 }
 
@@ -80,6 +84,7 @@ run "refuses_values_that_are_too_low" {
     target_drain_minutes       = 0
     min_backlog                = 0
     max_model_hours_per_day    = 0
+    reconcile_max_concurrency  = 0
   }
 
   expect_failures = [
@@ -97,6 +102,7 @@ run "refuses_values_that_are_too_low" {
     var.target_drain_minutes,
     var.min_backlog,
     var.max_model_hours_per_day,
+    var.reconcile_max_concurrency,
   ]
 }
 

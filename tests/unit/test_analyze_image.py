@@ -11,8 +11,9 @@ from analyze_image.detector import MAX_IMAGE_BYTES, Detector, NoAnswerError
 from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import AccessMissingError, ImageOutcome, Labelling, NamesTakenError
 from analyze_image.names import candidates, json_key
-from analyze_image.store import Store
+from analyze_image.store import SourceGoneError, Store
 from shared.s3_events import Upload
+from tests.rig.quick_moto import listening
 from tests.unit.analyze_image_kit import (
     LABELS,
     Crash,
@@ -295,6 +296,20 @@ def test_the_delete_names_exactly_this_upload() -> None:
         {"Bucket": SOURCE, "Key": "k", "IfMatch": '"e"'},
         {"Bucket": SOURCE, "Key": "k", "VersionId": "v"},
     ]
+
+
+def test_a_version_id_of_any_printable_characters_reaches_s3_and_the_model_as_it_is(s3: Any) -> None:  # noqa: ANN401
+    odd = Upload(SOURCE, "k", "e", "3/a+b c?versionId=%2F&.json", 1)
+    sent: list[Any] = []
+    with (
+        listening(s3, "before-send.s3", lambda request, **_: sent.append(request)),
+        pytest.raises(SourceGoneError),
+    ):
+        Store(s3, SOURCE, FINAL).copy_image(odd, "processed/k")
+    encoded = "3%2Fa%2Bb%20c%3FversionId%3D%252F%26.json"
+    assert sent[0].headers["x-amz-copy-source"] == f"{SOURCE}/k?versionId={encoded}".encode()
+    way = labelling(s3, detect_error("InvalidS3ObjectException"))
+    assert way.label(odd, redelivered=False) is ImageOutcome.GONE
 
 
 def test_an_image_that_rekognition_may_not_read_keeps_waiting(s3: Any) -> None:  # noqa: ANN401

@@ -1091,11 +1091,29 @@ def test_a_record_is_deleted_after_a_while_and_the_mark_never(world: World) -> N
 # ---- the listing
 
 
-def test_a_listed_object_is_the_same_from_s3_and_from_the_map(world: World) -> None:
+@pytest.mark.parametrize(
+    "time",
+    [
+        lambda at: at.timestamp(),
+        lambda at: int(at.timestamp()),
+        lambda at: str(at.timestamp()),
+        lambda at: f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        lambda at: f"{at:%Y-%m-%dT%H:%M:%S}.000Z",
+        lambda at: f"{at:%Y-%m-%dT%H:%M:%S}",
+    ],
+    ids=["number", "whole", "number as text", "ISO", "ISO with milliseconds", "ISO without a zone"],
+)
+@pytest.mark.parametrize("etag", ["Etag", "ETag"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_listed_object_is_the_same_from_s3_and_from_the_map_in_each_shape(
+    quote: str, etag: str, time: Callable[[datetime], object], world: World
+) -> None:
     world.upload("a b.jpg")
     (item,) = world.listing("")
     (content,) = world.s3.list_objects_v2(Bucket=SOURCE)["Contents"]
-    assert ListedObject.from_map(json.loads(json.dumps(item))) == ListedObject.from_s3(content)
+    shaped = {name: value for name, value in item.items() if name not in ("Etag", "LastModified")}
+    shaped |= {etag: quote + content["ETag"].strip('"') + quote, "LastModified": time(content["LastModified"])}
+    assert ListedObject.from_map(json.loads(json.dumps(shaped))) == ListedObject.from_s3(content)
 
 
 def test_an_upload_at_the_very_cutoff_is_too_young() -> None:

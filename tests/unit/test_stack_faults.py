@@ -218,7 +218,11 @@ def test_a_distributed_map_hands_a_bucket_to_a_function_in_batches(stack: LocalS
             "Resource": "arn:aws:states:::s3:listObjectsV2",
             "Arguments": {"Bucket": BUCKET, "Prefix": "{% $prefix %}"},
         },
-        "ItemBatcher": {"MaxItemsPerBatch": 10, "BatchInput": {"run_id": "{% $states.context.Execution.Name %}"}},
+        "ItemBatcher": {
+            "MaxItemsPerBatch": 10,
+            "MaxInputBytesPerBatch": 1100,
+            "BatchInput": {"run_id": "{% $states.context.Execution.Name %}"},
+        },
         "MaxConcurrency": 2,
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
@@ -231,15 +235,27 @@ def test_a_distributed_map_hands_a_bucket_to_a_function_in_batches(stack: LocalS
     definition = {"QueryLanguage": "JSONata", "StartAt": "First", "States": {"First": first, "Map": batches}}
     machines = stack.client("stepfunctions")
     machine = machines.create_state_machine(name="batches", roleArn=ROLE, definition=json.dumps(definition))
-    started = machines.start_execution(
-        stateMachineArn=machine["stateMachineArn"], name="run", input=json.dumps({"prefix": "map/"})
-    )
-    while (execution := machines.describe_execution(executionArn=started["executionArn"]))["status"] == "RUNNING":
-        time.sleep(0.05)
+
+    def run(name: str, prefix: str) -> dict[str, Any]:
+        started = machines.start_execution(
+            stateMachineArn=machine["stateMachineArn"], name=name, input=json.dumps({"prefix": prefix})
+        )
+        while (execution := machines.describe_execution(executionArn=started["executionArn"]))["status"] == "RUNNING":
+            time.sleep(0.05)
+        return execution
+
+    refused = run("all", "")
+    assert (refused["status"], refused["error"]) == ("FAILED", "States.ItemReaderFailed"), "an empty prefix is none"
+    execution = run("run", "map/")
     assert execution["status"] == "SUCCEEDED", execution
     output = json.loads(execution["output"])
-    assert [len(batch["Items"]) for batch in output] == [10, 10, 5]
+    items = [item for batch in output for item in batch["Items"]]
+    assert [item["Key"] for item in items] == [f"map/{number:02}.png" for number in range(25)]
+    assert all(len(json.dumps(batch, separators=(",", ":"))) <= 1100 for batch in output)
+    assert len(output) > 3, "a batch is full in bytes before it has ten objects"
     assert all(batch["BatchInput"] == {"run_id": "run"} for batch in output)
     last = output[-1]["Items"][-1]
     assert sorted(last) == ["Etag", "Key", "LastModified", "Size", "StorageClass"]
     assert (last["Key"], last["Size"]) == ("map/24.png", 24)
+    shapes = {(item["Etag"].startswith('"'), type(item["LastModified"])) for item in items}
+    assert shapes == {(True, int), (False, str)}, "as one page of AWS has them, and as another"

@@ -2,9 +2,11 @@ locals {
   # Built from inputs and so known at plan: the role's trust can name a machine that does not exist yet.
   state_machine_arn = "arn:${var.place.partition}:states:${var.place.region}:${var.place.account_id}:stateMachine:${var.name}"
 
-  # The executions that a Distributed Map starts, one per batch: NAME/LABEL.
+  # The executions that a Distributed Map starts, one per batch, belong to NAME/LABEL.
   # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
-  map_run_executions_arn = "arn:${var.place.partition}:states:${var.place.region}:${var.place.account_id}:execution:${var.name}/*"
+  executions_arn      = "arn:${var.place.partition}:states:${var.place.region}:${var.place.account_id}:execution:${var.name}"
+  map_executions_arns = [for label in var.distributed_map_labels : "${local.executions_arn}/${label}:*"]
+  map_statements      = length(var.distributed_map_labels) == 0 ? [] : [1]
 
   # IAM is global: with the region in the name, the same workflow can exist in two regions. A function with the machine's
   # name has the role NAME-REGION, hence -states.
@@ -37,7 +39,7 @@ data "aws_iam_policy_document" "state_machine_trust" {
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = [local.state_machine_arn]
+      values   = concat([local.state_machine_arn], [for label in var.distributed_map_labels : "${local.state_machine_arn}/${label}"])
     }
 
     condition {
@@ -69,7 +71,7 @@ data "aws_iam_policy_document" "state_machine" {
 
   # A Distributed Map runs as executions of the machine itself.
   dynamic "statement" {
-    for_each = var.distributed_map_enabled ? [1] : []
+    for_each = local.map_statements
 
     content {
       sid       = "StartMapRuns"
@@ -79,12 +81,24 @@ data "aws_iam_policy_document" "state_machine" {
   }
 
   dynamic "statement" {
-    for_each = var.distributed_map_enabled ? [1] : []
+    for_each = local.map_statements
 
     content {
       sid       = "FollowMapRuns"
       actions   = ["states:DescribeExecution", "states:StopExecution"]
-      resources = [local.map_run_executions_arn]
+      resources = concat(["${local.executions_arn}:*"], local.map_executions_arns)
+    }
+  }
+
+  # When a person redrives the machine's execution.
+  # https://docs.aws.amazon.com/step-functions/latest/dg/redrive-map-run.html
+  dynamic "statement" {
+    for_each = local.map_statements
+
+    content {
+      sid       = "RedriveMapRuns"
+      actions   = ["states:RedriveExecution"]
+      resources = local.map_executions_arns
     }
   }
 

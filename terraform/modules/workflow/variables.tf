@@ -66,11 +66,16 @@ variable "policy_json" {
   }
 }
 
-variable "distributed_map_enabled" {
-  description = "true: the state machine may start and describe its own Distributed Map executions."
-  type        = bool
-  default     = false
+variable "distributed_map_labels" {
+  description = "The Label of each Distributed Map in the definition. The state machine may start, describe, stop and redrive their executions."
+  type        = list(string)
+  default     = []
   nullable    = false
+
+  validation {
+    condition     = alltrue([for label in var.distributed_map_labels : can(regex("^[A-Za-z0-9_-]{1,40}$", label))])
+    error_message = "Each of distributed_map_labels must have up to 40 letters, digits, hyphens and underscores."
+  }
 }
 
 variable "schedule_expression" {

@@ -178,17 +178,26 @@ class Applied:
             yield Need(role, "lambda:InvokeFunction", state["Arguments"]["FunctionName"], because="a task")
         if state["Type"] != "Map" or state["ItemProcessor"]["ProcessorConfig"]["Mode"] != "DISTRIBUTED":
             return
+        # Which of the two a child belongs to, the machine or NAME/LABEL, differs from page to page of AWS: so both.
         # https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+        yield self._trust(role, "states", f"{machine}/{state['Label']}")
         yield Need(role, "states:StartExecution", machine, because="a Distributed Map")
-        children = machine.replace(":stateMachine:", ":execution:") + "/label:child"
+        executions = machine.replace(":stateMachine:", ":execution:")
         for action in ("states:DescribeExecution", "states:StopExecution"):
-            yield Need(role, action, children, because="a Distributed Map")
+            for belongs in (executions, f"{executions}/{state['Label']}"):
+                yield Need(role, action, f"{belongs}:child", because="a Distributed Map")
+        # https://docs.aws.amazon.com/step-functions/latest/dg/redrive-map-run.html
+        children = f"{executions}/{state['Label']}:child"
+        yield Need(role, "states:RedriveExecution", children, because="a redrive of a Distributed Map")
         reader, writer = state["ItemReader"], state.get("ResultWriter")
         if not reader["Resource"].endswith(":s3:listObjectsV2"):
             raise UnknownDefinitionError(f"tests/rig/permissions/definitions.py knows no reader {reader['Resource']}")
-        # The prefix is an expression: what the function lets through, which is its own or longer.
-        bucket, context = self.place.s3(reader["Arguments"]["Bucket"]), (("s3:prefix", (self._source_prefix(),)),)
-        yield Need(role, "s3:ListBucket", bucket, context, because="the map's reader")
+        # The prefix is an expression: what the function lets through, which is its own or longer. Without one, a map is
+        # not reached where there is a source_prefix.
+        bucket, has_prefix = self.place.s3(reader["Arguments"]["Bucket"]), "Prefix" in reader["Arguments"]
+        context = (("s3:prefix", (self._source_prefix(),)),) if has_prefix else ()
+        if has_prefix or not self._source_prefix():
+            yield Need(role, "s3:ListBucket", bucket, context, because="the map's reader")
         if writer:
             place = writer["Arguments"]
             folder = _constant(place["Prefix"])

@@ -1,12 +1,14 @@
 """Distributed Map states in JSONata, with batches and a result writer. Runs in MiniStack's own environment.
 
-MiniStack knows them in JSONPath, item by item. What is not here ends in an error: batches by size, and results other
-than compact ones. https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+MiniStack knows them in JSONPath, item by item. What is not here ends in an error, such as results that are not compact.
+It is as strict as AWS may be where its pages differ: listed objects come in each documented shape, an empty prefix is
+refused, and a child belongs to the machine's NAME/LABEL. https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
 """
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
@@ -26,7 +28,37 @@ NUMBERS = ("MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentag
 # What is done before the children run.
 INPUTS = ("ItemReader", "Items", "ItemSelector", "Parameters")
 
+# How a child's input is written, which its size is counted by.
+COMPACT = (",", ":")
+
 Json = Any
+
+
+def _in_one_shape(item: Json, number: int) -> Json:
+    """Return a listed object as one page or another of AWS has it."""
+    if number % 2:
+        return item | {
+            "Etag": item["Etag"].strip('"'),
+            "LastModified": f"{datetime.fromtimestamp(item['LastModified'], UTC):%FT%TZ}",
+        }
+    return item | {"Etag": f'"{item["Etag"].strip(chr(34))}"'}
+
+
+def _batches(items: list[Json], batcher: dict[str, Any]) -> Iterator[Json]:
+    """Yield the children's inputs, each with as many items, and as large, as `batcher` allows.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itembatcher.html
+    """
+    at_most, largest = int(batcher.pop("MaxItemsPerBatch")), int(batcher.pop("MaxInputBytesPerBatch", 256 * 1024))
+    batch: list[Json] = []
+    for item in items:
+        larger = batcher | {"Items": [*batch, item]}
+        if batch and (len(batch) == at_most or len(json.dumps(larger, separators=COMPACT).encode()) > largest):
+            yield batcher | {"Items": batch}
+            batch = []
+        batch.append(item)
+    if batch:
+        yield batcher | {"Items": batch}
 
 
 def install(states: ModuleType, s3: ModuleType, expect: Callable[[bool, str], None]) -> None:
@@ -81,7 +113,11 @@ def install(states: ModuleType, s3: ModuleType, expect: Callable[[bool, str], No
         if "ItemReader" in state:
             # In JSONPath the reader resolves its parameters itself, some of which are paths.
             reader = evaluate(state["ItemReader"], ctx) if is_jsonata else state["ItemReader"]
+            if (reader.get("Arguments") or {}).get("Prefix") == "":
+                raise states._ExecutionError("States.ItemReaderFailed", "the prefix is empty: leave it out")
             items = states._read_map_items(reader, effective, ctx)
+            if reader["Resource"].endswith(":listObjectsV2"):
+                items = [_in_one_shape(item, number) for number, item in enumerate(items)]
         elif is_jsonata and "Items" in state:
             items = evaluate_field("Items", "array")
         else:
@@ -93,10 +129,9 @@ def install(states: ModuleType, s3: ModuleType, expect: Callable[[bool, str], No
             ]
         if "ItemBatcher" in state:
             batcher = evaluate(state["ItemBatcher"], ctx)
-            if not batcher.keys() <= {"MaxItemsPerBatch", "BatchInput"}:
+            if not batcher.keys() <= {"MaxItemsPerBatch", "MaxInputBytesPerBatch", "BatchInput"}:
                 raise states._ExecutionError("States.Runtime", f"the local stack cannot batch by {sorted(batcher)}")
-            size = int(batcher.pop("MaxItemsPerBatch"))
-            items = [batcher | {"Items": items[first : first + size]} for first in range(0, len(items), size)]
+            items = list(_batches(items, batcher))
         plain = {name: value for name, value in state.items() if name not in INPUTS}
         plain |= {name: evaluate_field(name, "number") for name in NUMBERS if name in state} | {"ItemsPath": "$"}
         if "ResultWriter" in state:

@@ -9,6 +9,8 @@ run "refuses_what_step_functions_refuses" {
     definition    = "{\"StartAt\":\"Start\",\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}"
     function_arns = ["arn:aws:lambda:us-east-1:123456789012:function:*"]
     policy_json   = "s3:ListBucket"
+
+    distributed_map_labels = ["a label"]
   }
 
   expect_failures = [
@@ -16,6 +18,7 @@ run "refuses_what_step_functions_refuses" {
     var.definition,
     var.function_arns,
     var.policy_json,
+    var.distributed_map_labels,
   ]
 }
 

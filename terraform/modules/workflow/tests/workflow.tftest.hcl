@@ -77,18 +77,35 @@ run "a_machine_with_a_distributed_map_may_start_itself_and_line_ends_are_the_rep
   command = plan
 
   variables {
-    distributed_map_enabled = true
-    policy_json             = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"ListBucket\",\"Effect\":\"Allow\",\"Action\":\"s3:ListBucket\",\"Resource\":\"arn:aws:s3:::images\"}]}"
-    definition              = "{\"StartAt\":\"Done\",\r\n\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}\r\n"
+    distributed_map_labels = ["bucket", "prefix"]
+    policy_json            = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"ListBucket\",\"Effect\":\"Allow\",\"Action\":\"s3:ListBucket\",\"Resource\":\"arn:aws:s3:::images\"}]}"
+    definition             = "{\"StartAt\":\"Done\",\r\n\"States\":{\"Done\":{\"Type\":\"Succeed\"}}}\r\n"
   }
 
   assert {
     condition = { for s in jsondecode(aws_iam_role_policy.state_machine.policy).Statement : s.Sid => [s.Action, s.Resource] if !contains(["InvokeFunctions", "DeliverLogs", "WriteTraces"], s.Sid) } == {
-      ListBucket    = ["s3:ListBucket", "arn:aws:s3:::images"]
-      StartMapRuns  = ["states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:labels"]
-      FollowMapRuns = [["states:StopExecution", "states:DescribeExecution"], "arn:aws:states:us-east-1:123456789012:execution:labels/*"]
+      ListBucket   = ["s3:ListBucket", "arn:aws:s3:::images"]
+      StartMapRuns = ["states:StartExecution", "arn:aws:states:us-east-1:123456789012:stateMachine:labels"]
+      FollowMapRuns = [["states:StopExecution", "states:DescribeExecution"], [
+        "arn:aws:states:us-east-1:123456789012:execution:labels:*",
+        "arn:aws:states:us-east-1:123456789012:execution:labels/prefix:*",
+        "arn:aws:states:us-east-1:123456789012:execution:labels/bucket:*",
+      ]]
+      RedriveMapRuns = ["states:RedriveExecution", [
+        "arn:aws:states:us-east-1:123456789012:execution:labels/prefix:*",
+        "arn:aws:states:us-east-1:123456789012:execution:labels/bucket:*",
+      ]]
     }
-    error_message = "The machine must start and follow its own Map Runs, and do what policy_json says."
+    error_message = "The machine must start, follow and redrive its own Map Runs, and do what policy_json says."
+  }
+
+  assert {
+    condition = toset(jsondecode(aws_iam_role.state_machine.assume_role_policy).Statement[0].Condition.ArnEquals["aws:SourceArn"]) == toset([
+      "arn:aws:states:us-east-1:123456789012:stateMachine:labels",
+      "arn:aws:states:us-east-1:123456789012:stateMachine:labels/bucket",
+      "arn:aws:states:us-east-1:123456789012:stateMachine:labels/prefix",
+    ])
+    error_message = "The children of a Map Run are executions of NAME/LABEL, and nobody else may assume the role."
   }
 
   assert {
