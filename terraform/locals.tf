@@ -61,6 +61,7 @@ locals {
       POWERTOOLS_METRICS_NAMESPACE       = local.metrics_namespace
       POWERTOOLS_SERVICE_NAME            = package
       POWERTOOLS_TRACER_CAPTURE_RESPONSE = "false" # a response can hold keys and labels, which do not belong in traces
+      TRACING                            = var.tracing
       PROJECT_VERSION_ARN                = var.project_version_arn
       RUNS_TABLE_NAME                    = aws_dynamodb_table.run.name
     }

@@ -538,6 +538,18 @@ variable "alarm_ok_enabled" {
   nullable    = false
 }
 
+variable "tracing" {
+  description = "How runs are traced in X-Ray. \"sdk\": the X-Ray SDK adds each AWS call that a function makes, without the keys of images. \"service\": Lambda and Step Functions alone, and a cold start imports a third less. AWS no longer supports the SDK from 2027-02-25."
+  type        = string
+  default     = "sdk"
+  nullable    = false
+
+  validation {
+    condition     = contains(["sdk", "service"], var.tracing)
+    error_message = "tracing must be \"sdk\" or \"service\"."
+  }
+}
+
 variable "failed_share_alarm_percent" {
   description = "Alarm when more than this percentage of a run's images end under failed/, counted once 50 are finished. The run labels on. null: no alarm."
   type        = number

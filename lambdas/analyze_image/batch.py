@@ -9,12 +9,11 @@ A message may tell of many images. What is sent again tells only of those that a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.analysis import Analysis, FinishedImage
@@ -137,12 +136,12 @@ class Batch:
         self.oldest_requeued_seconds = 0
         self._lock = Lock()
 
-    def handle(self, record: SQSRecord) -> None:
+    def handle(self, record: Mapping[str, Any]) -> None:
         """Label the images of one message, or keep the message."""
-        message = Message(record.message_id, record.body, RetryState.read(record.raw_event))
+        message = Message(record["messageId"], record["body"], RetryState.read(record))
         marked = message.state.lacks_copy
         try:
-            uploads = uploads_in(record.body, self._analysis.source)
+            uploads = uploads_in(message.body, self._analysis.source)
             for upload in uploads:
                 message = replace(message, upload=upload, records=len(uploads))
                 self._raise_if_not_to_start()

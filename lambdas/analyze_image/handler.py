@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from analyze_image.analysis import Analysis, add_finished, has_labelled
@@ -16,16 +13,18 @@ from analyze_image.copies import Copies
 from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
+from analyze_image.partial_batch import PartialResponse, handle_all
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
 from analyze_image.store import KNOWS_ANNOTATIONS, Store, send_condition
 from shared import environment
 from shared.clients import client
+from shared.cold_start import build_now
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
 from shared.request_rate import MAX_CONCURRENT_IMAGES
 from shared.retry_state import RetryState
-from shared.telemetry import MetricUnit, logger, metrics, tracer
+from shared.telemetry import MetricUnit, logger, metrics, traced
 from shared.wiring import Wiring, image_source
 
 # The queue's maxReceiveCount is 6. At this receive a finished message is acknowledged although it was not counted.
@@ -69,38 +68,20 @@ def _analysis() -> Analysis:
     )
 
 
-class _Processor(BatchProcessor):
-    """Powertools' processor of partial batches, with several messages at the same time.
-
-    An image spends most of its time waiting for answers, which threads can do side by side.
-    https://docs.aws.amazon.com/powertools/python/latest/utilities/batch/#extending-batchprocessor
-    """
-
-    def __init__(self, images_at_once: int) -> None:
-        super().__init__(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-        self._images_at_once = images_at_once
-
-    def process(self) -> list[tuple[Any, ...]]:
-        """Process all messages; the base class reports those whose handler raised."""
-        if self._images_at_once == 1:
-            return super().process()
-        with ThreadPoolExecutor(self._images_at_once) as pool:
-            return list(pool.map(self._process_record, self.records))
+build_now(_analysis)
 
 
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialResponse:
     """Label a batch. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
     analysis = _analysis()
     run = analysis.start_batch()
     logger.append_keys(run_id=run.run_id)
     batch_id = context.aws_request_id
     batch = Batch(analysis, batch_id, run.run_id, lambda: context.get_remaining_time_in_millis() / 1000)
-    response = process_partial_response(
-        event=event, record_handler=batch.handle, processor=_Processor(run.images_at_once), context=context
-    )
+    response = handle_all(event["Records"], batch.handle, run.images_at_once)
     uncounted = batch.counts()
     counts = add_finished(uncounted, batch.finished, {image.counted: image for image in batch.finished if image.is_now})
     for name, value in {
@@ -118,7 +99,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return response
 
 
-def _keep_uncounted(event: dict[str, Any], batch: Batch, response: PartialItemFailureResponse) -> None:
+def _keep_uncounted(event: dict[str, Any], batch: Batch, response: PartialResponse) -> None:
     """Let SQS deliver finished messages again, so that a later batch counts them.
 
     A message that was received often goes, because it would be dead-lettered although its image is done.

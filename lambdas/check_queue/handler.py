@@ -18,11 +18,12 @@ from check_queue.source_images import SourceImages
 from check_queue.start_gate import Gate
 from shared import environment
 from shared.clients import client
+from shared.cold_start import build_now
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
 from shared.failed_starts import FailedStartsStore
 from shared.image_queue import PeekableQueue
-from shared.telemetry import logger, metrics, tracer
+from shared.telemetry import logger, metrics, traced
 from shared.wiring import Wiring, image_source
 
 ANALYSIS_SECONDS = 130
@@ -55,8 +56,11 @@ def _queue_checks() -> QueueChecks:
     )
 
 
+build_now(_queue_checks)
+
+
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
     """Return `{decision, visible, in_flight, delayed, backlog, drain_state, wait_seconds}`."""

@@ -24,10 +24,11 @@ from reconcile.report_store import ReportStore
 from reconcile.source_bucket import SourceBucket
 from shared import environment
 from shared.clients import client
+from shared.cold_start import build_now
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import ConfigurationError
 from shared.image_queue import ImageQueue
-from shared.telemetry import logger, metrics, tracer
+from shared.telemetry import logger, metrics, traced
 from shared.timestamps import now
 from shared.wiring import Wiring, image_source
 
@@ -58,8 +59,11 @@ def _steps() -> Steps:
     )
 
 
+build_now(_steps)
+
+
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return the plan, the counts of a batch, or the report."""
     match event:

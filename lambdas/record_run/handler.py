@@ -10,11 +10,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from record_run.run_lifecycle import RunLifecycle
+from shared.cold_start import build_now
 from shared.errors import ConfigurationError
 from shared.failed_starts import FailedStartsStore
 from shared.failures import readable_error
 from shared.outcome import Outcome
-from shared.telemetry import logger, metrics, tracer
+from shared.telemetry import logger, metrics, traced
 from shared.wiring import Wiring
 
 
@@ -27,8 +28,11 @@ def _run_lifecycle() -> RunLifecycle:
     )
 
 
+build_now(_run_lifecycle)
+
+
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
     """Open: return `{acquired, other_run, clean_up}`. Close: return the receipt."""

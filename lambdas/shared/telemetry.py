@@ -1,25 +1,36 @@
 """Logs, metrics and traces. No other module knows which libraries make them.
 
-Powertools' Tracer uses aws-xray-sdk, which is out of support from 2027-02-25. OpenTelemetry will then have to
-replace it, in this file alone. https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-migration.html
+Traces have two ways. Lambda and Step Functions trace what they do by themselves, and that is `TRACING=service`. With
+`TRACING=sdk`, the default, sdk_tracing.py adds a subsegment for each AWS call.
 """
 
 import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 # Powertools reads POWERTOOLS_SERVICE_NAME, POWERTOOLS_METRICS_NAMESPACE and POWERTOOLS_LOG_LEVEL itself.
 logger = Logger(use_rfc3339=True)
 metrics = Metrics()
-# Only botocore is patched: it is the only thing in a function that calls out.
-tracer = Tracer(patch_modules=["botocore"])
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 # Several deployments write to one namespace, so the dimension tells them apart.
 metrics.set_default_dimensions(deployment=os.environ.get("DEPLOYMENT_NAME", "unnamed"))
+
+
+def traced(handler: Handler) -> Handler:
+    """Let a handler, and the AWS calls that it makes, be traced as TRACING says."""
+    if os.environ.get("TRACING", "sdk") == "service":
+        return handler
+    from shared.sdk_tracing import tracer
+
+    return cast("Handler", tracer.capture_lambda_handler(handler, capture_response=False, capture_error=False))
 
 
 def _let_libraries_log_json() -> None:
@@ -45,4 +56,4 @@ def _let_libraries_log_json() -> None:
 
 _let_libraries_log_json()
 
-__all__ = ["MetricUnit", "logger", "metrics", "tracer"]
+__all__ = ["MetricUnit", "logger", "metrics", "traced"]

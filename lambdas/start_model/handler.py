@@ -7,7 +7,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import environment
-from shared.telemetry import logger, tracer
+from shared.cold_start import build_now
+from shared.telemetry import logger, traced
 from shared.wiring import Wiring
 from start_model.model_start import ModelStart, StartProgress, Units
 from start_model.sizing import Limits
@@ -31,8 +32,11 @@ def _model_start() -> ModelStart:
     )
 
 
+build_now(_model_start)
+
+
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
     """Return `{status, ready, started_by_us, quota_seconds, wait_seconds}`."""
     run_id = event["run_id"]

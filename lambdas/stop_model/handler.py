@@ -6,9 +6,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from shared.cold_start import build_now
 from shared.model_stop import ModelStop
 from shared.owner import Owner
-from shared.telemetry import logger, tracer
+from shared.telemetry import logger, traced
 from shared.wiring import Wiring
 
 
@@ -19,8 +20,11 @@ def _model_stop() -> ModelStop:
     return ModelStop(wiring.model(), wiring.lease(), wiring.states, wiring.records)
 
 
+build_now(_model_stop)
+
+
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
     """Return `{status, settled, wait_seconds}`."""
     run_id = event["run_id"]

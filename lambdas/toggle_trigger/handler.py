@@ -8,8 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import environment
 from shared.clients import client
+from shared.cold_start import build_now
 from shared.owner import Owner
-from shared.telemetry import logger, tracer
+from shared.telemetry import logger, traced
 from shared.trigger import Trigger
 from shared.wiring import Wiring
 
@@ -19,8 +20,11 @@ def _trigger() -> Trigger:
     return Trigger(client("lambda"), environment.text("EVENT_SOURCE_MAPPING_UUID"), Wiring().lease())
 
 
+build_now(_trigger)
+
+
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001
     """Switch the trigger, and wait until it is switched."""
     logger.append_keys(run_id=event["run_id"])

@@ -12,10 +12,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import environment
 from shared.clients import client
+from shared.cold_start import build_now
 from shared.errors import ConfigurationError
 from shared.failed_starts import FailedStartsStore
 from shared.model_stop import ModelStop
-from shared.telemetry import logger, metrics, tracer
+from shared.telemetry import logger, metrics, traced
 from shared.trigger import Trigger
 from shared.wiring import Wiring
 from watchdog.executions import Executions
@@ -40,8 +41,11 @@ def _watchdog() -> Watchdog:
     )
 
 
+build_now(_watchdog)
+
+
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return `{holder, owner, settled}`; settled is null when there was nothing to clean up."""

@@ -53,6 +53,7 @@ run "the_defaults_make_a_whole_pipeline" {
         POWERTOOLS_LOG_LEVEL               = "INFO"
         POWERTOOLS_METRICS_NAMESPACE       = "CustomLabelsBatch"
         POWERTOOLS_SERVICE_NAME            = package
+        TRACING                            = "service"
         POWERTOOLS_TRACER_CAPTURE_RESPONSE = "false"
         PROJECT_VERSION_ARN                = var.project_version_arn
         RUNS_TABLE_NAME                    = "custom-labels-batch-runs"
@@ -163,6 +164,7 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
     max_run_minutes               = 20160
     image_age_alarm_hours         = 312
     failed_share_alarm_percent    = 0
+    tracing                       = "service"
     alarm_topic_arn               = "arn:aws:sns:us-east-1:210987654321:night_watch"
     reconcile_schedule_expression = null
     min_backlog                   = 20

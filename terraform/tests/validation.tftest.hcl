@@ -42,6 +42,7 @@ run "refuses_values_that_are_too_high" {
 
     images_per_second_per_unit = 1001
     failed_share_alarm_percent = 100
+    tracing                    = "xray"
     target_drain_minutes       = 20161
     min_backlog                = 1000001
     max_model_hours_per_day    = 24.5
@@ -57,6 +58,7 @@ run "refuses_values_that_are_too_high" {
     var.max_run_minutes,
     var.image_age_alarm_hours,
     var.failed_share_alarm_percent,
+    var.tracing,
     var.images_per_second_per_unit,
     var.target_drain_minutes,
     var.min_backlog,

@@ -91,6 +91,23 @@ def test_a_cold_start_prints_lines_of_json_and_nothing_else(
         assert sum(said in message for message in messages) == 1, said
 
 
+def test_tracing_by_the_service_alone_imports_no_x_ray_sdk() -> None:
+    """Nor the data classes of Powertools, which are as large."""
+    dear = ("aws_xray_sdk", "aws_lambda_powertools.utilities.data_classes")
+    code = f"""
+import sys
+sys.path.insert(0, {str(BUILD / "analyze_image.zip")!r})
+import analyze_image.handler
+print([name for name in {dear} if name in sys.modules])
+"""
+    for tracing, imported in (("service", "[]"), ("sdk", "['aws_xray_sdk']")):
+        environment = {"AWS_DEFAULT_REGION": "us-east-1", "LAMBDA_TASK_ROOT": "/var/task", "TRACING": tracing}
+        done = subprocess.run(
+            [str(MINISTACK_PYTHON), "-I", "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == imported
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_source_in_a_zip_makes_python_warn_when_it_is_compiled(function: str) -> None:
     """A zip holds no bytecode, so each cold start compiles, before anything can turn a warning into a line of JSON."""

@@ -13,6 +13,8 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
   command = plan
 
   variables {
+    alarm_ok_enabled = true
+
     # The longest that a model may have.
     project_version_arn = "arn:aws-us-gov:rekognition:us-gov-west-1:123456789012:project/${join("", [for i in range(255) : "p"])}/version/${join("", [for i in range(255) : "v"])}/1700000000001"
   }
@@ -182,13 +184,13 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
         aws_cloudwatch_metric_alarm.watchdog_silent,
       ] :
       alarm.alarm_actions == toset(["arn:aws:sns:us-east-1:210987654321:night-watch"]) &&
-      length(coalesce(alarm.ok_actions, [])) == 0 &&
+      alarm.ok_actions == alarm.alarm_actions &&
       alarm.actions_enabled &&
       (alarm.comparison_operator == "GreaterThanThreshold") == (alarm.treat_missing_data == "notBreaching") &&
       can(regex("See docs/operating.md and the saved query (${join("|", [for query in aws_cloudwatch_query_definition.this : query.name])})\\. 1\\) `make status NAME=logos` .* 2\\) .* 3\\) ", alarm.alarm_description)) &&
       contains(output.alarm_names, alarm.alarm_name)
     ])
-    error_message = "Every alarm must go to the topic, but not when it is new and all is well, and say what to do in three steps, the first with `make status`."
+    error_message = "Every alarm must go to the topic, also when it is over if a pager needs that, and say what to do in three steps, the first with `make status`."
   }
 
   assert {
@@ -225,7 +227,6 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_only_its_own_key" {
   command = plan
 
   variables {
-    alarm_ok_enabled           = true
     max_model_hours_per_day    = 2.5
     reconcile_silent_days      = null
     failed_share_alarm_percent = null
@@ -255,14 +256,19 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_only_its_own_key" {
   assert {
     condition = alltrue([
       for alarm in [
-        aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
         aws_cloudwatch_metric_alarm.daily_cap_reached[0],
+        aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty,
+        aws_cloudwatch_metric_alarm.image_waiting_too_long,
         aws_cloudwatch_metric_alarm.model_running_without_run,
+        aws_cloudwatch_metric_alarm.reconcile_failed,
+        aws_cloudwatch_metric_alarm.requeue_refused,
         aws_cloudwatch_metric_alarm.run_failed,
+        aws_cloudwatch_metric_alarm.stop_not_confirmed,
+        aws_cloudwatch_metric_alarm.watchdog_failing,
         aws_cloudwatch_metric_alarm.watchdog_silent,
-      ] : alarm.ok_actions == alarm.alarm_actions
+      ] : length(coalesce(alarm.ok_actions, [])) == 0
     ])
-    error_message = "A pager must hear that an alarm is over, if somebody wants it to."
+    error_message = "A new alarm goes to OK: nobody must hear of that who did not ask for it."
   }
 
   assert {
