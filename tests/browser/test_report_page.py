@@ -252,6 +252,8 @@ def test_a_slider_counts_what_a_recount_counts(tab: Page, report: Built, least: 
     expected = {shown(key) for key, confidence, _ in found if confidence >= least}
     settle(tab)
     assert counts(tab)["red-circle"] == len(expected)
+    inputs = f'# and min_confidence, for all other labels\nlabel_thresholds = {{\n  "red-circle" = {least:g}\n}}'
+    assert tab.locator("#chosen-text").text_content() == inputs
     assert keys(tab) == expected
     tab.keyboard.press("r")
     settle(tab)
@@ -420,6 +422,14 @@ def test_a_run_in_which_all_failed_shows_the_failures(browser: Browser, tmp_path
     assert tab.locator(".failure").count() == 30
     tab.keyboard.press("1")
     assert tab.locator("#tiles").inner_text() == "No image was labelled: all of them failed."
+
+
+def test_a_machine_without_chromium_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    said = r"^no Chromium on PATH: install it \(Debian: apt-get install chromium\), or set CHROMIUM to its path$"
+    with pytest.raises(pytest.fail.Exception, match=said), chromium.launched():
+        pass
 
 
 def many(size: int) -> bytes:

@@ -115,13 +115,13 @@ def test_a_run_that_goes_on_is_reported_without_its_receipt(s3: Any, tmp_path: P
         (
             Contents([], [receipt(0, 0, outcome="waiting_for_more_images", reason="3 images wait")]),
             RUN,
-            "run run-1 labelled no image and failed none, so there is nothing to show: it ended as "
+            f"run {RUN_ID} labelled no image and failed none, so there is nothing to show: it ended as "
             "waiting_for_more_images (3 images wait)",
         ),
         (
             Contents([], [receipt(46, 2)]),
             RUN,
-            "run run-1 labelled 46 images and failed 2, and none of their results is in s3://results/ any more",
+            f"run {RUN_ID} labelled 46 images and failed 2, and none of their results is in s3://results/ any more",
         ),
         (
             GOOD,
