@@ -30,7 +30,6 @@ MARK_BYTES = 2048
 # 10,000 steps over an image are finer than its pixels; confidences keep three decimals.
 BOX_STEPS = 10_000
 CONFIDENCE_STEPS = 1000
-IDLE_OUTCOMES = ("nothing_to_do", "waiting_for_more_images", "another_run_active")
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,9 @@ def _same(values: Iterable[float | None]) -> float | None:
 
 
 def _is_idle(receipt: Json) -> bool:
-    return receipt["outcome"] in IDLE_OUTCOMES
+    """Whether a run finished no image, paid for no model and met no error: most scheduled runs are so."""
+    images, model = receipt["images"], receipt["model"]
+    return not any((images.get("processed"), images.get("failed"), model.get("running_seconds"), receipt.get("error")))
 
 
 def _run(receipt: Json) -> Json:

@@ -58,7 +58,7 @@ function runCard(run, isOpen) {
 
 function drawRuns(panel) {
   const idle = report.idle_runs
-    ? el("p", { class: "quiet" }, `${count(report.idle_runs, "run")} started no model, because there was nothing to do, too little, or another run.`)
+    ? el("p", { class: "quiet" }, `${count(report.idle_runs, "run")} started no model: there was nothing to do, too little to do, another run, or a limit.`)
     : null;
   if (!report.runs.length) {
     panel.append(el("p", { class: "empty" }, report.idle_runs ? "No run used the model." : "There is no receipt, so the phases and the cost of the run are not known."), idle ?? "");
