@@ -73,7 +73,11 @@ function drawFailures(panel) {
     panel.append(el("p", { class: "empty" }, "No image failed."));
     return;
   }
-  const codes = Map.groupBy ? Map.groupBy(failures, ({ code }) => code) : failures.reduce((map, each) => map.set(each.code, [...(map.get(each.code) ?? []), each]), new Map());
+  const codes = new Map();
+  for (const failure of failures) {
+    if (!codes.has(failure.code)) codes.set(failure.code, []);
+    codes.get(failure.code).push(failure);
+  }
   panel.append(el("p", { class: "quiet" }, "These images can never be labelled as they are. Each lies under failed/ in the final bucket, beside its reason."));
   for (const [code, group] of [...codes].sort((one, other) => other[1].length - one[1].length)) {
     const list = el("ul", { class: "failures" });
