@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,7 @@ def is_passing(found: dict[str, Any]) -> bool:
     return bool(found["Confidence"] >= THRESHOLDS.get(found["Name"], 50))
 
 
+@cache
 def drawn() -> tuple[list[Upload], dict[str, tuple[Image.Image, list[dict[str, Any]]]]]:
     """JPEG files with all that the emulator finds, parted by the thresholds; by key, the picture as people see it.
 
@@ -103,12 +105,9 @@ def drawn() -> tuple[list[Upload], dict[str, tuple[Image.Image, list[dict[str, A
     return uploads, truth
 
 
-UPLOADS, DRAWN = drawn()
-
-
 def contents() -> Contents:
     body = jpeg(SQUARE)
-    uploads = [*UPLOADS]
+    uploads = [*drawn()[0]]
     for number, key in enumerate(HOSTILE):
         name = HOSTILE_LABELS[number % len(HOSTILE_LABELS)]
         labels = [label(name, 51 + 4 * number, (0.1, 0.2, 0.3, 0.4)), label("100%", 50)]
@@ -194,7 +193,8 @@ def small_tab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Pag
     """A report with one of each kind."""
     every = contents()
     failed = [each for each in every.uploads if "error" in each.document]
-    uploads = [*UPLOADS[3:6], *every.uploads[len(UPLOADS) :][:2], *failed[:2], *every.uploads[-2:]]
+    pictured = drawn()[0]
+    uploads = [*pictured[3:6], *every.uploads[len(pictured) :][:2], *failed[:2], *every.uploads[-2:]]
     built = build(tmp_path_factory.mktemp("small") / "report", Contents(uploads, [receipt(7, 2)]))
     return opened(browser, built.url)
 
@@ -267,7 +267,7 @@ def test_corners_are_within_a_pixel_of_the_emulators_and_the_picture_is_upright(
     """Also of a JPEG that its EXIF data turns, which the emulator sees upright."""
     entries = {entry["document"]["source"]["key"]: entry for entry in report.data["results"]}
     places = tab.eval_on_selector_all(".tile", BOXES)
-    for key, (image, found) in DRAWN.items():
+    for key, (image, found) in drawn()[1].items():
         with Image.open(report.folder / entries[key]["thumbnail"]) as small:
             assert small.width / small.height == pytest.approx(image.width / image.height, rel=0.02), key
         width, height, boxes = (places[key][name] for name in ("width", "height", "boxes"))
