@@ -14,7 +14,7 @@ from tools.report import FinalBucket
 
 BUCKET = "results"
 MODEL_ARN = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000002"
-RUN_ID = "run-1"
+RUN_ID = "run-of-a-schedule-4f1c2b1e-9a55-4c2e-8b9d-0f6c1d2e3a4b_77c0a1f2-5d3e-4e8b-9c1a-2b3c4d5e6f70"
 STARTED_AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 HOSTILE = (

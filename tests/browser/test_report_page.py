@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,7 @@ def is_passing(found: dict[str, Any]) -> bool:
     return bool(found["Confidence"] >= THRESHOLDS.get(found["Name"], 50))
 
 
+@cache
 def drawn() -> tuple[list[Upload], dict[str, tuple[Image.Image, list[dict[str, Any]]]]]:
     """JPEG files with all that the emulator finds, parted by the thresholds; by key, the picture as people see it.
 
@@ -103,12 +105,9 @@ def drawn() -> tuple[list[Upload], dict[str, tuple[Image.Image, list[dict[str, A
     return uploads, truth
 
 
-UPLOADS, DRAWN = drawn()
-
-
 def contents() -> Contents:
     body = jpeg(SQUARE)
-    uploads = [*UPLOADS]
+    uploads = [*drawn()[0]]
     for number, key in enumerate(HOSTILE):
         name = HOSTILE_LABELS[number % len(HOSTILE_LABELS)]
         labels = [label(name, 51 + 4 * number, (0.1, 0.2, 0.3, 0.4)), label("100%", 50)]
@@ -194,7 +193,8 @@ def small_tab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Pag
     """A report with one of each kind."""
     every = contents()
     failed = [each for each in every.uploads if "error" in each.document]
-    uploads = [*UPLOADS[3:6], *every.uploads[len(UPLOADS) :][:2], *failed[:2], *every.uploads[-2:]]
+    pictured = drawn()[0]
+    uploads = [*pictured[3:6], *every.uploads[len(pictured) :][:2], *failed[:2], *every.uploads[-2:]]
     built = build(tmp_path_factory.mktemp("small") / "report", Contents(uploads, [receipt(7, 2)]))
     return opened(browser, built.url)
 
@@ -239,6 +239,9 @@ def test_the_counts_are_those_of_the_json(tab: Page, report: Built) -> None:
         **{shown(name): len({key for key, _, passing in all_of if passing}) for name, all_of in found.items()},
         "no label": len(empty),
     }
+    # The most frequent label comes first.
+    most = max(found, key=lambda name: len(found[name]))
+    assert next(iter(counts(tab))) == shown(most)
     assert tab.locator("#shown").inner_text() == f"{len(results)} images"
     assert keys(tab) == {shown(document["source"]["key"]) for document in results}
 
@@ -252,6 +255,8 @@ def test_a_slider_counts_what_a_recount_counts(tab: Page, report: Built, least: 
     expected = {shown(key) for key, confidence, _ in found if confidence >= least}
     settle(tab)
     assert counts(tab)["red-circle"] == len(expected)
+    inputs = f'# and min_confidence, for all other labels\nlabel_thresholds = {{\n  "red-circle" = {least:g}\n}}'
+    assert tab.locator("#chosen-text").text_content() == inputs
     assert keys(tab) == expected
     tab.keyboard.press("r")
     settle(tab)
@@ -262,7 +267,7 @@ def test_corners_are_within_a_pixel_of_the_emulators_and_the_picture_is_upright(
     """Also of a JPEG that its EXIF data turns, which the emulator sees upright."""
     entries = {entry["document"]["source"]["key"]: entry for entry in report.data["results"]}
     places = tab.eval_on_selector_all(".tile", BOXES)
-    for key, (image, found) in DRAWN.items():
+    for key, (image, found) in drawn()[1].items():
         with Image.open(report.folder / entries[key]["thumbnail"]) as small:
             assert small.width / small.height == pytest.approx(image.width / image.height, rel=0.02), key
         width, height, boxes = (places[key][name] for name in ("width", "height", "boxes"))
@@ -420,6 +425,14 @@ def test_a_run_in_which_all_failed_shows_the_failures(browser: Browser, tmp_path
     assert tab.locator(".failure").count() == 30
     tab.keyboard.press("1")
     assert tab.locator("#tiles").inner_text() == "No image was labelled: all of them failed."
+
+
+def test_a_machine_without_chromium_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    said = r"^no Chromium on PATH: install it \(Debian: apt-get install chromium\), or set CHROMIUM to its path$"
+    with pytest.raises(pytest.fail.Exception, match=said), chromium.launched():
+        pass
 
 
 def many(size: int) -> bytes:

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.browser import report_kit
 from tests.rig.stack.invariants import FinalBucket
 from tools.demo import report
-from tools.demo.__main__ import prepare
+from tools.demo.__main__ import prepare, report_on
 from tools.demo.report import Costs, Run, Seen
 
 
@@ -129,3 +131,14 @@ def test_pictures_that_the_demo_would_delete_are_refused(tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r"The demo empties .*: copy the pictures elsewhere"):
         prepare(failed, tmp_path)
     assert [picture.key for picture in prepare(failed, tmp_path / "elsewhere")[1]] == ["a.jpg"]
+
+
+def test_the_demo_ends_with_where_its_report_is_or_why_there_is_none(s3: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    stack: Any = SimpleNamespace(client=lambda service: s3, outputs={"final_bucket_name": report_kit.BUCKET})  # noqa: ARG005
+    uploads = [report_kit.Upload(report_kit.result("a.jpg", []), None)]
+    report_kit.Contents(uploads, [report_kit.receipt(1, 0)]).put(s3)
+    seen = replace(GOOD, run=run(1, name=report_kit.RUN_ID))
+    assert report_on(stack, seen, tmp_path / "report") == f"Report: {tmp_path / 'report' / 'index.html'}"
+    assert "by 20" in (tmp_path / "report" / "index.html").read_text()
+    nothing = replace(GOOD, run=run(name="run-0"))
+    assert report_on(stack, nothing, tmp_path / "none").startswith("There is no report: there is no run run-0 in ")

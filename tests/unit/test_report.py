@@ -27,6 +27,7 @@ from tests.browser.report_kit import (
     result,
 )
 from tests.rig.quick_moto import client
+from tests.rig.stack.local_stack import REPOSITORY
 from tests.unit.conftest import aws_error
 from tools.report import FinalBucket, OfRun, ReportError, Since, build, build_report, documents, images, page
 
@@ -59,6 +60,36 @@ GOOD = Contents([Upload(result("a.jpg", [label("logo", 98.5)]), PICTURE)], [rece
 @pytest.fixture
 def s3(aws: None) -> Any:  # noqa: ANN401, ARG001
     return client("s3")
+
+
+# --- what the functions write
+
+
+@pytest.mark.parametrize("case", sorted((REPOSITORY / "tests/unit/results").glob("*.json")), ids=lambda path: path.stem)
+def test_every_result_that_the_analysis_writes_is_read(case: Path) -> None:
+    stored = json.loads(case.read_text())["result"]
+    read = documents.document(stored["image"]["key"], json.dumps(stored).encode())
+    labels = [*stored.get("CustomLabels", []), *stored.get("BelowThreshold", [])]
+    assert [(each.name, each.confidence) for each in read.detections] == [
+        (each["Name"], each["Confidence"]) for each in labels
+    ]
+    assert (read.failure is None) == ("error" not in stored)
+    assert (read.run_id, read.min_confidence) == (stored.get("run_id"), stored["min_confidence"])
+
+
+@pytest.mark.parametrize(
+    "case", sorted((REPOSITORY / "tests/unit/receipts").glob("*.json")), ids=lambda path: path.stem
+)
+def test_every_receipt_that_a_run_writes_is_shown(case: Path) -> None:
+    stored = json.loads(case.read_text())["receipt"]
+    found = build.Found([], [], [documents.receipt(json.dumps(stored).encode())], [])
+    drawn = page.data(page.Head("logos", "run", STARTED_AT, "s3://results/", ()), found, {})
+    if stored["outcome"] in ("nothing_to_do", "waiting_for_more_images"):
+        assert (drawn["runs"], drawn["idle_runs"]) == ([], 1)
+        return
+    [run] = drawn["runs"]
+    assert run["phases"] == stored["phases"]
+    assert (run["cost_usd"], run["processed"]) == (stored["model"]["cost_usd"], stored["images"]["processed"])
 
 
 # --- what is selected
@@ -115,13 +146,13 @@ def test_a_run_that_goes_on_is_reported_without_its_receipt(s3: Any, tmp_path: P
         (
             Contents([], [receipt(0, 0, outcome="waiting_for_more_images", reason="3 images wait")]),
             RUN,
-            "run run-1 labelled no image and failed none, so there is nothing to show: it ended as "
+            f"run {RUN_ID} labelled no image and failed none, so there is nothing to show: it ended as "
             "waiting_for_more_images (3 images wait)",
         ),
         (
             Contents([], [receipt(46, 2)]),
             RUN,
-            "run run-1 labelled 46 images and failed 2, and none of their results is in s3://results/ any more",
+            f"run {RUN_ID} labelled 46 images and failed 2, and none of their results is in s3://results/ any more",
         ),
         (
             GOOD,

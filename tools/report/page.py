@@ -30,7 +30,6 @@ MARK_BYTES = 2048
 # 10,000 steps over an image are finer than its pixels; confidences keep three decimals.
 BOX_STEPS = 10_000
 CONFIDENCE_STEPS = 1000
-IDLE_OUTCOMES = ("nothing_to_do", "waiting_for_more_images", "another_run_active")
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,13 @@ def is_ours(index: Path) -> bool:
 
 def html(head: Head, found: Found, copies: Mapping[str, Thumbnail | None]) -> bytes:
     """Return the page."""
-    style = (PARTS / "page.css").read_text()
-    script = '"use strict";\n(() => {\n' + "\n".join((PARTS / name).read_text() for name in SCRIPTS) + "})();\n"
+    style = _part("page.css")
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_part, SCRIPTS)) + "})();\n"
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src 'self' file:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
-    page = Template((PARTS / "page.html").read_text()).substitute(
+    page = Template(_part("page.html")).substitute(
         mark=MARK,
         policy=policy,
         title=markup.escape(f"{head.title}: {head.selection}"),
@@ -82,6 +81,10 @@ def as_data(content: object) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _part(name: str) -> str:
+    return (PARTS / name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:
@@ -107,6 +110,7 @@ def data(head: Head, found: Found, copies: Mapping[str, Thumbnail | None]) -> Js
         "final": head.final_uri,
         "notes": list(head.notes),
         "labels": list(names),
+        "min_confidence": _same(document.min_confidence for document in found.results),
         "settings": [_setting(setting, list(names)) for setting in settings.known],
         "results": results,
         "failures": failures,
@@ -157,8 +161,16 @@ def _setting(setting: tuple[float | None, Iterable[tuple[str, float]]], names: l
     return [None if threshold is None else round(threshold * CONFIDENCE_STEPS) for threshold in found]
 
 
+def _same(values: Iterable[float | None]) -> float | None:
+    """Return the value that all share; None if they share none."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
+
+
 def _is_idle(receipt: Json) -> bool:
-    return receipt["outcome"] in IDLE_OUTCOMES
+    """Whether a run finished no image, paid for no model and met no error: most scheduled runs are so."""
+    images, model = receipt["images"], receipt["model"]
+    return not any((images.get("processed"), images.get("failed"), model.get("running_seconds"), receipt.get("error")))
 
 
 def _run(receipt: Json) -> Json:

@@ -216,9 +216,9 @@ drawHead();
 drawSummary();
 drawHelp();
 byId("tabs").append(...tabs);
-[["near", null], ["failures", failures.length], ["images", images.length], ["run", null]].forEach(([id, size]) => {
-  if (size !== null) byId(`tab-${id}`).append(" ", el("span", { class: "badge figure" }, number(size)));
-});
+for (const [id, list] of [["images", images], ["failures", failures]]) {
+  byId(`tab-${id}`).append(" ", el("span", { class: "badge figure" }, number(list.length)));
+}
 byId("labels").append(...rows.map(({ row }) => row), nothing.row);
 byId("search").addEventListener("input", (event) => {
   view.search = event.target.value;

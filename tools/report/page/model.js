@@ -104,9 +104,11 @@ function near() {
   return { below: below.sort(nearest(-1)), above: above.sort(nearest(1)) };
 }
 
-// The inputs that would label the next images as it is chosen here.
+// The inputs that would label the next images as it is chosen here. The module takes label_thresholds only beside
+// min_confidence, which is for all other labels.
 function terraform() {
+  const others = report.min_confidence === null ? "# and min_confidence, for all other labels" : `min_confidence = ${report.min_confidence}`;
   const text = (value) => JSON.stringify(value).replaceAll("${", "$${").replaceAll("%{", "%%{");
   const chosen = labels.filter((label) => label.chosen !== null);
-  return `label_thresholds = {\n${chosen.map((label) => `  ${text(label.name)} = ${exactly(label.chosen)}\n`).join("")}}`;
+  return `${others}\nlabel_thresholds = {\n${chosen.map((label) => `  ${text(label.name)} = ${exactly(label.chosen)}\n`).join("")}}`;
 }

@@ -58,7 +58,7 @@ function runCard(run, isOpen) {
 
 function drawRuns(panel) {
   const idle = report.idle_runs
-    ? el("p", { class: "quiet" }, `${count(report.idle_runs, "run")} started no model, because there was nothing to do, too little, or another run.`)
+    ? el("p", { class: "quiet" }, `${count(report.idle_runs, "run")} started no model: there was nothing to do, too little to do, another run, or a limit.`)
     : null;
   if (!report.runs.length) {
     panel.append(el("p", { class: "empty" }, report.idle_runs ? "No run used the model." : "There is no receipt, so the phases and the cost of the run are not known."), idle ?? "");
@@ -73,7 +73,11 @@ function drawFailures(panel) {
     panel.append(el("p", { class: "empty" }, "No image failed."));
     return;
   }
-  const codes = Map.groupBy ? Map.groupBy(failures, ({ code }) => code) : failures.reduce((map, each) => map.set(each.code, [...(map.get(each.code) ?? []), each]), new Map());
+  const codes = new Map();
+  for (const failure of failures) {
+    if (!codes.has(failure.code)) codes.set(failure.code, []);
+    codes.get(failure.code).push(failure);
+  }
   panel.append(el("p", { class: "quiet" }, "These images can never be labelled as they are. Each lies under failed/ in the final bucket, beside its reason."));
   for (const [code, group] of [...codes].sort((one, other) => other[1].length - one[1].length)) {
     const list = el("ul", { class: "failures" });
