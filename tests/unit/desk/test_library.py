@@ -124,7 +124,7 @@ def test_a_redrive_that_the_queue_denies_says_who_may(
             return super().__getattr__(name)
 
     fill(sqs, deployment, "a.jpg")
-    [refused] = redrive.redrive(Denied(sqs, "", lambda _: False), deployment, dry_run=False).refused
+    [refused] = redrive.redriven(Denied(sqs, "", lambda _: False), deployment, dry_run=False).refused
     assert "redrive_principal_arns" in refused.reason
 
 
