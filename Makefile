@@ -163,7 +163,7 @@ build/packages.ok: $(VENV)/tools.ok $(LAMBDA_SOURCES)
 	$(PY) lambdas/build.py --output build
 	touch $@
 
-release: $(VENV)/tools.ok ## The zips with checksums and provenance, into build/release/: same commit, same bytes
+release: $(VENV)/tools.ok ## One archive with module and zips, and clb's wheel, into build/release/: same commit, same bytes
 	$(PY) lambdas/release.py --output build/release
 
 lock: $(VENV)/python.ok ## Writes the requirements.txt files anew from requirements.in, with hashes

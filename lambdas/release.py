@@ -1,8 +1,12 @@
-"""Builds the zips anew into a folder with their checksums and their provenance: same commit, same bytes.
+"""Builds a release into a folder: same commit, same bytes.
 
 Usage: python lambdas/release.py [--output build/release]
 
-SHA256SUMS is for `sha256sum -c`. provenance.json says what the zips were built from; it holds no time and no machine.
+    custom-labels-batch-X.zip                     the Terraform module with the zips in it: an apply takes it as it is
+    custom_labels_batch-X-py3-none-any.whl        the command `clb`, for uvx and pipx
+    analyze_image.zip and the others              the functions' zips alone, for a bucket
+    provenance.json                               what the zips were built from; it holds no time and no machine
+    SHA256SUMS                                    for `sha256sum -c`
 """
 
 import argparse
@@ -12,7 +16,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +27,15 @@ import build
 REPOSITORY = build.SOURCES.parent
 CHECKSUMS = "SHA256SUMS"
 PROVENANCE = "provenance.json"
+NAME = "custom-labels-batch"
+MODULE = REPOSITORY / "terraform"
+# Where terraform/locals.tf looks first.
+PACKAGES = "packages"
+# Of the module's folder: what an apply reads, and what people read. Examples and tests stay in the repository.
+MODULE_SUFFIXES = frozenset({".tf", ".json", ".md"})
+LEFT_OUT_FOLDERS = frozenset({"examples", "tests", ".terraform"})
+# What the wheel is built from, as pyproject.toml says.
+WHEEL_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "tools", "lambdas")
 REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)")
 HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
@@ -71,6 +86,46 @@ def provenance(zips: list[Path], repository: Path) -> dict[str, Any]:
     }
 
 
+def module_files(zips: list[Path]) -> dict[str, bytes]:
+    """Return the files of the archive by name: the module, its zips, the licence and the changelog."""
+    files = {f"{PACKAGES}/{path.name}": path.read_bytes() for path in zips}
+    for name in ("LICENSE", "CHANGELOG.md"):
+        files[name] = _text(REPOSITORY / name)
+    for path in MODULE.rglob("*"):
+        within = path.relative_to(MODULE)
+        if path.is_file() and path.suffix in MODULE_SUFFIXES and not LEFT_OUT_FOLDERS & set(within.parts):
+            files[within.as_posix()] = _text(path)
+    # The README's links to what lies beside the module in the repository.
+    files["README.md"] = files["README.md"].replace(b"](../", b"](")
+    return files
+
+
+def _text(path: Path) -> bytes:
+    return path.read_bytes().replace(b"\r\n", b"\n")
+
+
+def wheel(output: Path) -> Path:
+    """Build the wheel of `clb` into `output`, from a copy, because setuptools writes beside the sources. BuildError."""
+    with tempfile.TemporaryDirectory() as scratch:
+        sources = Path(scratch) / "sources"
+        sources.mkdir()
+        for name in WHEEL_SOURCES:
+            copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
+            copy(REPOSITORY / name, sources / name)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command += ["--no-index", "--no-build-isolation", "--wheel-dir", scratch, str(sources)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+        if done.returncode:
+            raise build.BuildError(f"pip could not build the wheel of clb:\n{done.stderr.strip()}")
+        [built] = Path(scratch).glob("*.whl")
+        with zipfile.ZipFile(built) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+    # Written anew: a wheel has the time of each file, and each zlib compresses differently.
+    target = output / built.name
+    build.write_zip(target, files)
+    return target
+
+
 def release(output: Path) -> dict[str, Any]:
     """Write the release into `output`, which is emptied first, and return its provenance. BuildError."""
     shutil.rmtree(output, ignore_errors=True)
@@ -78,7 +133,9 @@ def release(output: Path) -> dict[str, Any]:
     origin = provenance(zips, REPOSITORY)
     told = output / PROVENANCE
     told.write_text(json.dumps(origin, indent=2) + "\n", "utf-8", newline="\n")
-    lines = [f"{digest(path)}  {path.name}\n" for path in sorted([*zips, told])]
+    archive = output / f"{NAME}-{origin['version']}.zip"
+    build.write_zip(archive, module_files(zips) | {PROVENANCE: told.read_bytes()})
+    lines = [f"{digest(path)}  {path.name}\n" for path in sorted([*zips, told, archive, wheel(output)])]
     (output / CHECKSUMS).write_text("".join(lines), "utf-8", newline="\n")
     return origin
 
@@ -99,7 +156,8 @@ def main() -> int:
         return 1
     if not origin["tree_clean"]:
         say("warning: the tree is not that of a commit, so nobody else can build this again", file=sys.stderr)
-    say(f"{origin['version']} at {origin['commit'] or 'no commit'}: {len(origin['zips'])} zips in {output}")
+    archive = f"{NAME}-{origin['version']}.zip"
+    say(f"{origin['version']} at {origin['commit'] or 'no commit'} in {output}: {archive} is the module with its zips")
     return 0
 
 

@@ -38,7 +38,9 @@ locals {
   # name the queues.
   role_arns = { for package, name in local.function_names : package => "arn:${local.partition}:iam::${local.account_id}:role${var.iam_path}${name}-${local.region}" }
 
-  package_dir = coalesce(var.package_dir, "${path.module}/../build")
+  # A release has the zips inside the module (lambdas/release.py), a clone beside it.
+  released    = "${path.module}/packages"
+  package_dir = coalesce(var.package_dir, fileexists("${local.released}/record_run.zip") ? local.released : "${path.module}/../build")
   code = {
     for package in local.packages : package => {
       handler           = "${package}.handler.handler"

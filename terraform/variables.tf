@@ -728,7 +728,7 @@ variable "name" {
 }
 
 variable "package_dir" {
-  description = "Folder with the functions' zips. null: the folder build beside this one, which `make package` fills. Moving the same zips to another folder changes nothing."
+  description = "Folder with the functions' zips. null: those of a release, or in a clone the folder build beside this one, which `make package` fills. Moving the same zips to another folder changes nothing."
   type        = string
   default     = null
 }

@@ -4,14 +4,19 @@ They all live at once, each in a thread of its own.
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
 
+import release
 from tests.rig.permissions import record
 from tests.rig.stack import invariants, runs, snapshot
 from tests.rig.stack.invariants import Uploaded
@@ -53,6 +58,8 @@ EXAMPLES = {
 # A plan takes the processor as long as an apply. One has a rule and a prefix, one a notification of the caller's, one
 # keys, a boundary and a VPC, one code from a bucket; what the others have is in these or in the module's own stack.
 PLANNED_AGAIN = ["existing-bucket-eventbridge", "existing-bucket-external", "enterprise-controls", "packages-from-s3"]
+# Applied from the archive of a release, which Terraform fetches; the others from the repository.
+RELEASED = "existing-bucket-notification"
 # They are for people who begin; tests/e2e/test_pipeline.py and `make aws-plan` use them.
 OTHER_EXAMPLES = {"aws", "local"}
 DEPLOYMENTS = [deployment for deployments in EXAMPLES.values() for deployment in deployments]
@@ -92,9 +99,14 @@ def variables(example: str, deployments: list[Deployment]) -> dict[str, str]:
     return {"models": json.dumps(models)}
 
 
-def live(servers: LocalStack, example: str, deployments: list[Deployment]) -> Life:
-    """Apply, label a batch, plan again, destroy."""
+def live(servers: LocalStack, example: str, deployments: list[Deployment], archive: str | None) -> Life:
+    """Apply, label a batch, plan again, destroy. `archive`: where the module is fetched from instead."""
     stack = servers.with_example(example, f"e2e-{deployments[0].model}", deployments[0].arns)
+    if archive:
+        main = stack.terraform.folder / "main.tf"
+        released, taken = re.subn(r'source = "\.\./\.\."', f'source = "{archive}"', main.read_text())
+        assert taken == 1
+        main.write_text(released)
     stack.apply(**variables(example, deployments))
     life = Life(stack)
     with ThreadPoolExecutor() as pool:
@@ -227,12 +239,27 @@ def servers() -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="module")
-def lives(servers: LocalStack, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Life]]]:
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a release's archive."""
+    folder = tmp_path_factory.mktemp("release")
+    version = release.release(folder)["version"]
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/custom-labels-batch-{version}.zip"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def lives(servers: LocalStack, archive: str, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Life]]]:
     specs = [getattr(item, "callspec", None) for item in request.session.items]
     chosen = {spec.params["life"] for spec in specs if spec and "life" in spec.params}
     # All at once: an apply mostly waits in the provider, and takes up to 600 MB meanwhile.
     with ThreadPoolExecutor(len(EXAMPLES)) as pool:
-        yield {example: pool.submit(live, servers, example, EXAMPLES[example]) for example in chosen}
+        yield {
+            example: pool.submit(live, servers, example, EXAMPLES[example], archive if example == RELEASED else None)
+            for example in chosen
+        }
 
 
 @pytest.fixture

@@ -1,14 +1,21 @@
 """A release is checked with sha256sum, says what it was built from, and is the same bytes from the same commit."""
 
 import json
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import hcl2
 import pytest
 
 import release
 from tests.rig.stack.local_stack import REPOSITORY
+from tests.rig.stack.terraform import Terraform
+
+VERSION = "0.1.0"
+ARCHIVE = f"custom-labels-batch-{VERSION}.zip"
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -33,7 +40,7 @@ def test_the_checksums_cover_everything_and_sha256sum_accepts_them(released: Pat
 
 
 def test_the_zips_are_built_anew_and_are_those_of_make_package(released: Path) -> None:
-    zips = {path.name: path.read_bytes() for path in released.glob("*.zip")}
+    zips = {path.name: path.read_bytes() for path in released.glob("*.zip") if path.name != ARCHIVE}
     assert sorted(zips) == sorted(f"{path.parent.name}.zip" for path in (REPOSITORY / "lambdas").glob("*/handler.py"))
     assert zips == {path.name: path.read_bytes() for path in (REPOSITORY / "build").glob("*.zip")}
 
@@ -43,9 +50,10 @@ def test_the_provenance_says_what_the_zips_are_and_what_went_in(released: Path) 
     head, is_clean = release.commit(REPOSITORY)
     assert (told["commit"], told["tree_clean"]) == (head, is_clean)
     assert (told["python_version"], told["platform"]) == ("3.13", "manylinux2014_aarch64")
-    assert f'version = "{told["version"]}"' in (REPOSITORY / "pyproject.toml").read_text()
+    assert told["version"] == VERSION
+    assert f'version = "{VERSION}"' in (REPOSITORY / "pyproject.toml").read_text()
     assert {name: digest["sha256"] for name, digest in told["zips"].items()} == {
-        path.name: release.digest(path) for path in released.glob("*.zip")
+        path.name: release.digest(path) for path in released.glob("*.zip") if path.name != ARCHIVE
     }
     requirements = (REPOSITORY / "lambdas" / "requirements.txt").read_text()
     assert [f"{each['name']}=={each['version']}" for each in told["dependencies"]] == [
@@ -60,6 +68,65 @@ def test_the_same_sources_give_the_same_release(released: Path, tmp_path: Path) 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         path.name: path.read_bytes() for path in released.iterdir()
     }
+
+
+def test_the_archive_is_the_module_with_its_zips_and_nothing_else(released: Path) -> None:
+    with zipfile.ZipFile(released / ARCHIVE) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    module = REPOSITORY / "terraform"
+    sources = {
+        path.relative_to(module).as_posix()
+        for pattern in ("*.tf", "modules/**/*.tf", "modules/**/*.json", "modules/*/README.md", "statemachines/*.json")
+        for path in module.glob(pattern)
+        if ".terraform" not in path.parts
+    }
+    packages = {f"packages/{path.parent.name}.zip" for path in (REPOSITORY / "lambdas").glob("*/handler.py")}
+    others = {"README.md", "LICENSE", "CHANGELOG.md", "provenance.json"}
+    assert files.keys() == sources | packages | others
+    for name in packages:
+        assert files[name] == (released / name.removeprefix("packages/")).read_bytes()
+    assert b"](../" not in files["README.md"]
+
+
+@pytest.mark.long
+def test_an_unpacked_archive_is_planned_as_it_is(released: Path, tmp_path: Path) -> None:
+    """No build, no Python, and nothing of the repository. tests/e2e/test_examples.py applies an archive."""
+    with zipfile.ZipFile(released / ARCHIVE) as archive:
+        archive.extractall(tmp_path / "empty")
+    shutil.copytree(REPOSITORY / "terraform" / "tests" / "mocks", tmp_path / "empty" / "tests" / "mocks")
+    given = (REPOSITORY / "terraform" / "tests" / "terraform.tfvars").read_text().splitlines()
+    arns = "\n".join(line for line in given if line.startswith("project_"))
+    (tmp_path / "empty" / "tests" / "plan.tftest.hcl").write_text(
+        f"""
+mock_provider "aws" {{ source = "./tests/mocks" }}
+variables {{
+{arns}
+alarm_emails = []
+}}
+run "plans" {{
+  command = plan
+  assert {{
+    condition     = output.analyze_function_name == "custom-labels-batch-analyze-image"
+    error_message = "The module must be there."
+  }}
+}}
+"""
+    )
+    terraform = Terraform(tmp_path / "empty")
+    terraform.init()
+    assert "1 passed, 0 failed" in terraform.run("test")
+
+
+def test_the_first_example_of_the_readme_is_the_archive() -> None:
+    first = (REPOSITORY / "README.md").read_text().split("```hcl\n", 1)[1].split("```")[0]
+    [block] = hcl2.loads(first)["module"]
+    [module] = block.values()
+    assert str(module["source"]).strip('"').endswith(f"/{ARCHIVE}")
+
+
+def test_the_wheel_is_built_with_what_is_locked() -> None:
+    [needed] = release.tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert f"\n{needed} \\\n" in (REPOSITORY / "tests" / "requirements.txt").read_text()
 
 
 def test_a_tree_that_is_no_commits_is_told(tmp_path: Path) -> None:

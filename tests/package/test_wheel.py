@@ -1,31 +1,22 @@
 """What `uvx` and `pipx` install works without a checkout: the wheel holds every module that the desk needs."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.rig.stack.local_stack import REPOSITORY
-
-# What the wheel is built from.
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "tools", "lambdas")
+import release
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the installed wheel. It is built from a copy, because the build writes beside the sources."""
+    """A folder with the installed wheel of a release."""
     folder = tmp_path_factory.mktemp("wheel")
-    (folder / "sources").mkdir()
-    for name in SOURCES:
-        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
-        copy(REPOSITORY / name, folder / "sources" / name)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]
-    command = [*pip, "--no-build-isolation", "--target", str(folder / "site"), str(folder / "sources")]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--no-index", "--target", str(folder / "site"), str(release.wheel(folder))]
     subprocess.run(command, check=True, capture_output=True)
-    shutil.rmtree(folder / "sources")
     return folder / "site"
 
 

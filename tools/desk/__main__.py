@@ -7,7 +7,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.exceptions import TyperException
 
-from tools.desk import backfill, output, redrive, run, runs, status, stop, why
+from tools.desk import backfill, output, redrive, run, runs, status, stop, watch, why
 from tools.desk.errors import DeskError, Exit, explain
 from tools.terminal import complain
 
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(status.status)
+app.command()(watch.watch)
 app.command()(run.run)
 app.command()(stop.stop)
 app.command()(why.why)

@@ -78,6 +78,16 @@ def sentence(words: str, style: str = "") -> None:
         say(words)
 
 
+def pair(first: str, second: str) -> None:
+    """Print two things that belong together in one line, or in two where the terminal is too narrow for that."""
+    console = on(sys.stdout)
+    if not console.is_terminal:
+        say(f"{first} {second}")
+        return
+    is_narrow = len(first) + 1 + len(second) > console.width
+    console.print(text(console, first), text(console, second, QUIET), sep="\n  " if is_narrow else " ")
+
+
 def note(words: str) -> None:
     """Tell people what goes on, beside the answer."""
     say(words, file=sys.stderr)
@@ -112,13 +122,18 @@ def text(console: Console, words: str, style: str = "") -> Text:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it: 45 s, 2 min 17 s, 3 h 05 min."""
+    """Return a time as the planner writes it: 45s, 2m 17s, 3h 05m."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return f"{whole}s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+
+
+def minute(timestamp: object) -> str:
+    """Return an RFC 3339 time in UTC to the minute."""
+    return str(timestamp)[:16].replace("T", " ")
 
 
 def usd(amount: float) -> str:

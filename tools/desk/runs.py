@@ -13,6 +13,7 @@ from shared.clients import client
 from tools.deployment import Deployment
 from tools.desk import output
 from tools.desk.options import AsJson, Name, Outputs, chosen
+from tools.desk.output import QUIET
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,21 +43,25 @@ def _receipt(s3: S3Client, final_bucket: str, key: str) -> dict[str, Any]:
 
 def paid(receipt: dict[str, Any]) -> str:
     """Return what a run's model cost, in words."""
-    seconds, cost = receipt["model"]["running_seconds"], receipt["model"]["cost_usd"]
-    return "model of someone else" if cost is None else f"model {seconds:.0f} s, US${cost:.4f}"
+    cost = receipt["model"]["cost_usd"]
+    return "model of someone else" if cost is None else output.usd(cost)
 
 
-def _row(receipt: dict[str, Any]) -> list[str]:
+def _row(receipt: dict[str, Any]) -> str:
     images, model = receipt["images"], receipt["model"]
-    return [
-        f"{receipt['finished_at']}"[:16].replace("T", " "),
-        str(receipt["outcome"]),
-        f"{images['processed']:,}",
-        f"{images['failed']:,}",
-        "" if model["cost_usd"] is None else output.duration(model["running_seconds"]),
-        "not ours" if model["cost_usd"] is None else output.usd(model["cost_usd"]),
-        str(receipt["run_id"]),
+    is_ours = model["cost_usd"] is not None
+    cells = [
+        f"{output.minute(receipt['finished_at']):16}",
+        f"{receipt['outcome']!s:23}",
+        f"{images['processed']:>8,}",
+        f"{images['failed']:>6,}",
+        f"{output.duration(model['running_seconds']) if is_ours else '':>7}",
+        f"{output.usd(model['cost_usd']) if is_ours else 'not ours':>10}",
     ]
+    return " ".join(cells)
+
+
+HEADER = f"{'ended (UTC)':16} {'outcome':23} {'labelled':>8} {'failed':>6} {'model':>7} {'cost':>10}"
 
 
 def runs(name: Name = None, outputs: Outputs = None, limit: Limit = SHOWN, as_json: AsJson = False) -> None:
@@ -69,8 +74,9 @@ def runs(name: Name = None, outputs: Outputs = None, limit: Limit = SHOWN, as_js
     if not found:
         output.sentence(f"No run of {deployment.name} has ended yet; `clb run` starts one.")
         return
-    headers = ["ended (UTC)", "outcome", "labelled", "failed", "model", "cost", "run"]
-    output.table(headers, [_row(one) for one in found if "unreadable" not in one], numbers=(2, 3, 4, 5))
+    output.sentence(f"{HEADER} run", QUIET)
     for one in found:
         if "unreadable" in one:
             output.note(f"{one['key']} is no receipt: {one['unreadable']}")
+        else:
+            output.pair(_row(one), str(one["run_id"]))

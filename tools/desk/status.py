@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import boto3
@@ -168,13 +169,11 @@ def facts(found: Status) -> list[Fact]:
         Fact("lease", _holder(found["lease"])),
         Fact("queue", f"{queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed"),
         Fact("dead letters", f"{letters}", BAD if letters else ""),
-        *(Fact("", letter) for letter in dead["messages"]),
+        *(Fact("", f"- {letter}") for letter in dead["messages"]),
         Fact("alarms", heard := _heard(found["alarms"]), BAD if "NOBODY" in heard else ""),
-        Fact("last runs", "" if found["runs"] else "none"),
     ]
-    for run in found["runs"]:
-        shown += run_facts(run)
-    return shown
+    runs = [fact for run in found["runs"] for fact in run_facts(run)] or [Fact("", "none")]
+    return [*shown, replace(runs[0], label="last runs"), *runs[1:]]
 
 
 def _model_style(model_status: str) -> str:
@@ -208,16 +207,11 @@ def run_facts(run: dict[str, Any]) -> list[Fact]:
     """Return a receipt as people read it; of an object that is none, why."""
     if "unreadable" in run:
         return [Fact("", f"{run['key']} is no receipt: {run['unreadable']}", BAD)]
-    images = run["images"]
-    shown = [
-        Fact(
-            "",
-            f"{run['finished_at']}  {run['outcome']}: {images['processed']} labelled, {images['failed']} failed, "
-            f"{paid(run)}  ({run['run_id']})",
-        )
-    ]
+    images, ended = run["images"], output.minute(run["finished_at"])
+    counts = f"{images['processed']} labelled, {images['failed']} failed, {paid(run)}"
+    shown = [Fact("", f"{ended}  {run['outcome']}: {counts}"), Fact("", f"{run['run_id']}", QUIET)]
     if run["error"]:
-        shown.append(Fact("", f"  {run['error']['code']}: {run['error']['message']}", BAD))
+        shown.append(Fact("", f"{run['error']['code']}: {run['error']['message']}", BAD))
     return shown
 
 
