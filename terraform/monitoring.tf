@@ -38,7 +38,6 @@ module "monitoring" {
   watchdog_schedule_group_name  = module.watchdog.schedule_group_name
 
   # From the modules, so that the log groups are there before the queries that search them.
-  analyze_function_name = module.analyze_image.function_name
   function_names = [
     for function in [
       module.analyze_image, module.check_queue, module.record_run, module.reconcile_function,

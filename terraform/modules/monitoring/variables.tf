@@ -207,12 +207,6 @@ variable "watchdog_schedule_group_name" {
   nullable    = false
 }
 
-variable "analyze_function_name" {
-  description = "Name of the analysis function."
-  type        = string
-  nullable    = false
-}
-
 variable "function_names" {
   description = "Names of all functions, whose logs the saved queries search."
   type        = list(string)

@@ -34,7 +34,7 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
       logos-many-images-failed          = ["Labels", "FailedImagesPercent", tomap({ deployment = "logos", service = "check_queue" }), "Maximum", 40, 300, 1]
       logos-model-running-without-run   = ["Labels", "ModelRunningWithoutRun", tomap({ deployment = "logos", service = "watchdog" }), "Maximum", 0, 60, 10]
       logos-reconcile-silent            = ["AWS/States", "ExecutionsStarted", tomap({ StateMachineArn = var.reconcile_state_machine_arn }), "Sum", 1, 86400, 2]
-      logos-requeue-refused             = ["AWS/Lambda", "RecursiveInvocationsDropped", tomap({ FunctionName = "logos-analyze" }), "Sum", 0, 300, 1]
+      logos-requeue-refused             = ["AWS/Lambda", "RecursiveInvocationsDropped", tomap({ FunctionName = "logos-analyze-image" }), "Sum", 0, 300, 1]
       logos-watchdog-silent             = ["AWS/Lambda", "Invocations", tomap({ FunctionName = "logos-guard" }), "Sum", 1, 300, 3]
     }
     error_message = "Each alarm on one metric must look at the right one, in the right unit."

@@ -12,7 +12,6 @@ failed_share_alarm_percent    = 40
 reconcile_state_machine_arn   = "arn:aws:states:us-east-1:123456789012:stateMachine:logos-reconcile"
 reconcile_schedule_group_name = "logos-reconcile-group"
 reconcile_silent_days         = 2
-analyze_function_name         = "logos-analyze"
 watchdog_function_name        = "logos-guard"
 watchdog_schedule_group_name  = "logos-guard-group"
 metrics_namespace             = "Labels"
