@@ -124,7 +124,11 @@ def test_a_task_that_times_out_is_asked_again(scene: Scene) -> None:
 
 def test_a_stop_function_that_fails_each_time_leaves_the_model_to_the_watchdog(scene: Scene) -> None:
     scene.upload(1)
-    scene.stack.add_fault(service="dynamodb", operation="UpdateItem", caller="stop-model", kill=True, times=None)
+    scene.stack.add_fault(
+        service="dynamodb", operation="UpdateItem", caller="stop-model", error="AccessDeniedException", times=None
+    )
+    # Nor can it read the model's tag.
+    scene.break_call("ListTagsForResource", "AccessDeniedException")
     arn = scene.start()
     scene.until_state(arn, "Stop the model")
     with scene.stack.set_wait_scale(0.001):
