@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.errors import ErrorClass, classify
+from shared.clients import error_code
 from shared.telemetry import logger
 
 if TYPE_CHECKING:
@@ -145,7 +146,13 @@ def check_annotations_readable(s3: S3Client) -> None:
 def _annotations_of(s3: S3Client, source: Place) -> Iterator[str]:
     page: Any = {}
     while True:
-        listed = s3.list_object_annotations(**source.name, **page)
+        try:
+            listed = s3.list_object_annotations(**source.name, **page)
+        except ClientError as error:
+            if error_code(error) == "NotImplemented":
+                # A region that has no annotations yet, so the image has none.
+                return
+            raise
         yield from (each["AnnotationName"] for each in listed.get("Annotations", []))
         if not listed.get("NextContinuationToken"):
             return

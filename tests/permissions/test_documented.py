@@ -17,6 +17,7 @@ from tests.rig.permissions.needs import of_calls
 # The sentences that name no action, by operation: read by a person, and nothing follows that the actions do not say.
 READ = json.loads(Path(__file__).with_name("documented.json").read_text())
 
+STATES = "arn:aws:states:eu-west-1:111122223333"
 SOURCE, TARGET = PLACE.s3("from"), PLACE.s3("b")
 KMS_KEY = "arn:aws:kms:eu-west-1:111122223333:key/k"
 OF_PARTS = {
@@ -58,9 +59,11 @@ def calls_of(service: str, operation: str) -> list[dict[str, Any]]:
                 target | {"has_version": True} | versions,
             ]
         case "rekognition":
-            parameters = [{"ProjectVersionArn": VERSION, "ProjectArn": VERSION}]
+            named = {"ResourceArn": VERSION} if "Tag" in operation else {"ProjectVersionArn": VERSION}
+            parameters = [named | {"ProjectArn": VERSION}]
         case "stepfunctions":
-            service, parameters = "states", [{"executionArn": "arn:aws:states:eu-west-1:111122223333:execution:m:e"}]
+            arns = {"executionArn": f"{STATES}:execution:m:e", "stateMachineArn": f"{STATES}:stateMachine:m"}
+            service, parameters = "states", [arns]
         case _:
             item = {"TableName": "logos-runs", "Key": KEY}
             queue = {"QueueUrl": f"https://x/{QUEUE.rsplit(':', 1)[1]}", "path": "/2015-03-31/event-source-mappings/u"}

@@ -172,6 +172,10 @@ def _deleted_upload(world: World, hour: int) -> None:
     world.delete(world.upload(f"{hour}.png", PICTURES[0]))
 
 
+def _hidden_upload(world: World, hour: int) -> None:
+    world.delete(world.upload(f"{hour}.png", PICTURES[0]), for_good=False)
+
+
 def _stale_message(world: World, hour: int) -> None:
     upload = world.upload(f"{hour}.png", PICTURES[0], announced_after=2 * HOUR)
     world.s3.delete_object(Bucket=deployment.SOURCE, Key=upload.key, VersionId=upload.version_id)
@@ -193,7 +197,7 @@ def _eleven_deleted(world: World, hour: int) -> None:
         _deleted_upload(world, 100 * hour + number)
 
 
-NOTHING = [_deleted_upload, _stale_message, _foreign, _test_events, _eleven_deleted]
+NOTHING = [_deleted_upload, _hidden_upload, _stale_message, _foreign, _test_events, _eleven_deleted]
 
 
 @pytest.mark.parametrize("send", NOTHING, ids=lambda send: send.__name__[1:])

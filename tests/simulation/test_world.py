@@ -195,8 +195,10 @@ def test_a_run_whose_images_are_all_refused_says_which_operation_was_and_leaves_
         assert world.violations() == []
 
 
-@pytest.mark.parametrize("versioned", [True, False])
-def test_no_result_stays_of_an_image_that_its_owner_deleted_before_it_was_copied(versioned: bool) -> None:
+@pytest.mark.parametrize(("versioned", "for_good"), [(True, True), (True, False), (False, True)])
+def test_no_result_stays_of_an_image_that_its_owner_deleted_before_it_was_copied(
+    versioned: bool, for_good: bool
+) -> None:
     with World(versioned=versioned) as world:
         upload = world.upload("a.png", PICTURES[0])
         world.set_faults(Fault("s3", "CopyObject", "InternalError", 500))
@@ -204,7 +206,7 @@ def test_no_result_stays_of_an_image_that_its_owner_deleted_before_it_was_copied
         world.advance(130)
         assert set(final_objects()) == {"processed/a.png.json"}
         world.set_faults()
-        world.delete(upload)
+        world.delete(upload, for_good=for_good)
         world.settle()
         assert set(final_objects()) == set()
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.rig.stack.local_stack import LocalStack, RefusedError
+from tests.rig.stack.object_copies import of_copy
 from tests.rig.stack.service_faults import ROOT, Call, Rule, Rules, s3_operation
 
 BUCKET, ROLE = "some-bucket", "arn:aws:iam::000000000000:role/worker"
@@ -259,3 +261,25 @@ def test_a_distributed_map_hands_a_bucket_to_a_function_in_batches(stack: LocalS
     assert (last["Key"], last["Size"]) == ("map/24.png", 24)
     shapes = {(item["Etag"].startswith('"'), type(item["LastModified"])) for item in items}
     assert shapes == {(True, int), (False, str)}, "as one page of AWS has them, and as another"
+
+
+def test_a_copy_on_condition_overwrites_nothing(stack: LocalStack) -> None:
+    s3, source = stack.client("s3"), {"Bucket": BUCKET, "Key": "copy/from"}
+    for key in ("copy/from", "copy/taken"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    s3.copy_object(Bucket=BUCKET, Key="copy/free", CopySource=source, IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.copy_object(Bucket=BUCKET, Key="copy/taken", CopySource=source, IfNoneMatch="*")
+    assert s3.get_object(Bucket=BUCKET, Key="copy/taken")["Body"].read() == b"copy/taken"
+
+
+@pytest.mark.parametrize("version", ["", "7"])
+def test_a_copy_asks_for_what_it_takes_along(version: str) -> None:
+    def asked(**directives: str) -> set[str]:
+        headers = {f"x-amz-{name.replace('_', '-')}-directive": value for name, value in directives.items()}
+        return {action for action, _ in of_copy("/b/k", headers, "arn:aws:s3:::from/x", version)}
+
+    of_version = {"s3:GetObjectVersionTagging", "s3:GetObjectVersionAnnotation"} if version else {"s3:GetObjectTagging"}
+    written = {"s3:PutObjectTagging", "s3:PutObjectAnnotation"}
+    assert asked() == written | of_version | {"s3:GetObjectAnnotation"}
+    assert asked(tagging="REPLACE", object_annotation="EXCLUDE") == set()

@@ -19,7 +19,7 @@ from analyze_image.large_copies import AnnotationsUnreadableError
 from shared.s3_events import Upload
 from tests.rig.quick_moto import client, mock_aws
 from tests.unit.analyze_image_kit import AnnotatedS3, Crash, keys
-from tests.unit.conftest import FINAL, SOURCE
+from tests.unit.conftest import FINAL, SOURCE, aws_error
 from tests.unit.test_analyze_image_names_taken import way_of
 
 
@@ -199,6 +199,28 @@ def test_the_largest_object_fits_into_the_parts_that_s3_takes(monkeypatch: pytes
     assert len(ranges) <= 10_000
     assert ranges[-1].endswith(f"-{largest - 1}")
     assert list(large_copies._ranges(MAX_IMAGE_BYTES)) == [f"bytes=0-{MAX_IMAGE_BYTES - 1}"]
+
+
+def test_a_region_without_annotations_keeps_no_large_image_waiting(s3: Any) -> None:  # noqa: ANN401
+    class Elsewhere(AnnotatedS3):
+        def list_object_annotations(self, **_: Any) -> None:  # noqa: ANN401
+            raise aws_error("NotImplemented", operation="ListObjectAnnotations")
+
+    elsewhere = Elsewhere(s3)
+    assert fail_for_its_size(elsewhere, uploaded(elsewhere, LARGE, {})) is ImageOutcome.FAILED
+    assert keys(s3, SOURCE) == []
+
+
+def test_a_checksum_that_s3_does_not_tell_keeps_no_large_image_waiting(s3: Any) -> None:  # noqa: ANN401
+    class NoChecksums(AnswersChecksums):
+        def head_object(self, **parameters: Any) -> Any:  # noqa: ANN401
+            if "ChecksumMode" in parameters:
+                raise aws_error("403", "Forbidden", "HeadObject")
+            return self._s3.head_object(**parameters)
+
+    untold = NoChecksums(s3, {})
+    assert fail_for_its_size(untold, uploaded(untold, LARGE, {})) is ImageOutcome.FAILED
+    assert "ChecksumAlgorithm" not in untold.sent["create"]
 
 
 # --- a runtime whose boto3 knows no annotations

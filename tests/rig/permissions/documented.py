@@ -15,7 +15,7 @@ from botocore import xform_name
 LAMBDAS = Path(__file__).resolve().parents[3] / "lambdas"
 SERVICES = ("dynamodb", "lambda", "rekognition", "s3", "sqs", "stepfunctions")
 
-CALL = re.compile(r"\.([a-z]+(?:_[a-z0-9]+)+)\(")
+CALL = re.compile(r"(\w+)\.([a-z]+(?:_[a-z0-9]+)+)\(")
 TAG = re.compile(r"<[^>]+>")
 SPACE = re.compile(r"\s+")
 SENTENCE_END = re.compile(r"(?<=[.:]) (?=[A-Z])")
@@ -32,14 +32,20 @@ ELSEWHERE = re.compile(r"directory bucket|s3express|Outposts|Object Lambda|acces
 def operations() -> tuple[tuple[str, str], ...]:
     """Return the service and the name of each operation that the functions' code calls."""
     code = "".join(path.read_text() for path in sorted(LAMBDAS.rglob("*.py")))
-    called = set(CALL.findall(code))
     session = botocore.session.get_session()
-    return tuple(
-        (service, name)
+    methods = {
+        service: {xform_name(name): name for name in session.get_service_model(service).operation_names}
         for service in SERVICES
-        for name in session.get_service_model(service).operation_names
-        if xform_name(name) in called
-    )
+    }
+    found: dict[tuple[str, str], None] = {}
+    for client, method in CALL.findall(code):
+        services = [service for service in SERVICES if method in methods[service]]
+        if len(services) > 1:
+            # Several services have such an operation: the client's name tells which.
+            services = [service for service in services if service in client.replace("_", "")]
+            assert len(services) == 1, f"the client of {client}.{method} has no service's name"
+        found |= {(service, methods[service][method]): None for service in services}
+    return tuple(sorted(found))
 
 
 @cache

@@ -109,9 +109,9 @@ class Pipeline(RuleBasedStateMachine):
     def an_image_is_uploaded(self, key: str, body: bytes, announced_after: float) -> None:
         self.upload(key, body, announced_after)
 
-    @rule(index=st.integers(0, 4))
-    def an_image_is_deleted_by_its_owner(self, index: int) -> None:
-        self.world.delete(self.uploads[index % len(self.uploads)])
+    @rule(index=st.integers(0, 4), for_good=st.sampled_from([True, True, False]))
+    def an_image_is_deleted_by_its_owner(self, index: int, for_good: bool) -> None:
+        self.world.delete(self.uploads[index % len(self.uploads)], for_good=for_good)
 
     @rule(index=st.integers(0, 4), after=st.sampled_from([0, 60, 900]))
     def a_message_comes_twice(self, index: int, after: float) -> None:

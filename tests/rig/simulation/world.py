@@ -338,12 +338,16 @@ class World:
 
         self.later(after, arrive)
 
-    def delete(self, upload: Upload) -> None:
-        """Let the owner of an image delete it from the source bucket, for good."""
-        version: services.Version = {"VersionId": upload.version_id} if upload.version_id else {}
-        if upload.identity in self.images.waiting():
-            self.images.given_up.add(upload.identity)
-            self.s3.delete_object(Bucket=deployment.SOURCE, Key=upload.key, **version)
+    def delete(self, upload: Upload, *, for_good: bool = True) -> None:
+        """Let the owner of an image delete it from the source bucket: its version, or all that its key then hides."""
+        waiting = self.images.waiting()
+        if upload.identity not in waiting:
+            return
+        is_version = for_good and upload.version_id is not None
+        version: services.Version = {"VersionId": str(upload.version_id)} if is_version else {}
+        deleted = {upload.identity} if is_version else {identity for identity in waiting if identity[0] == upload.key}
+        self.images.given_up |= deleted
+        self.s3.delete_object(Bucket=deployment.SOURCE, Key=upload.key, **version)
 
     def send(self, body: str) -> None:
         """Send any message to the image queue."""

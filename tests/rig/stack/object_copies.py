@@ -23,7 +23,7 @@ def install(iam_actions: ModuleType, s3: ModuleType, expect: Callable[[bool, str
     def all_checks(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Checks:
         checks: Checks = additional(method, path, headers, body, query)
         source = iam_actions._s3_source_object(headers)
-        return checks + ([] if source is None or query else list(_of_copy(path, headers, *source)))
+        return checks + ([] if source is None or query else of_copy(path, headers, *source))
 
     def copy_on_condition(bucket: str, key: str, headers: dict[str, str]) -> Any:  # noqa: ANN401 - MiniStack's answer
         found = (s3._ensure_bucket(bucket) or {"objects": {}})["objects"].get(key)
@@ -33,7 +33,8 @@ def install(iam_actions: ModuleType, s3: ModuleType, expect: Callable[[bool, str
     vars(s3)["_copy_object"] = copy_on_condition
 
 
-def _of_copy(path: str, headers: dict[str, str], source: str, version: str) -> Checks:
+def of_copy(path: str, headers: dict[str, str], source: str, version: str) -> Checks:
+    """Return the actions, each with its object, that a copy asks for beside those on bytes."""
     target = f"arn:aws:s3:::{path.lstrip('/')}"
     checks: Checks = []
     if headers.get("x-amz-tagging-directive", "COPY") == "COPY":
