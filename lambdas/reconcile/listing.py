@@ -6,60 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum, auto
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import ObjectTypeDef
-
-# Objects that must be restored before anybody can read them. The listing does not show Intelligent-Tiering's archives.
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-
-
-@dataclass(frozen=True)
-class ListedObject:
-    """One object of the listing; `last_modified` is in epoch seconds, the etag without quotes."""
-
-    key: str
-    etag: str
-    last_modified: float
-    storage_class: str
-
-    @classmethod
-    def from_map(cls, item: dict[str, Any]) -> ListedObject:
-        """Return an item of the Distributed Map, which writes Etag, and LastModified in epoch seconds.
-
-        https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
-        """
-        return cls(
-            key=item["Key"],
-            etag=item["Etag"].strip('"'),
-            last_modified=float(item["LastModified"]),
-            storage_class=item.get("StorageClass", "STANDARD"),
-        )
-
-    @classmethod
-    def from_s3(cls, content: ObjectTypeDef) -> ListedObject:
-        """Return an object of ListObjectsV2's answer."""
-        return cls(
-            key=content["Key"],
-            etag=content["ETag"].strip('"'),
-            last_modified=content["LastModified"].timestamp(),
-            storage_class=content.get("StorageClass", "STANDARD"),
-        )
-
-    @property
-    def image(self) -> ImageId:
-        """What distinguishes this upload from others under its key."""
-        return ImageId(self.key, self.etag)
-
-
-@dataclass(frozen=True)
-class ImageId:
-    """One image: the same bytes under the same key are one image, in whatever version."""
-
-    key: str
-    etag: str
+from shared.source_listing import ImageId, ListedObject
 
 
 class Kind(StrEnum):
@@ -90,7 +38,7 @@ class OrphanFilter:
             return Kind.OTHER_SUFFIX
         if listed.last_modified >= self.uploaded_before:
             return Kind.TOO_YOUNG
-        if listed.storage_class in ARCHIVE_CLASSES:
+        if listed.is_archived:
             return Kind.ARCHIVED
         if listed.image in self.dead_lettered:
             return Kind.IN_DEAD_LETTER_QUEUE

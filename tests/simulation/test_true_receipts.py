@@ -131,8 +131,10 @@ def test_every_result_is_on_a_receipt_once_although_the_batch_was_killed_while_i
         assert labelled(world) == 8
 
 
-@pytest.mark.parametrize("kind", ["killed before", "killed after"])
-@pytest.mark.xfail(reason="the killed batch hides its messages for longer than a run waits for progress")
+UNCOUNTED_KILLED = pytest.mark.xfail(reason="nothing but the killed batch's messages tells that its images are done")
+
+
+@pytest.mark.parametrize("kind", [pytest.param("killed before", marks=UNCOUNTED_KILLED), "killed after"])
 def test_a_batch_that_was_killed_after_all_was_labelled_costs_no_run_more(kind: str) -> None:
     with World(model=QUICK, schedule_seconds=HOUR) as world:
         upload_eight(world)
