@@ -25,6 +25,13 @@ data "aws_iam_policy_document" "check_queue" {
     resources = [module.intake.queue_arn]
   }
 
+  # An image whose message is a dead letter does not wait for a run. No DeleteMessage: the messages stay.
+  statement {
+    sid       = "PeekDeadLetterQueue"
+    actions   = ["sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    resources = [module.intake.dead_letter_queue_arn]
+  }
+
   # Unexpected messages, so that they do not count as work again and again.
   statement {
     sid       = "DeadLetterUnexpectedMessages"
@@ -32,17 +39,24 @@ data "aws_iam_policy_document" "check_queue" {
     resources = [module.intake.dead_letter_queue_arn]
   }
 
-  # Whether an image that a message is about still exists. Without the right to list, S3 answers 403 instead of 404 for a
-  # missing object, and so for a missing version.
+  # Whether an image that a message is about still exists.
   statement {
     sid       = "SeeWhetherImagesExist"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
     resources = [local.source_objects_arn]
   }
 
+  # Lists the images that wait. Without it S3 also answers 403 instead of 404 for an object that does not exist. Those
+  # requests have no prefix, so a condition on the prefix would refuse them.
   statement {
-    sid       = "TellMissingFromForbidden"
-    actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
+    sid       = "ListSourceBucket"
+    actions   = ["s3:ListBucket"]
+    resources = [local.source_bucket_arn]
+  }
+
+  statement {
+    sid       = "TellMissingVersionsFromForbidden"
+    actions   = ["s3:ListBucketVersions"]
     resources = [local.source_bucket_arn]
   }
 
@@ -87,6 +101,7 @@ module "check_queue" {
     MAX_RUN_MINUTES       = tostring(var.max_run_minutes)
     QUEUE_URL             = module.intake.queue_url
     SOURCE_BUCKET_NAME    = local.source_bucket_name
+    SOURCE_EVENTS         = coalesce(var.source_events, "notification")
     SOURCE_PREFIX         = var.source_prefix
 
     MAX_MODEL_HOURS_PER_DAY = var.max_model_hours_per_day == null ? "" : tostring(var.max_model_hours_per_day)

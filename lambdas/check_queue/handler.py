@@ -16,6 +16,7 @@ from check_queue.logic import DrainState
 from check_queue.queue_checks import QueueChecks
 from check_queue.source_images import SourceImages
 from check_queue.start_gate import Gate
+from check_queue.waiting_images import WaitingImages
 from shared import environment
 from shared.clients import client
 from shared.cold_start import build_now
@@ -32,14 +33,22 @@ ANALYSIS_SECONDS = 130
 @cache
 def _queue_checks() -> QueueChecks:
     wiring, sqs, s3 = Wiring(), client("sqs"), client("s3")
+    source = image_source()
     dead_letters = DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL"))
     # One attempt: the analysis lives for 120 s, and the answer of a second one would say less.
     functions = client("lambda", read_timeout_seconds=ANALYSIS_SECONDS, attempts=1)
     finished = FinishedImages(functions, environment.text("ANALYZE_FUNCTION_NAME"))
     schedule_minutes = environment.optional_number("SCHEDULE_MINUTES")
     return QueueChecks(
-        PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, image_source(), finished.finish),
+        PeekableQueue(sqs, environment.text("QUEUE_URL"), dead_letters, source, finished.finish),
         SourceImages(s3, wiring.items),
+        WaitingImages(
+            # The model costs while the answer is waited for, and a poll can do without one.
+            client("s3", read_timeout_seconds=3, attempts=2),
+            source,
+            environment.text("SOURCE_EVENTS"),
+            dead_letters,
+        ),
         wiring.lease(),
         wiring.states,
         wiring.records,

@@ -5,29 +5,34 @@ from enum import StrEnum
 from typing import Any, Self
 
 from check_queue.time_left import TimeLeft
+from check_queue.waiting_images import Waiting
 from shared.outcome import Outcome
 from shared.sqs import Backlog
 
-# SQS's three counts are approximate and may lag by up to a minute, so a queue counts as empty when every poll over a
-# minute found it empty: four polls, 20 seconds apart.
+# Where the bucket's listing proves that nothing waits, that decides. Where it proves nothing, SQS's three counts do.
+# They are approximate and may lag by up to a minute, so a queue counts as empty when every poll over a minute found it
+# empty, at most 20 seconds apart. Images that the listing shows may be done soon, so the first of these polls are too.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confirm-queue-is-empty.html
-EMPTY_POLLS_NEEDED = 4
+EMPTY_SECONDS_NEEDED = 60
 EMPTY_POLL_SECONDS = 20
 
 # While there is work, the next poll waits as long as the backlog lasts at least. It waits at most a minute, because a
 # wait also delays the moment at which trouble on a running model is noticed. Few accounts label faster than the default
 # quota of DetectCustomLabels, 50 a second. Where the images since the last poll show that one does, their rate counts.
-# A poll costs as much as 0.07 seconds of a unit, so frequent polls at the end of the queue are cheap.
+# A poll costs as much as 0.07 seconds of a unit, and its listing 0.005. The poll that finds the end comes half a wait
+# late, so near the end the shortest wait is best. While no image finishes, the end is not near.
 # https://docs.aws.amazon.com/general/latest/gr/rekognition.html
 MAX_IMAGES_PER_SECOND = 50
-MIN_WAIT_SECONDS = 5
+MIN_WAIT_SECONDS = 2
+IDLE_WAIT_SECONDS = 5
 MAX_WAIT_SECONDS = 60
 
 # A full history (25,000 events) would end an execution without its last steps, and a visit of the function has 9
-# events. So in a run that has lasted for an hour the function stays. It polls for as long as it may live, less a minute
-# for its calls. A waiting function costs less than a hundredth of one unit.
+# events. So in a run that has lasted for an hour, or has polled often, the function stays. It polls for as long as it
+# may live, less a minute for its calls. A waiting function costs less than a hundredth of one unit.
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 LONG_RUN_SECONDS = 3600
+LONG_RUN_VISITS = 500
 VISIT_SECONDS = 840
 
 # The run ends in order before its history is full. A poll with the trigger closed comes with the switches before and
@@ -55,6 +60,8 @@ class Decision(StrEnum):
     # With the trigger open.
     BUSY = "busy"
     DRAINED = "drained"
+    # The listing proves that no image waits.
+    NOTHING_WAITS = "nothing_waits"
     # With the trigger closed.
     MORE_WORK = "more_work"
     IN_FLIGHT = "in_flight"
@@ -104,7 +111,8 @@ class DrainState:
     # Messages blocked up to the last poll that found progress.
     blocked_before: int
     wait_seconds: int = 0
-    empty_polls: int = 0
+    # For how long every poll has found the queue empty.
+    empty_seconds: int = 0
     idle_seconds: int = 0
     watched_seconds: int = 0
     # Visits of the function so far, and the epoch milliseconds at which the present one began.
@@ -129,7 +137,7 @@ class DrainState:
     @property
     def is_drained(self) -> bool:
         """Whether the queue was empty for long enough to close the trigger."""
-        return self.empty_polls >= EMPTY_POLLS_NEEDED
+        return self.last.total == 0 and self.empty_seconds >= EMPTY_SECONDS_NEEDED
 
     @property
     def is_history_full(self) -> bool:
@@ -140,7 +148,8 @@ class DrainState:
     def stays(self) -> bool:
         """Whether the function itself waits and makes the next poll too, because the run has become long."""
         visit_ms = self.last.at_ms - self.visit_began_ms + self.wait_seconds * 1000
-        return self.last.trigger_open and self.watched_seconds >= LONG_RUN_SECONDS and visit_ms <= VISIT_SECONDS * 1000
+        is_long = self.watched_seconds >= LONG_RUN_SECONDS or self.visits >= LONG_RUN_VISITS
+        return self.last.trigger_open and is_long and visit_ms <= VISIT_SECONDS * 1000
 
     @property
     def is_stuck(self) -> bool:
@@ -154,20 +163,27 @@ class DrainState:
 
 
 def poll_draining(
-    backlog: Backlog, progress: Progress, before: DrainState | None, *, seconds_left: int, now_ms: int
+    backlog: Backlog,
+    waiting: Waiting,
+    progress: Progress,
+    before: DrainState | None,
+    *,
+    seconds_left: int,
+    now_ms: int,
 ) -> DrainState:
     """Return the state after a poll with the trigger open, `seconds_left` before the run has to end."""
     state = _poll(backlog, progress, before, now_ms, trigger_open=True)
     if backlog.total == 0:
-        empty_polls = (before.empty_polls if before else 0) + 1
-        return replace(state, empty_polls=empty_polls, wait_seconds=EMPTY_POLL_SECONDS)
+        was_empty = before is not None and before.last.trigger_open and before.last.total == 0
+        empty_seconds = before.empty_seconds + before.wait_seconds if before and was_empty else 0
+        wait = EMPTY_POLL_SECONDS if waiting.images is None else max(MIN_WAIT_SECONDS, empty_seconds)
+        return replace(state, empty_seconds=empty_seconds, wait_seconds=min(wait, EMPTY_POLL_SECONDS))
+    left = waiting.images if waiting.images is not None and waiting.is_all else backlog.total
+    shortest = MIN_WAIT_SECONDS if state.idle_seconds < IDLE_WAIT_SECONDS else IDLE_WAIT_SECONDS
     return replace(
         state,
         blocked_before=before.blocked_before if before and state.idle_seconds else progress.blocked,
-        wait_seconds=max(
-            MIN_WAIT_SECONDS,
-            min(int(backlog.total / _images_per_second(state, before)), MAX_WAIT_SECONDS, seconds_left),
-        ),
+        wait_seconds=max(shortest, min(int(left / _images_per_second(state, before)), MAX_WAIT_SECONDS, seconds_left)),
     )
 
 
@@ -223,8 +239,10 @@ def _idle_seconds(seen: Observation, before: DrainState) -> int:
     return before.idle_seconds + before.wait_seconds
 
 
-def decide_draining(state: DrainState, left: TimeLeft) -> Decision | Outcome:
-    """Return `busy`, `drained`, or how the run must end with so much time left."""
+def decide_draining(waiting: Waiting, state: DrainState, left: TimeLeft) -> Decision | Outcome:
+    """Return `busy`, `drained`, `nothing_waits`, or how the run must end with so much time left."""
+    if waiting.nothing:
+        return Decision.NOTHING_WAITS
     if state.is_drained:
         return Decision.DRAINED
     if left.run <= 0 or state.is_history_full:
@@ -234,8 +252,10 @@ def decide_draining(state: DrainState, left: TimeLeft) -> Decision | Outcome:
     return Decision.BUSY
 
 
-def decide_closed(backlog: Backlog, *, take_more: bool) -> Decision:
+def decide_closed(backlog: Backlog, waiting: Waiting, *, take_more: bool) -> Decision:
     """Return what is left once the trigger is closed: `more_work` to take, batches `in_flight`, or `empty`."""
+    if waiting.nothing:
+        return Decision.EMPTY
     if take_more and backlog.visible + backlog.delayed > 0:
         return Decision.MORE_WORK
     return Decision.IN_FLIGHT if backlog.in_flight > 0 else Decision.EMPTY

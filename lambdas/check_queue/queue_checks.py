@@ -18,6 +18,7 @@ from check_queue.logic import (
 from check_queue.source_images import SourceImages
 from check_queue.start_gate import Gate, GateInputs, reason_to_defer_start
 from check_queue.time_left import time_left
+from check_queue.waiting_images import WaitingImages
 from shared.errors import AnalysisBlocked, NoProgress
 from shared.failed_starts import FailedStartsStore
 from shared.image_queue import PeekableQueue
@@ -44,6 +45,7 @@ class QueueChecks:
         self,
         queue: PeekableQueue,
         images: SourceImages,
+        waiting: WaitingImages,
         lease: Lease,
         states: ModelStates,
         records: RunRecords,
@@ -58,6 +60,7 @@ class QueueChecks:
     ) -> None:
         self._queue = queue
         self._images = images
+        self._waiting = waiting
         self._lease = lease
         self._states = states
         self._records = records
@@ -155,6 +158,7 @@ class QueueChecks:
     def draining(self, run_id: str, before: DrainState | None) -> dict[str, Any]:
         """Say whether the queue is `busy` or `drained` while the trigger is open, or how the run must end.
 
+        `nothing_waits`: the bucket's listing proves it, so the model may stop at once, before the trigger is closed.
         That is `time_limit_reached` after `max_run` or as many visits as a history holds, or `daily_cap_reached`.
         In a long run it polls for several minutes before it answers.
         Errors: LeaseLost; AnalysisBlocked and NoProgress when the model runs and no image finishes.
@@ -170,8 +174,9 @@ class QueueChecks:
         record = self._records.read(run_id)
         left = time_left(record, self._max_run, self._cap, now())
         backlog = self._queue.count()
+        waiting = self._waiting.look(backlog.total)
         state = poll_draining(
-            backlog, _progress(record), before, seconds_left=left.least, now_ms=int(self._epoch() * 1000)
+            backlog, waiting, _progress(record), before, seconds_left=left.least, now_ms=int(self._epoch() * 1000)
         )
         owner = Owner.run(run_id)
         held = self._lease.renew(owner, extra_seconds=state.wait_seconds)
@@ -180,8 +185,13 @@ class QueueChecks:
             self._states.record_images_waiting(owner, waiting=False)
         self._record_saturated_period(run_id, before, state)
         _report_failed_share(record)
-        _raise_if_idle(state, record)
-        decision = decide_draining(state, left)
+        decision = decide_draining(waiting, state, left)
+        if decision is Decision.NOTHING_WAITS:
+            self._states.record_queue_empty(owner, int(self._epoch()))
+        else:
+            _raise_if_idle(state, record)
+        if decision in (Decision.NOTHING_WAITS, Decision.DRAINED):
+            self._records.record_end(run_id, proven=waiting.nothing, reason=waiting.reason)
         if decision is Outcome.TIME_LIMIT_REACHED:
             limit = "lasted for max_run_minutes" if left.run <= 0 else "polled as often as its history allows"
             self._records.record_reason(run_id, f"the run has {limit}; {backlog.total} images wait for the next run")
@@ -202,13 +212,14 @@ class QueueChecks:
         state = poll_closed(backlog, _progress(record), before, now_ms=int(self._epoch() * 1000))
         self._lease.renew(owner)
         _report_failed_share(record)
-        if take_more:
+        waiting = self._waiting.look(backlog.total)
+        if take_more and not waiting.nothing:
             _raise_if_idle(state, record)
-        decision = decide_closed(backlog, take_more=take_more)
+        decision = decide_closed(backlog, waiting, take_more=take_more)
         if state.is_stuck:
             # No batch lasts so long: what is in flight was left behind by a killed one, and comes back by itself.
             decision = Decision.EMPTY
-        if decision is Decision.EMPTY and backlog.total == 0:
+        if decision is Decision.EMPTY and (waiting.nothing or backlog.total == 0):
             self._states.record_queue_empty(owner, int(self._epoch()))
         return self._answer(decision, backlog, state)
 

@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reconcile.listing import Counts, ImageId, ListedObject, OrphanFilter, Refused
+from reconcile.listing import Counts, OrphanFilter, Refused
 from reconcile.message import Origin, Version, event_body
 from reconcile.records import ReconcileRecords
 from reconcile.report_store import ReportStore
 from reconcile.source_bucket import SourceBucket
 from shared.image_queue import ImageQueue
+from shared.source_listing import ImageId, ListedObject
 from shared.telemetry import logger
 
 # As many as the client has connections. With the state machine's MaxConcurrency this stays below the 5,500 reads per

@@ -1,9 +1,8 @@
 """The images whose messages are in the dead-letter queue, all of them or an error."""
 
 from reconcile.errors import DeadLetterQueueBusy, TooManyDeadLetters
-from reconcile.listing import ImageId
-from reconcile.message import images_in
 from shared.dead_letter_queue import DeadLetterQueue
+from shared.source_listing import ImageId, images_in
 
 # What can be read well within the function's timeout: about a thousand calls of some 20 ms.
 MAX_READ = 10_000

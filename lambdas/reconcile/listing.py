@@ -5,73 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from enum import StrEnum, auto
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import ObjectTypeDef
-
-# Objects that must be restored before anybody can read them. The listing does not show Intelligent-Tiering's archives.
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-
-
-@dataclass(frozen=True)
-class ListedObject:
-    """One object of the listing; `last_modified` is in epoch seconds, the etag without quotes."""
-
-    key: str
-    etag: str
-    last_modified: float
-    storage_class: str
-
-    @classmethod
-    def from_map(cls, item: dict[str, Any]) -> ListedObject:
-        """Return an item of the Distributed Map.
-
-        AWS documents Etag, and LastModified in epoch seconds. S3 itself says ETag, and writes times as text.
-        https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
-        """
-        etag: str = item["Etag"] if "Etag" in item else item["ETag"]
-        return cls(
-            key=item["Key"],
-            etag=etag.strip('"'),
-            last_modified=_epoch_seconds(item["LastModified"]),
-            storage_class=item.get("StorageClass", "STANDARD"),
-        )
-
-    @classmethod
-    def from_s3(cls, content: ObjectTypeDef) -> ListedObject:
-        """Return an object of ListObjectsV2's answer."""
-        return cls(
-            key=content["Key"],
-            etag=content["ETag"].strip('"'),
-            last_modified=content["LastModified"].timestamp(),
-            storage_class=content.get("StorageClass", "STANDARD"),
-        )
-
-    @property
-    def image(self) -> ImageId:
-        """What distinguishes this upload from others under its key."""
-        return ImageId(self.key, self.etag)
-
-
-def _epoch_seconds(time: str | float) -> float:
-    """Return a time that is epoch seconds or an ISO 8601 text, of UTC if it does not say."""
-    try:
-        return float(time)
-    except ValueError:
-        instant = datetime.fromisoformat(str(time))
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
-
-
-@dataclass(frozen=True)
-class ImageId:
-    """One image: the same bytes under the same key are one image, in whatever version."""
-
-    key: str
-    etag: str
+from shared.source_listing import ImageId, ListedObject
 
 
 class Kind(StrEnum):
@@ -102,7 +38,7 @@ class OrphanFilter:
             return Kind.OTHER_SUFFIX
         if listed.last_modified >= self.uploaded_before:
             return Kind.TOO_YOUNG
-        if listed.storage_class in ARCHIVE_CLASSES:
+        if listed.is_archived:
             return Kind.ARCHIVED
         if listed.image in self.dead_lettered:
             return Kind.IN_DEAD_LETTER_QUEUE

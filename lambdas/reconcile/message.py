@@ -1,16 +1,13 @@
-"""Messages in S3's own format: written for each orphan, and read from the dead-letter queue.
+"""Messages in S3's own format, written for each orphan.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote_plus
 
-from reconcile.listing import ImageId
-from shared.s3_events import UnexpectedMessage, uploads_anywhere
 from shared.timestamps import format_rfc3339
 
 # S3's own events are ObjectCreated:Put, Post, Copy and CompleteMultipartUpload. The analysis accepts every
@@ -68,12 +65,3 @@ def event_body(version: Version, origin: Origin) -> str:
         },
     }
     return json.dumps({"Records": [record]})
-
-
-def images_in(body: str, bucket: str) -> Iterator[ImageId]:
-    """Yield the images of `bucket` that a message is about; none for an unexpected message."""
-    try:
-        uploads = uploads_anywhere(body)
-    except UnexpectedMessage:
-        return
-    yield from (ImageId(upload.key, upload.etag) for upload in uploads if upload.bucket == bucket)

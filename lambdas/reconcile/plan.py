@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from reconcile.dead_letters import DeadLetterImages
-from reconcile.listing import ImageId, OrphanFilter
+from reconcile.listing import OrphanFilter
 from reconcile.records import ReconcileRecords
 from reconcile.report_store import ReportStore
 from reconcile.request import cutoff, parse_request, within
 from reconcile.source_bucket import SourceBucket
 from shared.model_state import ModelState
+from shared.source_listing import ImageId
 from shared.telemetry import logger
 
 

@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from reconcile.listing import ImageId
+from shared.source_listing import ImageId
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

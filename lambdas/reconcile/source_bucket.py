@@ -7,14 +7,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from reconcile.listing import ListedObject, Refused
+from reconcile.listing import Refused
 from reconcile.message import Version
 from shared.clients import NOT_FOUND, error_code, error_message
+from shared.source_listing import Page, first_page
 from shared.telemetry import logger
 
 if TYPE_CHECKING:
@@ -28,14 +28,6 @@ USUAL_CAUSES = {
 MAX_REASON_CHARACTERS = 300
 
 
-@dataclass(frozen=True)
-class Page:
-    """The first page of a listing; `is_all` when there are no more pages."""
-
-    objects: list[ListedObject]
-    is_all: bool
-
-
 class SourceBucket:
     """The bucket that images are uploaded to, below `prefix`."""
 
@@ -46,10 +38,7 @@ class SourceBucket:
 
     def first_page(self, prefix: str) -> Page:
         """List up to 1,000 objects under `prefix`."""
-        answer = self._s3.list_objects_v2(Bucket=self._name, Prefix=prefix)
-        return Page(
-            [ListedObject.from_s3(content) for content in answer.get("Contents", [])], not answer["IsTruncated"]
-        )
+        return first_page(self._s3, self._name, prefix)
 
     def version(self, key: str) -> Version | Refused | None:
         """Return what is under `key` now; None when it was deleted. Never raises, because that would end the batch."""

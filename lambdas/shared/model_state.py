@@ -11,7 +11,8 @@ condition of every write. The end of a start is the exception: it is written by 
     stop_accepted_at                ModelStop, for the workflow and the watchdog: epoch seconds just before the last
                                     call for a stop that Rekognition accepted
     images_waiting                  check_queue: images are known to wait, so no later run has to peek into the queue
-    queue_empty_at                  check_queue: epoch seconds at which the queue was last counted empty, trigger closed
+    queue_empty_at                  check_queue: epoch seconds at which the queue was last counted empty, with the
+                                    trigger closed, or the listing of the bucket proved that no image waits
     last_check_at                   check_queue: epoch seconds of the last check before a start
     previous_interval_seconds       check_queue: seconds between that check and the one before
     watched                         watchdog: it watches this model, rather than another one

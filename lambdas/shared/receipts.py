@@ -196,6 +196,8 @@ def receipt(
         "calls_throttled": record.throttled,
         # The reason for the number of units; None when this run asked for no start.
         "sizing": None if record.backlog is None else {"backlog": record.backlog, "reason": record.sizing_reason},
+        # Whether the listing of the source bucket proved that no image waited; None where that did not end the run.
+        "end": None if record.end_is_proven is None else {"proven": record.end_is_proven, "reason": record.end_reason},
         # Why the run did no more, although nothing failed.
         "reason": record.reason,
         "error": None if error is None else dict(error),

@@ -68,6 +68,9 @@ class RunRecord:
     blocked: int = 0
     blocked_reason: str | None = None
     throttled: int = 0
+    # Whether the bucket's listing proved that no image waited when the run stopped taking images, and what it showed.
+    end_is_proven: bool | None = None
+    end_reason: str | None = None
     # The time in which messages waited from one poll of the queue to the next, and the images labelled in it.
     saturated_seconds: float = 0.0
     saturated_images: int = 0
@@ -167,6 +170,10 @@ class RunRecords:
             "model_is_ours = :ours, units_are_fixed = if_not_exists(units_are_fixed, :fixed)"
         )
         self._update(run_id, expression, now=format_rfc3339(now()), units=inference_units, ours=ours, fixed=fixed)
+
+    def record_end(self, run_id: str, *, proven: bool, reason: str) -> None:
+        """Record that the run took no more images, whether the listing proved that none waited, and what it showed."""
+        self._update(run_id, "SET end_is_proven = :proven, end_reason = :reason", proven=proven, reason=reason)
 
     def record_saturated_period(self, run_id: str, seconds: float, images: int) -> None:
         """Record for how long messages always waited so far, and how many images were labelled in that time."""

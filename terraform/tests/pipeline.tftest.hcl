@@ -322,6 +322,7 @@ run "a_whole_apply_wires_the_parts_together" {
         QUEUE_URL               = output.queue_url
         SCHEDULE_MINUTES        = "120"
         SOURCE_BUCKET_NAME      = output.source_bucket_name
+        SOURCE_EVENTS           = "notification"
         SOURCE_PREFIX           = "in/"
       }
       start_model = {

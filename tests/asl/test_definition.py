@@ -231,6 +231,32 @@ def test_after_the_model_may_run_every_way_out_leads_past_the_stop(label_batch: 
         assert states(label_batch)[name]["Catch"][-1]["Next"] == "Stop the model"
 
 
+def test_where_nothing_waits_the_model_stops_first_and_the_trigger_is_closed_before_the_lease_is_free(
+    label_batch: Path,
+) -> None:
+    level = states(label_batch)
+    proven = next(choice for choice in level["Is the queue drained?"]["Choices"] if "nothing_waits" in str(choice))
+    assert proven["Next"] == "Stop the model"
+    assert level["Open the trigger"]["Assign"] == {"trigger_to_close": True}
+    # Whether the stop goes on or was given up: first the trigger.
+    ways = [level["Stop the model"]["Next"], level["Stop the model"]["Catch"][-1]["Next"]]
+    assert ways == ["Is the model stopped?"] * 2
+    assert level["Is the model stopped?"]["Choices"][0] == {
+        "Condition": "{% $trigger_to_close %}",
+        "Next": "Close the trigger",
+    }
+    closing = level["Close the trigger"]
+    assert closing["Assign"] == {"trigger_to_close": False}
+    # A trigger that cannot be closed is not tried for ever.
+    assert closing["Catch"][-1]["Assign"]["trigger_to_close"] is False
+    assert level["Did the queue drain without an error?"]["Choices"][0] == {
+        "Condition": "{% $stop_settled != null %}",
+        "Next": "Is the model stopped?",
+    }
+    lost = [level[name]["Catch"][0]["ErrorEquals"] for name in ("Stop the model", "Close the trigger")]
+    assert lost == [["LeaseLost"]] * 2, "only who has lost the lease leaves the trigger to another"
+
+
 def test_the_stop_is_tried_for_longer_than_anything_else(label_batch: Path) -> None:
     attempts = {name: task["Retry"][-1]["MaxAttempts"] for name, task in tasks(label_batch).items()}
     assert attempts["Stop the model"] >= 30

@@ -124,10 +124,15 @@ def test_the_command_line_tells_of_the_batch(stack: LocalStack, batch: Batch, tm
     assert clb("why", "nobody uploaded this.png", code=3)["state"] == "never_uploaded"
 
 
-def test_waiting_by_design_stays_under_three_minutes_of_model_time(stack: LocalStack, ledger: Ledger) -> None:
+def test_the_model_stops_soon_after_the_last_image_and_the_trigger_is_closed_meanwhile(
+    stack: LocalStack, ledger: Ledger
+) -> None:
     ledger.upload("one.png", photo(1))
     execution = runs.run(stack)
-    assert 60 <= waits_between(stack, execution["executionArn"], "Open the trigger", "Stop the model") < 180
+    assert waits_between(stack, execution["executionArn"], "Open the trigger", "Stop the model") < 60
+    states = runs.states_entered(stack, execution["executionArn"])
+    assert states.index("Stop the model") < states.index("Close the trigger") < states.index("Write the receipt")
+    assert runs.receipt(stack, execution)["end"]["proven"] is True
     ledger.assert_invariants()
 
 

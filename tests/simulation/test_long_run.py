@@ -6,6 +6,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from check_queue.logic import MAX_VISITS, DrainState, Progress, poll_draining
+from check_queue.waiting_images import Waiting
 from shared.sqs import Backlog
 from tests.rig.quick_moto import client
 from tests.rig.simulation import deployment
@@ -13,6 +14,7 @@ from tests.rig.simulation.states import EVENTS_AT_MOST
 from tests.rig.simulation.wire import Call
 from tests.rig.simulation.world import World
 
+UNKNOWN = Waiting(None, "")
 HOUR, DAY = 3600, 24 * 3600
 IMAGES_PER_SECOND = 3
 # The longest run that max_run_minutes allows.
@@ -21,11 +23,15 @@ LONGEST_RUN = 14 * DAY
 EVENTS_OF_LONGEST_RUN = EVENTS_AT_MOST * 3 // 5
 
 
+# The images are only counted: the bucket does not hold them.
+ENVIRONMENT = {"MAX_RUN_MINUTES": str(LONGEST_RUN // 60), "SOURCE_EVENTS": "external"}
+
+
 class CountedBacklog:
     """A queue of so many images that it is only counted, and that goes down while the model runs."""
 
     def __init__(self, images: int) -> None:
-        self.world = World(between=self, watchdog_seconds=None, environment={"MAX_RUN_MINUTES": str(LONGEST_RUN // 60)})
+        self.world = World(between=self, watchdog_seconds=None, environment=ENVIRONMENT)
         self.images = images
 
     def __call__(self, call: Call) -> AWSResponse | None:
@@ -74,7 +80,7 @@ def test_the_longest_run_ends_by_its_time_and_not_by_its_history() -> None:
     while seconds < LONGEST_RUN:
         progress = Progress(images_done=polls, blocked=0)
         left = LONGEST_RUN - seconds
-        state = poll_draining(Backlog(10**9, 0, 0), progress, state, seconds_left=left, now_ms=seconds * 1000)
+        state = poll_draining(Backlog(10**9, 0, 0), UNKNOWN, progress, state, seconds_left=left, now_ms=seconds * 1000)
         # However long the run has lasted, the next poll comes within a minute.
         assert state.wait_seconds <= 60
         seconds, polls = seconds + state.wait_seconds, polls + 1

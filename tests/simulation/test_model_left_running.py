@@ -156,10 +156,10 @@ def test_a_model_change_that_is_applied_half_way_leaves_no_model(stay_behind: st
         for hours in range(4):
             world.upload(f"{hours}.png", PICTURES[0])
             run = world.start_run()
-            world.advance(100)
+            world.advance(80)
             if is_aborted:
                 world.abort(run)
-            world.advance(HOUR - 100)
+            world.advance(HOUR - 80)
         running = {arn: model.meter()["running_seconds"] for arn, model in world.emulator._models.items()}
         assert all(model.status in AT_REST for model in world.emulator._models.values()), world.describe()
         assert sum(running.values()) < 4 * ORPHAN_SECONDS, running
@@ -182,7 +182,7 @@ def test_a_model_is_stopped_although_the_table_is_gone_or_its_key_disabled(code:
     with World() as world:
         start_of(world)
         if moment == "running":
-            world.advance(90)
+            world.advance(75)
         world.set_faults(Fault("dynamodb", "*", code))
         world.advance(4 * HOUR)
         assert world.model_now.status in AT_REST, world.describe()

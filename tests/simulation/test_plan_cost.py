@@ -18,6 +18,7 @@ from tools.plan_cost.simulation import History, simulate
 RATE = 3.0
 START, STOP = 600.0, 120.0
 DEMO_IMAGES = 48
+POLLS_SECONDS = 5
 
 
 def metered(images: int, *, batch: int = 1, hours: float = 2) -> tuple[float, int]:
@@ -53,13 +54,14 @@ def test_the_prediction_is_within_a_tenth_of_the_meter(images: int) -> None:
     seconds, starts = metered(images)
     history = predicted(images)
     assert (len(history.runs), starts) == (1, 1)
-    assert sum(run.running_seconds for run in history.runs) == pytest.approx(seconds, rel=0.1)
+    # A short run is a matter of how its polls fall: of the start, and of the one image.
+    assert sum(run.running_seconds for run in history.runs) == pytest.approx(seconds, rel=0.1, abs=POLLS_SECONDS)
 
 
 def test_the_prediction_knows_the_gate() -> None:
     seconds, starts = metered(5, batch=10, hours=6)
     history = predicted(5, batch=10)
     assert (len(history.runs), starts) == (1, 1)
-    assert history.runs[0].running_seconds == pytest.approx(seconds, rel=0.1)
+    assert history.runs[0].running_seconds == pytest.approx(seconds, rel=0.1, abs=POLLS_SECONDS)
     waited = history.labelled_at - (EPOCH + 3660)
     assert 2 * 3600 < waited.max() <= 4 * 3600 + START + 300

@@ -225,7 +225,13 @@ class Fleet:
     """A backlog that is only counted, labelled by a fleet of so many images a second until it `stalls_at`."""
 
     def __init__(self, images: int, images_per_second: float, stalls_at: float | None = None) -> None:
-        environment = {"MAX_RUN_MINUTES": "20160", "MAX_INFERENCE_UNITS": "50", "MIN_INFERENCE_UNITS": "50"}
+        environment = {
+            "MAX_RUN_MINUTES": "20160",
+            "MAX_INFERENCE_UNITS": "50",
+            "MIN_INFERENCE_UNITS": "50",
+            # The images are only counted: the bucket does not hold them.
+            "SOURCE_EVENTS": "external",
+        }
         self.world = World(model=QUICK, between=self, watchdog_seconds=60, environment=environment)
         self.images, self.rate, self.stalls_at = images, images_per_second, stalls_at
         self.running_at: float | None = None

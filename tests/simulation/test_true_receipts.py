@@ -127,7 +127,6 @@ def test_every_result_is_on_a_receipt_once_although_the_batch_was_killed_while_i
 
 
 @pytest.mark.parametrize("kind", ["killed before", "killed after"])
-@pytest.mark.xfail(reason="the run cannot tell that the images of the messages that a killed batch hides are done")
 def test_a_batch_that_was_killed_after_all_was_labelled_costs_no_run_more(kind: str) -> None:
     with World(model=QUICK, schedule_seconds=HOUR) as world:
         upload_eight(world)

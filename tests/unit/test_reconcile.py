@@ -17,8 +17,8 @@ from reconcile import handler
 from reconcile.batches import Batches, ListingBatch
 from reconcile.dead_letters import DeadLetterImages
 from reconcile.errors import DeadLetterQueueBusy, InputInvalid, TooManyDeadLetters
-from reconcile.listing import Counts, ImageId, ListedObject, OrphanFilter
-from reconcile.message import Origin, images_in
+from reconcile.listing import Counts, OrphanFilter
+from reconcile.message import Origin
 from reconcile.plan import Planner
 from reconcile.records import ReconcileRecords
 from reconcile.report import MAX_OBJECTS, ReportedError, Reporting, reported_error
@@ -31,6 +31,7 @@ from shared.image_queue import ImageQueue, MessagesNotSent
 from shared.items import Items
 from shared.model_state import STATE_ITEM, ModelStates
 from shared.s3_events import Source, uploads_in
+from shared.source_listing import ImageId, ListedObject, images_in
 from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, aws_error
 
 SUFFIXES = (".jpg", ".png")

@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconcile.listing import ImageId
-from reconcile.message import images_in
 from shared.readable import shortened
 from shared.s3_events import (
     MAX_KEY_BYTES,
@@ -24,6 +22,7 @@ from shared.s3_events import (
     uploads_anywhere,
     uploads_in,
 )
+from shared.source_listing import ImageId, images_in
 
 PHOTOS = Source("photos", "logos/incoming/")
 FILES = Path(__file__).parent / "s3_events"

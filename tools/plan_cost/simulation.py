@@ -23,6 +23,7 @@ from check_queue.logic import (
 )
 from check_queue.start_gate import GateInputs, reason_to_defer_start
 from check_queue.time_left import time_left
+from check_queue.waiting_images import Waiting
 from shared.model_stop import POLL_SECONDS as STOP_POLL_SECONDS
 from shared.model_usage import split_by_utc_day
 from shared.outcome import Outcome
@@ -40,6 +41,9 @@ from tools.plan_cost.settings import Settings
 LONGEST_RUN = timedelta(days=1)
 # As long as SQS keeps a message: what waits for longer is lost. (terraform/modules/intake)
 KEPT_SECONDS = 14 * DAY
+# S3 lists so many objects at once.
+PAGE_OBJECTS = 1000
+
 # The lease, the trigger, and then the queue is counted.
 STEPS_TO_COUNT = 3
 
@@ -209,19 +213,24 @@ class _Deployment:
             queue.open(asked_at + model.switch_seconds, model.images_per_second(units))
             instant = _polled(asked_at, model.switch_seconds, switch_poll)
             instant, state, decision = self._drain(instant, done_before, record, state)
+            if decision is Decision.NOTHING_WAITS:
+                break
             if isinstance(decision, Outcome):
                 outcome = decision
             asked_at = instant + step
             # What comes while it closes is labelled yet.
             queue.close(asked_at + model.switch_seconds)
             instant = _polled(asked_at, model.switch_seconds, switch_poll) + step
-            backlog, progress = self._look(instant, done_before)
+            backlog, shown, progress = self._look(instant, done_before)
             state = poll_closed(backlog, progress, state, now_ms=int(instant * 1000))
-            if decide_closed(backlog, take_more=outcome is Outcome.COMPLETED) is not Decision.MORE_WORK:
+            if decide_closed(backlog, shown, take_more=outcome is Outcome.COMPLETED) is not Decision.MORE_WORK:
                 break
-        if backlog.total == 0:
-            self._queue_empty_at = instant
         stop_accepted_at = instant + step
+        if decision is Decision.NOTHING_WAITS:
+            # The trigger is still open: what comes now is labelled yet.
+            queue.close(stop_accepted_at)
+        if queue.waiting(instant) == 0:
+            self._queue_empty_at = instant
         self._days.add(seen_at, stop_accepted_at)
         self._runs.append(Run(units, running_at, stop_accepted_at, queue.done - done_before))
         return _polled(stop_accepted_at, model.stop_seconds, STOP_POLL_SECONDS + step) + step
@@ -234,21 +243,24 @@ class _Deployment:
             instant += self._model.step_seconds
             self._queue.label(instant)
             left = time_left(record, LONGEST_RUN, self._cap, _utc(instant))
-            backlog, progress = self._look(instant, done_before)
+            backlog, shown, progress = self._look(instant, done_before)
             state = poll_draining(
                 backlog,
+                shown,
                 progress,
                 state,
                 seconds_left=left.least,
                 now_ms=int(instant * 1000),
             )
-            decision = decide_draining(state, left)
+            decision = decide_draining(shown, state, left)
             if decision is not Decision.BUSY:
                 return instant, state, decision
             instant += state.wait_seconds
 
-    def _look(self, instant: float, done_before: int) -> tuple[Backlog, Progress]:
-        return Backlog(self._queue.waiting(instant), 0, 0), Progress(self._queue.done - done_before, 0)
+    def _look(self, instant: float, done_before: int) -> tuple[Backlog, Waiting, Progress]:
+        waiting = self._queue.waiting(instant)
+        shown = Waiting(min(waiting, PAGE_OBJECTS), "", is_all=waiting <= PAGE_OBJECTS)
+        return Backlog(waiting, 0, 0), shown, Progress(self._queue.done - done_before, 0)
 
 
 def _polled(asked_at: float, takes_seconds: float, every_seconds: float) -> float:

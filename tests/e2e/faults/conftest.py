@@ -175,6 +175,24 @@ class Scene:
                 is_over.set()
             uploading.result()
 
+    @contextmanager
+    def uploads_in_a_loop(self) -> Iterator[list[int]]:
+        """Upload one image after the other, with a breath between them, in which a run can find the bucket empty."""
+        is_over, late = threading.Event(), []
+
+        def upload() -> None:
+            while not is_over.wait(0.3):
+                self.upload(1, f"late-{len(late)}")
+                late.append(len(late))
+
+        with ThreadPoolExecutor(1) as thread:
+            uploading = thread.submit(upload)
+            try:
+                yield late
+            finally:
+                is_over.set()
+            uploading.result()
+
     def change_model(self) -> None:
         """Apply the stack for another version of the model, which is the stack's from then on."""
         arn = self.stack.model.version_arn.replace("2026-01-01", "2026-02-02")

@@ -87,6 +87,8 @@ def test_one_image_that_always_errors_ends_with_its_reason_and_does_not_keep_the
     execution = scene.wait(arn)
     assert execution["status"] == "SUCCEEDED", execution
     assert scene.receipt(execution)["images"] == {"processed": 8, "failed": 0, "dead_lettered": 1}
+    # Its object is still there, and the run has read in the dead-letter queue that nobody waits for it.
+    assert "1 whose messages are in the dead-letter queue" in scene.receipt(execution)["end"]["reason"]
     [letter] = scene.dead_letters()
     assert "poison-0.png" in letter["Body"]
     assert letter["MessageAttributes"]["error_code"]["StringValue"] == "InternalServerError"

@@ -49,9 +49,9 @@ EXCUSES = (
     ),
     Excuse(
         "check-queue",
-        "TellMissingFromForbidden",
-        ("s3:ListBucket", "s3:ListBucketVersions"),
-        "the same for an object and for a version that is not there",
+        "TellMissingVersionsFromForbidden",
+        ("s3:ListBucketVersions",),
+        "the same for a version that is not there",
         "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html",
     ),
     Excuse(
