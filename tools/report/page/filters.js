@@ -9,11 +9,11 @@ function shape(label) {
   const most = Math.max(...bars);
   // The square root keeps few beside many in sight.
   const path = bars.map((bar, index) => (bar ? `M${index} 10h.9v${-(1 + 9 * Math.sqrt(bar / most))}h-.9z` : "")).join("");
-  // What does not pass is under a veil.
+  // The bars of which nothing passes are under a veil.
   const cut = svg("rect", { class: "cut", x: 0, y: 0, width: 0, height: 10 });
   const node = svg("svg", { class: "shape", viewBox: `0 0 ${BARS} 10`, preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("path", { class: `bars colour-${label.index % COLOURS}`, d: path }), cut);
-  return { node, veil: (thousandths) => cut.setAttribute("width", (thousandths / 100000) * BARS) };
+  return { node, veil: (thousandths) => cut.setAttribute("width", Math.min(BARS - 1, Math.floor((thousandths / 100000) * BARS))) };
 }
 
 function labelRow(label) {
