@@ -53,3 +53,27 @@ moved {
   from = module.final_bucket
   to   = module.final_bucket[0]
 }
+
+# A bucket's name says nothing of its owner: if a bucket is deleted, anyone may take its name, and images would go there.
+# Null, because without the key nothing is known, and nothing denied.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount
+data "aws_iam_policy_document" "own_buckets" {
+  statement {
+    sid       = "DenyBucketsOfOtherAccounts"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = ["*"]
+
+    condition {
+      test     = "Null"
+      variable = "aws:ResourceAccount"
+      values   = ["false"]
+    }
+
+    condition {
+      test     = "StringNotEquals"
+      variable = "aws:ResourceAccount"
+      values   = [local.account_id]
+    }
+  }
+}
