@@ -23,6 +23,10 @@ module "source_bucket" {
   # only that version.
   versioning_enabled = true
 
+  # A version that was overwritten may still wait: 14 days in the queue, and as long again among the dead letters.
+  noncurrent_version_days = var.deleted_upload_retention_days
+  incomplete_upload_days  = var.incomplete_upload_retention_days
+
   kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
   tags          = var.tags
@@ -37,6 +41,10 @@ module "final_bucket" {
 
   # Each name in here is claimed once and never overwritten.
   versioning_enabled = false
+
+  # The reports of the reconcile alone. Results, failures and receipts never expire.
+  expire_days_by_prefix  = var.reconcile_retention_days == null ? {} : { "${var.final_prefix}reconcile/" = var.reconcile_retention_days }
+  incomplete_upload_days = var.incomplete_upload_retention_days
 
   kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy

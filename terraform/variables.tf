@@ -814,6 +814,41 @@ variable "log_retention_days" {
   }
 }
 
+variable "incomplete_upload_retention_days" {
+  description = "Days after which S3 deletes the parts of an upload that was never completed, in the buckets that the module makes."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = var.incomplete_upload_retention_days >= 1 && floor(var.incomplete_upload_retention_days) == var.incomplete_upload_retention_days
+    error_message = "incomplete_upload_retention_days must be a whole number of at least 1."
+  }
+}
+
+variable "deleted_upload_retention_days" {
+  description = "Days for which the module's source bucket keeps a version that was overwritten or deleted. An overwritten upload may wait as a dead letter for 28 days, and longer after a redrive. null: forever."
+  type        = number
+  default     = 90
+
+  validation {
+    # 14 days in the queue, 14 as a dead letter, and the same again after a redrive.
+    condition     = var.deleted_upload_retention_days == null ? true : var.deleted_upload_retention_days >= 60 && floor(var.deleted_upload_retention_days) == var.deleted_upload_retention_days
+    error_message = "deleted_upload_retention_days must be null or a whole number of at least 60, because an overwritten upload may still wait."
+  }
+}
+
+variable "reconcile_retention_days" {
+  description = "Days for which the module's final bucket keeps the reports of the reconcile. null: forever."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.reconcile_retention_days == null ? true : var.reconcile_retention_days >= 7 && floor(var.reconcile_retention_days) == var.reconcile_retention_days
+    error_message = "reconcile_retention_days must be null or a whole number of at least 7, because a running reconcile reads its files."
+  }
+}
+
 variable "force_destroy" {
   description = "true: terraform destroy deletes both buckets with everything in them. false: the destroy fails while a bucket holds objects."
   type        = bool
