@@ -20,6 +20,7 @@ locals {
     "receipts_owed",
     "request_rate",
     "stop_accepted_at",
+    "watched",
   ]
 }
 

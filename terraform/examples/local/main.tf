@@ -3,8 +3,10 @@ terraform {
 
   required_providers {
     aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.100"
+      source = "hashicorp/aws"
+      # From 6.23 on the provider reads a bucket's tags through S3 Control, at a host that begins with the account's number. No
+      # such host leads to an emulator. https://github.com/hashicorp/terraform-provider-aws/issues/45292
+      version = ">= 5.100, < 6.22"
     }
   }
 }
@@ -29,6 +31,7 @@ provider "aws" {
     lambda     = var.endpoint
     logs       = var.endpoint
     s3         = var.endpoint
+    s3control  = var.endpoint
     scheduler  = var.endpoint
     sfn        = var.endpoint
     sns        = var.endpoint
