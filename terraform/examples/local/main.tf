@@ -40,6 +40,8 @@ provider "aws" {
   }
 }
 
+data "aws_caller_identity" "current" {}
+
 module "pipeline" {
   source = "../.."
 
@@ -47,6 +49,10 @@ module "pipeline" {
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
   alarm_emails        = [] # nobody is told by an emulator
+
+  # The key "test" is the root user's.
+  redrive_principal_arns = ["arn:aws:iam::${data.aws_caller_identity.current.account_id}:root"]
+
   schedule_expression = var.schedule_expression
   schedule_enabled    = var.schedule_enabled
   lease_seconds       = var.lease_seconds

@@ -167,7 +167,8 @@ def name_callers_to_policies() -> None:
             return str(context.principal_type == "Service").lower()
         if key.lower() == "aws:principalarn" and context.principal_type == "Service":
             return None
-        if key.lower() == "aws:principalarn" and context.principal_type == "AssumedRole":
+        # Not by the type: a queue's own check takes everybody for root.
+        if key.lower() == "aws:principalarn" and ":assumed-role/" in context.principal_arn:
             name = iam_evaluator._role_name_from_assumed_arn(context.principal_arn)
             role = iam._roles.get_scoped(context.principal_account, None, name)
             return role["Arn"] if role else context.principal_arn
