@@ -182,6 +182,7 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
         "GetReplicationConfiguration",
         "ListBucket",
         "PutBucketTagging",
+        *TAGS,  # of S3 Control, which the provider asks from 6.23 on
     ),
     "aws_s3_bucket_lifecycle_configuration": s3("GetLifecycleConfiguration", "PutLifecycleConfiguration"),
     "aws_s3_bucket_notification": s3("GetBucket*", "PutBucketNotification"),
