@@ -23,6 +23,10 @@ module "source_bucket" {
   # only that version.
   versioning_enabled = true
 
+  # A version that was overwritten may still wait: 14 days in the queue, and as long again among the dead letters.
+  noncurrent_version_days = var.deleted_upload_retention_days
+  incomplete_upload_days  = var.incomplete_upload_retention_days
+
   kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
   tags          = var.tags
@@ -38,6 +42,10 @@ module "final_bucket" {
   # Each name in here is claimed once and never overwritten.
   versioning_enabled = false
 
+  # The reports of the reconcile alone. Results, failures and receipts never expire.
+  expire_days_by_prefix  = var.reconcile_retention_days == null ? {} : { "${var.final_prefix}reconcile/" = var.reconcile_retention_days }
+  incomplete_upload_days = var.incomplete_upload_retention_days
+
   kms_key_arn   = var.kms_key_arn
   force_destroy = var.force_destroy
   tags          = var.tags
@@ -52,4 +60,28 @@ moved {
 moved {
   from = module.final_bucket
   to   = module.final_bucket[0]
+}
+
+# A bucket's name says nothing of its owner: if a bucket is deleted, anyone may take its name, and images would go there.
+# Null, because without the key nothing is known, and nothing denied.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount
+data "aws_iam_policy_document" "own_buckets" {
+  statement {
+    sid       = "DenyBucketsOfOtherAccounts"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = ["*"]
+
+    condition {
+      test     = "Null"
+      variable = "aws:ResourceAccount"
+      values   = ["false"]
+    }
+
+    condition {
+      test     = "StringNotEquals"
+      variable = "aws:ResourceAccount"
+      values   = [local.account_id]
+    }
+  }
 }

@@ -3,10 +3,32 @@
 locals {
   # Longer than the slowest batch: ten images, each with a few retries.
   analyze_image_timeout_seconds = 120
+
+  # Known at plan, and no dependency: a change of the function would postpone reading the policies that name it.
+  analyze_image_arn = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.function_names["analyze_image"]}"
+
+  # What shared/model_state.py reads of the lease's item. A test compares the two.
+  lease_attributes = [
+    "clean_up",
+    "images_waiting",
+    "last_check_at",
+    "lease_expires_at",
+    "lease_owner",
+    "model_starts",
+    "previous_interval_seconds",
+    "queue_empty_at",
+    "receipts_owed",
+    "request_rate",
+    "stop_accepted_at",
+    "watched",
+  ]
 }
 
 data "aws_iam_policy_document" "analyze_image" {
-  source_policy_documents = [data.aws_iam_policy_document.key_use["analyze_image"].json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.key_use["analyze_image"].json,
+    data.aws_iam_policy_document.own_buckets.json,
+  ]
 
   statement {
     sid       = "LabelImages"
@@ -97,6 +119,22 @@ data "aws_iam_policy_document" "analyze_image" {
       test     = "ForAllValues:StringEquals"
       variable = "dynamodb:LeadingKeys"
       values   = [var.project_version_arn]
+    }
+  }
+
+  # The lease is an item of the same table, and DynamoDB's conditions know no sort keys. So the attributes of the lease are
+  # out of reach, whatever item they are asked for in.
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html#FGAC_DDB.ConditionKeys
+  statement {
+    sid       = "DenyWritingTheLease"
+    effect    = "Deny"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = [local.runs_table_arn]
+
+    condition {
+      test     = "ForAnyValue:StringEquals"
+      variable = "dynamodb:Attributes"
+      values   = local.lease_attributes
     }
   }
 }

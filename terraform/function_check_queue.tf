@@ -12,7 +12,10 @@ locals {
 }
 
 data "aws_iam_policy_document" "check_queue" {
-  source_policy_documents = [data.aws_iam_policy_document.key_use["check_queue"].json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.key_use["check_queue"].json,
+    data.aws_iam_policy_document.own_buckets.json,
+  ]
 
   statement {
     sid = "PeekQueue"

@@ -1,7 +1,10 @@
 # Finds the images that have no message, and queues them.
 
 data "aws_iam_policy_document" "reconcile" {
-  source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile"].json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.key_use["reconcile"].json,
+    data.aws_iam_policy_document.own_buckets.json,
+  ]
 
   # Reads the first page of the listing. Without it S3 answers 403 instead of 404 for a deleted object.
   statement {

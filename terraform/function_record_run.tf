@@ -1,7 +1,10 @@
 # Opens a run and takes the lease on the model. Closes the run and writes its receipt.
 
 data "aws_iam_policy_document" "record_run" {
-  source_policy_documents = [data.aws_iam_policy_document.key_use["record_run"].json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.key_use["record_run"].json,
+    data.aws_iam_policy_document.own_buckets.json,
+  ]
 
   statement {
     sid       = "ReadWriteRunItems"

@@ -7,6 +7,14 @@ data "aws_iam_policy_document" "toggle_trigger" {
     sid       = "ToggleTrigger"
     actions   = ["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]
     resources = [aws_lambda_event_source_mapping.analyze_image.arn]
+
+    # An update may name another function. IfExists, because AWS does not say whether one without a function has the key.
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+    condition {
+      test     = "ArnEqualsIfExists"
+      variable = "lambda:FunctionArn"
+      values   = [local.analyze_image_arn]
+    }
   }
 
   statement {

@@ -1,7 +1,10 @@
 # Works outside the workflow: stops the model, disables the trigger and releases the lease of a dead run.
 
 data "aws_iam_policy_document" "watchdog" {
-  source_policy_documents = [data.aws_iam_policy_document.key_use["watchdog"].json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.key_use["watchdog"].json,
+    data.aws_iam_policy_document.own_buckets.json,
+  ]
 
   statement {
     sid       = "DescribeModel"
@@ -31,6 +34,14 @@ data "aws_iam_policy_document" "watchdog" {
     sid       = "CloseTrigger"
     actions   = ["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]
     resources = [aws_lambda_event_source_mapping.analyze_image.arn]
+
+    # An update may name another function. IfExists, because AWS does not say whether one without a function has the key.
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+    condition {
+      test     = "ArnEqualsIfExists"
+      variable = "lambda:FunctionArn"
+      values   = [local.analyze_image_arn]
+    }
   }
 
   # Describes the run that holds the lease. Stops it before Terraform destroys the pipeline.

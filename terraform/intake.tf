@@ -13,7 +13,7 @@ module "intake" {
   kms_key_arn              = var.kms_key_arn
 
   sender_arns             = concat([for package in ["analyze_image", "reconcile"] : local.role_arns[package]], var.redrive_principal_arns)
-  dead_letter_sender_arns = [for package in ["analyze_image", "check_queue"] : local.role_arns[package]]
+  dead_letter_sender_arns = concat([for package in ["analyze_image", "check_queue"] : local.role_arns[package]], var.redrive_principal_arns)
 
   tags = var.tags
 }

@@ -86,7 +86,8 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Without conditions: AWS documents none for EventBridge and a queue's key.
+  # AWS documents no condition for EventBridge and a queue's key. IfExists: what a request says of its queue, rule and account
+  # must be ours, and what it does not say is no reason to refuse it.
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
   dynamic "statement" {
     for_each = coalesce(var.source_events, "notification") == "eventbridge" ? [1] : []
@@ -99,6 +100,24 @@ data "aws_iam_policy_document" "key" {
       principals {
         type        = "Service"
         identifiers = ["events.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEqualsIfExists"
+        variable = "kms:EncryptionContext:aws:sqs:arn"
+        values   = ["arn:${local.partition}:sqs:${local.region}:${local.account_id}:${var.name}-images"]
+      }
+
+      condition {
+        test     = "ArnLikeIfExists"
+        variable = "aws:SourceArn"
+        values   = ["arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${var.name}-images*"]
+      }
+
+      condition {
+        test     = "StringEqualsIfExists"
+        variable = "aws:SourceAccount"
+        values   = [local.account_id]
       }
     }
   }

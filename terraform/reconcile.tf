@@ -5,7 +5,10 @@ locals {
 
 # What Step Functions itself does for the Distributed Map: list the bucket, and write what the batches return.
 data "aws_iam_policy_document" "reconcile_workflow" {
-  source_policy_documents = [data.aws_iam_policy_document.key_use["reconcile_workflow"].json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.key_use["reconcile_workflow"].json,
+    data.aws_iam_policy_document.own_buckets.json,
+  ]
 
   statement {
     sid       = "ListSourceBucket"

@@ -641,7 +641,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "redrive_principal_arns" {
-  description = "IAM roles and users who may send to the image queue, which `make redrive` needs. * stands for any characters, such as arn:aws:iam::123456789012:role/*/on-call. The queue's policy denies sending to everyone else, also to administrators."
+  description = "IAM roles and users who may send to the queues, which `make redrive` needs. * stands for any characters, such as arn:aws:iam::123456789012:role/*/on-call. The queues' policies deny sending to everyone else, also to administrators."
   type        = list(string)
   default     = []
   nullable    = false
@@ -811,6 +811,41 @@ variable "log_retention_days" {
   validation {
     condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "log_retention_days must be 0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "incomplete_upload_retention_days" {
+  description = "Days after which S3 deletes the parts of an upload that was never completed, in the buckets that the module makes."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = var.incomplete_upload_retention_days >= 1 && floor(var.incomplete_upload_retention_days) == var.incomplete_upload_retention_days
+    error_message = "incomplete_upload_retention_days must be a whole number of at least 1."
+  }
+}
+
+variable "deleted_upload_retention_days" {
+  description = "Days for which the module's source bucket keeps a version that was overwritten or deleted. An overwritten upload may wait as a dead letter for 28 days, and longer after a redrive. null: forever."
+  type        = number
+  default     = 90
+
+  validation {
+    # 14 days in the queue, 14 as a dead letter, and the same again after a redrive.
+    condition     = var.deleted_upload_retention_days == null ? true : var.deleted_upload_retention_days >= 60 && floor(var.deleted_upload_retention_days) == var.deleted_upload_retention_days
+    error_message = "deleted_upload_retention_days must be null or a whole number of at least 60, because an overwritten upload may still wait."
+  }
+}
+
+variable "reconcile_retention_days" {
+  description = "Days for which the module's final bucket keeps the reports of the reconcile. null: forever."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.reconcile_retention_days == null ? true : var.reconcile_retention_days >= 7 && floor(var.reconcile_retention_days) == var.reconcile_retention_days
+    error_message = "reconcile_retention_days must be null or a whole number of at least 7, because a running reconcile reads its files."
   }
 }
 

@@ -4,7 +4,8 @@ terraform {
 
   required_providers {
     aws = {
-      source  = "hashicorp/aws"
+      source = "hashicorp/aws"
+      # From 6.22 to 6.39 it plans to remove a bucket's block of SSE-C at each apply: docs/deploying.md.
       version = ">= 5.100"
     }
   }

@@ -26,11 +26,13 @@ Json = Any
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MANAGED_POLICY_CHARACTERS_AT_MOST = 6144
 
-TAGS = ("ListTagsForResource", "TagResource", "UntagResource")
+TAGS = ("*TagResource", "ListTagsForResource")
 ANY = "*"
 
 # Stands in a planned resource's values for what the plan does not know yet.
 UNKNOWN = "(known after apply)"
+
+OF_ROLES = "role{path}{name}-*"
 
 # What a resource is named by, or the one that it belongs to.
 NAMED_BY = ("name", "bucket", "function_name", "alarm_name", "dashboard_name", "rule")
@@ -45,8 +47,8 @@ class Actions:
     # resource level.
     resource: str
     names: tuple[str, ...]
-    # A condition's test, key and resource.
-    condition: tuple[str, str, str] | None = None
+    # A condition's test, key and values; of those with a test on ARNs, the values are parts as `resource` is.
+    condition: tuple[str, str, tuple[str, ...]] | None = None
 
 
 def s3(*names: str) -> tuple[Actions, ...]:
@@ -59,13 +61,25 @@ def on_functions(*names: str) -> tuple[Actions, ...]:
     return (Actions("lambda", "function:{name}-*", names),)
 
 
+def pass_role(service: str) -> Actions:
+    """Hand a role of the deployment to one service: to another, such as EC2, it would be for somebody's own use."""
+    return Actions(
+        "iam", OF_ROLES, ("PassRole",), ("StringEquals", "iam:PassedToService", (f"{service}.amazonaws.com",))
+    )
+
+
 def alarm(put: str) -> tuple[Actions, ...]:
     """Actions of one kind of alarm; a description is of all."""
     names = (put, "DeleteAlarms", *TAGS)
     return (Actions("cloudwatch", "alarm:{name}-*", names), Actions("cloudwatch", ANY, ("DescribeAlarms",)))
 
 
-# A type that is here with nothing needs no permission.
+# A mapping's ARN says nothing of its function.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+OF_FUNCTIONS = ("ArnLike", "lambda:FunctionArn", ("function:{name}-*",))
+
+# A type that is here with nothing needs no permission. A wildcard is for reads, tags and descriptions alone, and
+# spares a managed policy characters, of which it has few.
 OF_TYPE: dict[str, tuple[Actions, ...]] = {
     "aws_cloudwatch_composite_alarm": alarm("PutCompositeAlarm"),
     "aws_cloudwatch_dashboard": (
@@ -105,12 +119,9 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
             (
                 "CreateTable",
                 "DeleteTable",
-                "DescribeContinuousBackups",
-                "DescribeTable",
-                "DescribeTimeToLive",
+                "Describe*",
                 "ListTagsOfResource",
-                "TagResource",
-                "UntagResource",
+                "*TagResource",
                 "UpdateTable",
                 "UpdateTimeToLive",
             ),
@@ -119,59 +130,44 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
     "aws_iam_role": (
         Actions(
             "iam",
-            "role{path}{name}-*",
+            OF_ROLES,
             (
-                "CreateRole",
                 "DeleteRole",
-                "DeleteRolePermissionsBoundary",
                 "GetRole",
-                "ListAttachedRolePolicies",
-                "ListInstanceProfilesForRole",
-                "ListRolePolicies",
-                "PutRolePermissionsBoundary",
-                "TagRole",
-                "UntagRole",
+                "List*",
+                "*TagRole",
                 "UpdateAssumeRolePolicy",
-                "UpdateRole",
-                "UpdateRoleDescription",
+                "UpdateRole*",
             ),
         ),
     ),
-    "aws_iam_role_policy": (
-        Actions("iam", "role{path}{name}-*", ("DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")),
-    ),
+    "aws_iam_role_policy": (Actions("iam", OF_ROLES, ("GetRolePolicy",)),),
     "aws_lambda_event_source_mapping": (
-        Actions("lambda", ANY, ("CreateEventSourceMapping",), ("ArnLike", "lambda:FunctionArn", "function:{name}-*")),
+        Actions("lambda", ANY, ("CreateEventSourceMapping",), OF_FUNCTIONS),
         Actions(
             "lambda",
             "event-source-mapping:*",
-            (
-                "DeleteEventSourceMapping",
-                "GetEventSourceMapping",
-                "ListTags",
-                "TagResource",
-                "UntagResource",
-                "UpdateEventSourceMapping",
-            ),
+            ("DeleteEventSourceMapping", "GetEventSourceMapping", "UpdateEventSourceMapping"),
+            OF_FUNCTIONS,
         ),
+        # AWS has no condition on the function for these.
+        Actions("lambda", "event-source-mapping:*", ("ListTags", "*TagResource")),
     ),
     "aws_lambda_function": (
         *on_functions(
             "CreateFunction",
             "DeleteFunction",
-            "GetFunction",
-            "GetFunctionCodeSigningConfig",
+            "GetFunction*",
             "ListTags",
             "ListVersionsByFunction",
-            "TagResource",
-            "UntagResource",
+            "*TagResource",
             "UpdateFunctionCode",
             "UpdateFunctionConfiguration",
         ),
-        Actions("iam", "role{path}{name}-*", ("PassRole",)),
+        pass_role("lambda"),
     ),
     "aws_lambda_function_event_invoke_config": on_functions(
-        "DeleteFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig", "PutFunctionEventInvokeConfig"
+        "DeleteFunctionEventInvokeConfig", "GetFunction*", "PutFunctionEventInvokeConfig"
     ),
     "aws_lambda_function_recursion_config": on_functions("*FunctionRecursionConfig"),  # get and put
     "aws_lambda_invocation": on_functions("InvokeFunction"),
@@ -180,35 +176,28 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
         "CreateBucket",
         "DeleteBucket",
         "GetAccelerateConfiguration",
-        "GetBucketAcl",
-        "GetBucketCORS",
-        "GetBucketLocation",
-        "GetBucketLogging",
-        "GetBucketObjectLockConfiguration",
-        "GetBucketPolicy",
-        "GetBucketRequestPayment",
-        "GetBucketTagging",
-        "GetBucketVersioning",
-        "GetBucketWebsite",
+        "GetBucket*",
         "GetEncryptionConfiguration",
         "GetLifecycleConfiguration",
         "GetReplicationConfiguration",
         "ListBucket",
         "PutBucketTagging",
+        *TAGS,  # of S3 Control, which the provider asks from 6.23 on
     ),
-    "aws_s3_bucket_notification": s3("GetBucketNotification", "PutBucketNotification"),
-    "aws_s3_bucket_ownership_controls": s3("GetBucketOwnershipControls", "PutBucketOwnershipControls"),
-    "aws_s3_bucket_policy": s3("DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy"),
-    "aws_s3_bucket_public_access_block": s3("GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock"),
+    "aws_s3_bucket_lifecycle_configuration": s3("GetLifecycleConfiguration", "PutLifecycleConfiguration"),
+    "aws_s3_bucket_notification": s3("GetBucket*", "PutBucketNotification"),
+    "aws_s3_bucket_ownership_controls": s3("GetBucket*", "PutBucketOwnershipControls"),
+    "aws_s3_bucket_policy": s3("DeleteBucketPolicy", "GetBucket*", "PutBucketPolicy"),
+    "aws_s3_bucket_public_access_block": s3("GetBucket*", "PutBucketPublicAccessBlock"),
     "aws_s3_bucket_server_side_encryption_configuration": s3(
         "GetEncryptionConfiguration", "PutEncryptionConfiguration"
     ),
-    "aws_s3_bucket_versioning": s3("GetBucketVersioning", "PutBucketVersioning"),
+    "aws_s3_bucket_versioning": s3("GetBucket*", "PutBucketVersioning"),
     "aws_scheduler_schedule": (
         Actions(
             "scheduler", "schedule/{name}-*", ("CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule")
         ),
-        Actions("iam", "role{path}{name}-*", ("PassRole",)),
+        pass_role("scheduler"),
     ),
     "aws_scheduler_schedule_group": (
         Actions(
@@ -231,7 +220,7 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
             ),
         ),
         Actions("states", ANY, ("ValidateStateMachineDefinition",)),
-        Actions("iam", "role{path}{name}-*", ("PassRole",)),
+        pass_role("states"),
     ),
     "aws_sns_topic": (
         Actions("sns", "{name}-*", ("CreateTopic", "DeleteTopic", "GetTopicAttributes", "SetTopicAttributes", *TAGS)),
@@ -251,12 +240,19 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
                 "GetQueueUrl",
                 "ListQueueTags",
                 "SetQueueAttributes",
-                "TagQueue",
-                "UntagQueue",
+                "*TagQueue",
             ),
         ),
     ),
     "terraform_data": (),
+}
+
+# What gives a role its permissions. With a boundary given, only to a role that has it: otherwise this would be worth
+# an administrator. So nothing here removes a boundary, and none is set where none is given.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate
+OF_PERMISSIONS = {
+    "aws_iam_role": ("CreateRole", "PutRolePermissionsBoundary"),
+    "aws_iam_role_policy": ("DeleteRolePolicy", "PutRolePolicy"),
 }
 
 # Only when the bucket may be deleted with what is in it.
@@ -273,6 +269,24 @@ OF_TABLE_KEY = ("CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDat
 OF_VPC = ("DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs")
 
 
+def boundaries(resources: Iterable[Json]) -> set[str | None]:
+    """Return the permissions boundaries of the roles: with None when a role has none, with UNKNOWN for one to come."""
+    return {each["values"].get("permissions_boundary") for each in resources if each["type"] == "aws_iam_role"}
+
+
+def of_permissions(resources: Iterable[Json]) -> Iterator[Actions]:
+    """Yield what it takes to give roles their permissions, under their boundary if there is one."""
+    resources = list(resources)
+    given = boundaries(resources) - {None}
+    known = tuple(sorted(str(boundary) for boundary in given - {UNKNOWN}))
+    for kind in sorted({each["type"] for each in resources} & OF_PERMISSIONS.keys()):
+        if known:
+            yield Actions("iam", OF_ROLES, OF_PERMISSIONS[kind], ("StringEquals", "iam:PermissionsBoundary", known))
+        elif not given:
+            names = tuple(name for name in OF_PERMISSIONS[kind] if name != "PutRolePermissionsBoundary")
+            yield Actions("iam", OF_ROLES, names)
+
+
 class UnknownTypeError(Exception):
     """A plan has resources of which this tool does not know what they need; the message names the first of them."""
 
@@ -285,10 +299,11 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
     paths = {each["values"].get("path") or "/" for each in resources if each["type"] == "aws_iam_role"}
     paths = paths - {UNKNOWN} or {"/"}
     needed = [actions for each in resources for actions in OF_TYPE[each["type"]]]
+    needed += of_permissions(resources)
     needed += [
         actions
         for each in resources
-        for actions in of_estate(each["type"], each["values"], name, partition)
+        for actions in of_estate(each["type"], each["values"], name, partition, region)
         if UNKNOWN not in actions.resource
     ]
     if any(each["values"].get("force_destroy") for each in resources):
@@ -303,9 +318,15 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
         place = places.get(service_or_kind, f"{region}:{account}")
         return f"arn:{partition}:{service}:{place}:{resource.format(name=name, path=path)}"
 
+    # A role that several services get is passed in one statement.
+    services = tuple(sorted({service for actions in needed for service in passed_to(actions, partition)}))
     grouped: dict[tuple[str, Any], set[str]] = defaultdict(set)
     for actions in needed:
-        condition = actions.condition and (*actions.condition[:2], arn(actions.service, actions.condition[2]))
+        condition = actions.condition
+        if condition and condition[1] == "iam:PassedToService":
+            condition = (*condition[:2], services)
+        elif condition and condition[0].startswith("Arn"):
+            condition = (*condition[:2], tuple(arn(actions.service, value) for value in condition[2]))
         for resource in {arn(actions.service, actions.resource, path) for path in paths}:
             grouped[resource, condition] |= {f"{actions.service}:{action}" for action in actions.names}
     # Together where the same is needed, as of the zips, for there is a limit to the policy's length.
@@ -317,19 +338,29 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
         resources = among if len(among) > 1 else among[0]
         statement: Json = {"Effect": "Allow", "Action": list(action_names), "Resource": resources}
         if condition:
-            statement["Condition"] = {condition[0]: {condition[1]: condition[2]}}
+            values = condition[2]
+            statement["Condition"] = {condition[0]: {condition[1]: list(values) if len(values) > 1 else values[0]}}
         statements.append(statement)
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def of_estate(kind: str, values: Json, name: str, partition: str) -> Iterator[Actions]:
+def passed_to(actions: Actions, partition: str) -> Iterator[str]:
+    """Yield how a service to which roles are passed may be called: in China some have a name of their own as well."""
+    if actions.condition and actions.condition[1] == "iam:PassedToService":
+        for service in actions.condition[2]:
+            yield from [service, *([f"{service}.cn"] if partition == "aws-cn" else [])]
+
+
+def of_estate(kind: str, values: Json, name: str, partition: str, region: str) -> Iterator[Actions]:
     """Yield what a planned resource needs of things that are the estate's: a key, a VPC, and buckets."""
     if kind == "aws_dynamodb_table":
         encryptions = values.get("server_side_encryption") or []
         # Without a key given, what there will be is the provider's to say.
         for encryption in [] if encryptions == UNKNOWN else encryptions:
             if key := encryption.get("kms_key_arn"):
-                yield Actions("kms", key, OF_TABLE_KEY)
+                # For this table, and not to read what else the key encrypts.
+                via = f"dynamodb.{region}.{'amazonaws.com.cn' if partition == 'aws-cn' else 'amazonaws.com'}"
+                yield Actions("kms", key, OF_TABLE_KEY, ("StringEquals", "kms:ViaService", (via,)))
     elif kind == "aws_lambda_function":
         if values.get("vpc_config"):
             yield Actions("ec2", ANY, OF_VPC)
@@ -339,8 +370,7 @@ def of_estate(kind: str, values: Json, name: str, partition: str) -> Iterator[Ac
     elif kind == "aws_s3_bucket_notification":
         bucket = values.get("bucket") or ""
         if bucket and not bucket.startswith(f"{name}-"):
-            [of_bucket] = OF_TYPE[kind]
-            yield Actions("s3", f"arn:{partition}:s3:::{bucket}", of_bucket.names)
+            yield Actions("s3", f"arn:{partition}:s3:::{bucket}", ("GetBucketNotification", "PutBucketNotification"))
 
 
 def planned(plan: Json, module: str = "") -> list[Json]:
@@ -384,7 +414,8 @@ def not_known_yet(resources: Iterable[Json], name: str, partition: str) -> list[
         each["address"]
         for each in resources
         if (each["type"] == "aws_iam_role" and each["values"].get("path") == UNKNOWN)
-        or any(UNKNOWN in needs.resource for needs in of_estate(each["type"], each["values"], name, partition))
+        or (each["type"] == "aws_iam_role" and each["values"].get("permissions_boundary") == UNKNOWN)
+        or any(UNKNOWN in needs.resource for needs in of_estate(each["type"], each["values"], name, partition, ""))
     ]
 
 
@@ -438,8 +469,21 @@ def main() -> int:
         say(f"warning: not in the policy, as no name of theirs begins with {name}-: {listed(others)}", file=sys.stderr)
     if needy := not_known_yet(resources, name, partition):
         say(
-            "warning: not in the policy is what the plan cannot name yet, a key, bucket or path of the estate's that "
-            f"these need: {listed(needy)}; plan again when it is there",
+            "warning: not in the policy is what the plan cannot name yet, a key, bucket, boundary or path of the "
+            f"estate's that these need: {listed(needy)}; plan again when it is there",
+            file=sys.stderr,
+        )
+    of_roles = boundaries(resources)
+    if of_roles == {None}:
+        say(
+            "warning: without permissions_boundary_arn this policy is worth an administrator, because it may give any "
+            f"permission to a role called {name}-…; set a boundary, and plan again",
+            file=sys.stderr,
+        )
+    elif None in of_roles:
+        say(
+            "warning: the policy does not allow to add or remove a role's boundary as a whole: some roles of the plan "
+            "have none, before or after; let an administrator apply this change",
             file=sys.stderr,
         )
     size = len("".join(json.dumps(made).split()))

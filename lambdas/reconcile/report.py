@@ -53,7 +53,8 @@ class Reporting:
         examples, refused = self._records.examples(reconcile_id)
         document = report(reconcile_id, record, examples, refused, reported_error(failure), now())
         self._store.write(reconcile_id, document)
-        metrics.add_metric(name="ImagesQueued", unit=MetricUnit.Count, value=record.counts.queued)
+        if record.counts.queued:
+            metrics.add_metric(name="ImagesQueued", unit=MetricUnit.Count, value=record.counts.queued)
         logger.info("reconcile ended", report=document)
         return document
 

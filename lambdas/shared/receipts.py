@@ -54,11 +54,15 @@ class Receipts:
         finished_at = now()
         record = self._records.read(run_id)
         document, model = self._put(run_id, outcome, error, record, finished_at=finished_at, instant=finished_at)
+        if record.finished_at is None:
+            self._bus.send(RUN_FINISHED, [document])
         self._records.close(run_id, outcome, record, error, finished_at)
-        metrics.add_metric(name="ModelRunningSeconds", unit=MetricUnit.Seconds, value=model.running_seconds or 0)
-        metrics.add_metric(name="ModelUnitSeconds", unit=MetricUnit.Seconds, value=model.unit_seconds or 0)
-        not_confirmed = int(outcome is Outcome.STOP_NOT_CONFIRMED)
-        metrics.add_metric(name="ModelStopNotConfirmed", unit=MetricUnit.Count, value=not_confirmed)
+        # CloudWatch charges for a metric in each hour that has a value, and most runs of an hourly schedule do nothing.
+        if model.running_seconds:
+            metrics.add_metric(name="ModelRunningSeconds", unit=MetricUnit.Seconds, value=model.running_seconds)
+            metrics.add_metric(name="ModelUnitSeconds", unit=MetricUnit.Seconds, value=model.unit_seconds or 0)
+        if outcome is Outcome.STOP_NOT_CONFIRMED:
+            metrics.add_metric(name="ModelStopNotConfirmed", unit=MetricUnit.Count, value=1)
         logger.info("run closed", receipt=document)
         return document
 

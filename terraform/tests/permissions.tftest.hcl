@@ -28,7 +28,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   command = plan
 
   assert {
-    condition = { for s in jsondecode(data.aws_iam_policy_document.record_run.json).Statement : s.Sid => [s.Action, s.Resource] } == {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.record_run.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
       ReadWriteRunItems = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
       WriteReceipts     = ["s3:PutObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/runs/*"]
     }
@@ -36,6 +36,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   }
 
   assert {
+<<<<<<< HEAD
     condition = { for s in jsondecode(data.aws_iam_policy_document.check_queue.json).Statement : s.Sid => [s.Action, s.Resource] } == {
       PeekQueue                        = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
       PeekDeadLetterQueue              = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
@@ -45,12 +46,21 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       TellMissingVersionsFromForbidden = ["s3:ListBucketVersions", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
       LetImagesBeCounted               = ["lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:custom-labels-batch-analyze-image"]
       ReadAndExtendLease               = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+=======
+    condition = { for s in jsondecode(data.aws_iam_policy_document.check_queue.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
+      PeekQueue                    = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
+      DeadLetterUnexpectedMessages = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
+      SeeWhetherImagesExist        = [["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*"]
+      TellMissingFromForbidden     = [["s3:ListBucketVersions", "s3:ListBucket"], "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
+      LetImagesBeCounted           = ["lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:custom-labels-batch-analyze-image"]
+      ReadAndExtendLease           = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+>>>>>>> d-terra
     }
     error_message = "check_queue must look into both queues, list the source bucket, dead-letter unexpected messages, see whether images exist, let the analysis count them and extend the lease."
   }
 
   assert {
-    condition = { for s in jsondecode(data.aws_iam_policy_document.start_model.json).Statement : s.Sid => [s.Action, s.Resource] } == {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.start_model.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
       DescribeModel = ["rekognition:DescribeProjectVersions", var.project_arn]
       StartModel    = ["rekognition:StartProjectVersion", var.project_version_arn]
       TagModel      = ["rekognition:TagResource", var.project_version_arn]
@@ -63,7 +73,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   }
 
   assert {
-    condition = { for s in jsondecode(data.aws_iam_policy_document.stop_model.json).Statement : s.Sid => [s.Action, s.Resource] } == {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.stop_model.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
       DescribeModel = ["rekognition:DescribeProjectVersions", var.project_arn]
       StopModel     = [["rekognition:StopProjectVersion", "rekognition:ListTagsForResource"], var.project_version_arn]
       UntagModel    = ["rekognition:UntagResource", var.project_version_arn]
@@ -73,7 +83,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   }
 
   assert {
-    condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => [s.Action, s.Resource] } == {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
       LabelImages = ["rekognition:DetectCustomLabels", var.project_version_arn]
       PollQueue   = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
       SendMessages = [
@@ -105,7 +115,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   }
 
   assert {
-    condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => [s.Action, s.Resource] } == {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
       ListSourceBucket        = ["s3:ListBucket", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
       ReadObjectVersions      = ["s3:GetObject", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*"]
       QueueImages             = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
@@ -129,7 +139,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
         ] : alltrue([
           for s in jsondecode(json).Statement :
           s.Condition == { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = var.project_version_arn } }
-          if strcontains(jsonencode(s.Action), "dynamodb:")
+          if s.Effect == "Allow" && strcontains(jsonencode(s.Action), "dynamodb:")
       ])
     ])
     error_message = "Each DynamoDB statement must hold the leading key to the model's ARN."
@@ -142,6 +152,31 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       ]
     ] == [for _ in range(2) : [{ "ForAllValues:StringEquals" = { "aws:TagKeys" = "started-by/custom-labels-batch" } }]]
     error_message = "No function may write or remove another tag of the model than this deployment's own."
+  }
+
+  assert {
+    condition = alltrue([
+      for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Effect == "Deny" && s.Action == "dynamodb:UpdateItem" &&
+      toset(s.Condition["ForAnyValue:StringEquals"]["dynamodb:Attributes"]) == toset(local.lease_attributes)
+      if s.Sid == "DenyWritingTheLease"
+    ]) && strcontains(data.aws_iam_policy_document.analyze_image.json, "DenyWritingTheLease")
+    error_message = "analyze_image must not write what the lease says."
+  }
+
+  assert {
+    condition = alltrue([
+      for json in [
+        data.aws_iam_policy_document.reconcile.json,
+        data.aws_iam_policy_document.reconcile_workflow.json,
+        data.aws_iam_policy_document.record_run.json,
+        data.aws_iam_policy_document.check_queue.json,
+        data.aws_iam_policy_document.analyze_image.json,
+        data.aws_iam_policy_document.own_buckets.json,
+        ] : [for s in jsondecode(json).Statement : [s.Effect, s.Action, s.Resource, s.Condition] if s.Sid == "DenyBucketsOfOtherAccounts"] == [
+        ["Deny", "s3:*", "*", { Null = { "aws:ResourceAccount" = "false" }, StringNotEquals = { "aws:ResourceAccount" = "123456789012" } }],
+      ]
+    ])
+    error_message = "No role that works with S3 may touch a bucket of another account."
   }
 
   assert {
@@ -227,7 +262,7 @@ run "one_bucket_of_the_account_is_read_and_written_below_its_prefixes_alone" {
   }
 
   assert {
-    condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => s.Resource if strcontains(jsonencode(s.Action), "s3:") } == {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.analyze_image.json).Statement : s.Sid => s.Resource if s.Effect == "Allow" && strcontains(jsonencode(s.Action), "s3:") } == {
       ReadAndDeleteImages              = "arn:aws:s3:::photos/logos/incoming/*"
       TellMissingFromForbidden         = "arn:aws:s3:::photos"
       TellMissingVersionsFromForbidden = "arn:aws:s3:::photos"
@@ -238,7 +273,7 @@ run "one_bucket_of_the_account_is_read_and_written_below_its_prefixes_alone" {
   }
 
   assert {
-    condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => s.Resource if strcontains(jsonencode(s.Action), "s3:") } == {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.reconcile.json).Statement : s.Sid => s.Resource if s.Effect == "Allow" && strcontains(jsonencode(s.Action), "s3:") } == {
       ListSourceBucket       = "arn:aws:s3:::photos"
       ReadObjectVersions     = "arn:aws:s3:::photos/logos/incoming/*"
       WriteReports           = "arn:aws:s3:::photos/logos/reconcile/*"
@@ -248,7 +283,7 @@ run "one_bucket_of_the_account_is_read_and_written_below_its_prefixes_alone" {
   }
 
   assert {
-    condition = [for s in jsondecode(data.aws_iam_policy_document.reconcile_workflow.json).Statement : [s.Resource, try(s.Condition, null)]] == [
+    condition = [for s in jsondecode(data.aws_iam_policy_document.reconcile_workflow.json).Statement : [s.Resource, try(s.Condition, null)] if s.Effect == "Allow"] == [
       ["arn:aws:s3:::photos", { StringLike = { "s3:prefix" = "logos/incoming/*" } }],
       ["arn:aws:s3:::photos/logos/reconcile/*", null],
     ]
@@ -358,6 +393,15 @@ run "buckets_of_the_account_have_keys_of_their_own" {
   assert {
     condition     = [for s in jsondecode(output.kms_key_policy_json).Statement : [s.Sid, s.Principal.Service] if s.Sid == "EventBridgeSendsToQueue"] == [["EventBridgeSendsToQueue", "events.amazonaws.com"]] && !strcontains(output.kms_key_policy_json, "s3.amazonaws.com")
     error_message = "EventBridge must be let in, and not the bucket."
+  }
+
+  assert {
+    condition = [for s in jsondecode(output.kms_key_policy_json).Statement : s.Condition if s.Sid == "EventBridgeSendsToQueue"] == [{
+      ArnEqualsIfExists    = { "kms:EncryptionContext:aws:sqs:arn" = "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images" }
+      ArnLikeIfExists      = { "aws:SourceArn" = "arn:aws:events:us-east-1:123456789012:rule/custom-labels-batch-images*" }
+      StringEqualsIfExists = { "aws:SourceAccount" = "123456789012" }
+    }]
+    error_message = "EventBridge must be let in for this queue and its rules, as far as a request says so."
   }
 }
 

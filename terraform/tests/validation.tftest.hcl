@@ -544,6 +544,18 @@ run "refuses_what_is_in_another_partition" {
   ]
 }
 
+run "refuses_to_expire_what_may_still_wait_or_be_read" {
+  command = plan
+
+  variables {
+    incomplete_upload_retention_days = 0
+    deleted_upload_retention_days    = 59
+    reconcile_retention_days         = 6
+  }
+
+  expect_failures = [var.incomplete_upload_retention_days, var.deleted_upload_retention_days, var.reconcile_retention_days]
+}
+
 run "refuses_redrivers_that_are_everybody" {
   command = plan
 

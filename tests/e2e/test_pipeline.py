@@ -177,18 +177,43 @@ def test_a_function_may_do_nothing_beyond_its_role(stack: LocalStack) -> None:
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
 
 
+def user(stack: LocalStack, name: str, *allowed: dict[str, Any]) -> tuple[str, str]:
+    """Make an IAM user, and return its access key."""
+    iam = stack.client("iam")
+    iam.create_user(UserName=name)
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **each} for each in allowed]}
+    iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
 def test_a_right_to_send_to_every_queue_is_no_power_over_images(stack: LocalStack) -> None:
     """The functions may send: what they defer and dead-letter in the other tests shows it."""
-    iam = stack.client("iam")
-    iam.create_user(UserName="stranger")
-    allow = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
-    iam.put_user_policy(UserName="stranger", PolicyName="queues", PolicyDocument=json.dumps({"Statement": [allow]}))
-    key = iam.create_access_key(UserName="stranger")["AccessKey"]
-    sqs = stack.sqs_of(key["AccessKeyId"], key["SecretAccessKey"])
+    sqs = stack.connect("sqs", *user(stack, "sender", {"Action": "sqs:*", "Resource": "*"}))
     for queue in (stack.outputs["queue_url"], stack.outputs["dead_letter_queue_url"]):
         sqs.get_queue_attributes(QueueUrl=queue)
         with pytest.raises(ClientError, match="AccessDenied"):
             sqs.send_message(QueueUrl=queue, MessageBody="{}")
+
+
+def test_a_role_is_passed_to_the_named_service_alone(stack: LocalStack) -> None:
+    """The stack refuses it: without this the deploying user's apply would show nothing about iam:PassRole."""
+    role = stack.client("lambda").get_function_configuration(FunctionName=f"{stack.name}-check-queue")["Role"]
+    to_lambda = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    key = user(
+        stack,
+        "passer",
+        {"Action": ["lambda:*", "states:*"], "Resource": "*"},
+        {"Action": "iam:PassRole", "Resource": role, "Condition": to_lambda},
+    )
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
+    with pytest.raises(ClientError, match="iam:PassRole"):
+        stack.connect("stepfunctions", *key).create_state_machine(name="a", definition=definition, roleArn=role)
+    functions = stack.connect("lambda", *key)
+    functions.update_function_configuration(FunctionName=f"{stack.name}-check-queue", Role=role)
+    other = role.replace("check-queue", "analyze-image")
+    with pytest.raises(ClientError, match="iam:PassRole"):
+        functions.update_function_configuration(FunctionName=f"{stack.name}-check-queue", Role=other)
 
 
 def test_the_functions_logs_hold_no_image_and_no_secret(stack: LocalStack, batch: Batch) -> None:

@@ -20,6 +20,7 @@ def initialise(tmp_path_factory: pytest.TempPathFactory) -> Initialise:
     """Terraform in a folder that needs no provider but AWS's."""
     installed = tmp_path_factory.mktemp("provider")
     shutil.copy(REPOSITORY / "terraform" / "versions.tf", installed)
+    shutil.copy(REPOSITORY / "terraform" / "examples" / "aws" / LOCK_FILE, installed)
     Terraform(installed).init()
 
     def initialise(folder: Path) -> Terraform:

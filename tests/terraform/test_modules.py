@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ import hcl2
 import pytest
 
 from tests.rig.stack.local_stack import REPOSITORY
-from tests.rig.stack.terraform import Terraform, TerraformError, binary
+from tests.rig.stack.terraform import LOCK_FILE, SERVICES, Terraform, TerraformError, binary
 from tests.terraform.conftest import ROOMY, Initialise
 
 FOLDERS = sorted(
@@ -133,6 +134,28 @@ def test_an_example_for_users_has_no_hook_for_tests(folder: str) -> None:
     sources = "\n".join(path.read_text() for path in (REPOSITORY / folder).glob("*.tf"))
     assert sources.count('provider "aws" {\n  region = var.region\n}') == 1
     assert not re.search(r"\bendpoints? [{=]|var\.endpoint|emulator|access_key|skip_", sources)
+
+
+def test_every_example_is_applied_with_the_provider_that_the_tests_run_with() -> None:
+    locks = {(REPOSITORY / folder / LOCK_FILE).read_text() for folder in FOLDERS if "/examples/" in folder}
+    assert len(locks) == 1
+    [lock] = locks
+    assert re.findall(r"^  (.*)$", lock, re.MULTILINE) == ['version = "5.100.0"']
+    ignored = subprocess.run(["git", "check-ignore", *_locks()], cwd=REPOSITORY, capture_output=True, check=False)
+    assert ignored.stdout == b""
+
+
+def _locks() -> list[str]:
+    return [f"{folder}/{LOCK_FILE}" for folder in FOLDERS if "/examples/" in folder]
+
+
+def test_the_local_example_sends_every_service_to_the_emulator() -> None:
+    """A service without an endpoint would be AWS's own."""
+    source = (REPOSITORY / "terraform" / "examples" / "local" / "main.tf").read_text()
+    endpoints = set(re.findall(r"^    (\w+) += var\.endpoint$", source, re.MULTILINE))
+    # The other examples bring a VPC and keys of their own.
+    assert endpoints == set(SERVICES) - {"ec2", "kms"}
+    assert "s3control" in endpoints
 
 
 def test_every_resource_outlives_the_call_that_retires_the_pipeline(initialised: Callable[[str], Terraform]) -> None:

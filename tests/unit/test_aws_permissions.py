@@ -118,10 +118,79 @@ def test_the_policy_of_everything_is_sound_and_fits_into_one() -> None:
 def test_what_changes_in_place_is_allowed_without_a_plan_of_the_change() -> None:
     allowed = actions(of(*OF_TYPE))
     of_kms_key_arn = {"logs:AssociateKmsKey", "logs:DisassociateKmsKey", "dynamodb:UpdateTable"}
-    of_permissions_boundary_arn = {"iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"}
-    of_tags = {"iam:UntagRole", "sqs:UntagQueue", "events:UntagResource", "s3:PutBucketTagging"}
+    of_tags = {"iam:*TagRole", "sqs:*TagQueue", "events:*TagResource", "s3:PutBucketTagging"}
     of_the_rest = {"lambda:UpdateEventSourceMapping", "scheduler:UpdateSchedule", "states:UpdateStateMachine"}
-    assert of_kms_key_arn | of_permissions_boundary_arn | of_tags | of_the_rest <= allowed
+    assert of_kms_key_arn | of_tags | of_the_rest <= allowed
+
+
+BOUNDARY = "arn:aws-cn:iam::123456789012:policy/boundary"
+POWER = {"iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"}
+
+
+def with_roles(*states: tuple[Any, Any], after_unknown: Any = None) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Changes of a role from one boundary to another each; the role's policy stays."""
+    roles = [
+        change("aws_iam_role.this", *({"name": "logos-a", "permissions_boundary": one} for one in pair), after_unknown)
+        for pair in states
+    ]
+    return [*roles, change("aws_iam_role_policy.this", None, {"name": "logos-a"})]
+
+
+def test_with_a_boundary_no_role_without_it_gets_any_permission() -> None:
+    for changes, named in (
+        (with_roles((BOUNDARY, BOUNDARY)), BOUNDARY),
+        (with_roles((BOUNDARY, BOUNDARY + "-new")), [BOUNDARY, BOUNDARY + "-new"]),
+        (with_roles((BOUNDARY, None)), BOUNDARY),
+    ):
+        made = policy(planned({"resource_changes": changes}), *PLACE)
+        giving = [one for one in made["Statement"] if POWER & set(one["Action"])]
+        assert [set(one["Action"]) for one in giving] == [POWER]
+        assert giving[0]["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": named}}
+        assert "iam:DeleteRolePermissionsBoundary" not in actions(made)
+
+
+def test_a_boundary_that_is_not_there_yet_gives_no_permission_without_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = with_roles((None, None), after_unknown={"permissions_boundary": True})[:1]
+    changes[0]["change"]["before"] = None
+    code, out, err = run(monkeypatch, capsys, changes)
+    assert code == 0
+    assert POWER & actions(json.loads(out)) == set()
+    assert "boundary" in err
+    assert "aws_iam_role.this" in err
+
+
+def test_without_a_boundary_it_says_what_the_policy_is_worth(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "worth an administrator" in run(monkeypatch, capsys, with_roles((None, None)))[2]
+    assert run(monkeypatch, capsys, with_roles((BOUNDARY, BOUNDARY)))[2] == ""
+    assert "some roles of the plan have none" in run(monkeypatch, capsys, with_roles((BOUNDARY, None)))[2]
+
+
+def test_a_role_is_passed_to_the_services_of_the_plan_alone() -> None:
+    passing = [one for one in of(*OF_TYPE)["Statement"] if "iam:PassRole" in one["Action"]]
+    assert [set(one["Action"]) for one in passing] == [{"iam:PassRole"}]
+    assert passing[0]["Resource"] == "arn:aws-cn:iam::123456789012:role/custom-labels-batch-*"
+    named = passing[0]["Condition"]["StringEquals"]["iam:PassedToService"]
+    services = [f"{service}.amazonaws.com" for service in ("lambda", "scheduler", "states")]
+    assert named == sorted(services + [f"{service}.cn" for service in services])
+    [alone] = policy([{"address": "a", "type": "aws_scheduler_schedule", "values": {}}], "a", "aws", *PLACE[2:])[
+        "Statement"
+    ][:1]
+    assert alone["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+
+
+def test_a_mapping_of_another_function_may_not_be_touched() -> None:
+    touching = [one for one in of("aws_lambda_event_source_mapping")["Statement"] if "Condition" in one]
+    assert {action for one in touching for action in one["Action"]} == {
+        f"lambda:{verb}EventSourceMapping" for verb in ("Create", "Delete", "Get", "Update")
+    }
+    ours = {
+        "ArnLike": {"lambda:FunctionArn": "arn:aws-cn:lambda:cn-north-1:123456789012:function:custom-labels-batch-*"}
+    }
+    assert all(one["Condition"] == ours for one in touching)
 
 
 def test_every_rule_of_the_deployment_is_covered() -> None:
@@ -161,6 +230,8 @@ def test_what_is_the_estates_is_named_as_the_plan_names_it() -> None:
     }
     assert "iam:PassRole" in of_resource["arn:aws-cn:iam::123456789012:role/vision/custom-labels-batch-*"]
     assert "kms:CreateGrant" in of_resource[key]
+    [of_key] = [one for one in made["Statement"] if one["Resource"] == key]
+    assert of_key["Condition"] == {"StringEquals": {"kms:ViaService": "dynamodb.cn-north-1.amazonaws.com.cn"}}
     assert "ec2:DescribeSubnets" in of_resource["*"]
     assert of_resource["arn:aws-cn:s3:::zips/v1/a.zip"] == {"s3:GetObject"}
     assert of_resource["arn:aws-cn:s3:::photos"] == {"s3:GetBucketNotification", "s3:PutBucketNotification"}

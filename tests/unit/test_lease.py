@@ -1,5 +1,6 @@
 """One run at a time per model, and nobody forgets who started it."""
 
+import re
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from shared.lease import Acquisition, Lease
 from shared.model_state import STATE_ITEM, CleanUp, ModelState, ModelStates, StartMark
 from shared.owner import RETIRED, Owner
 from shared.request_rate import RequestRate
+from shared.run_record import COUNTERS
+from tests.rig.stack.local_stack import REPOSITORY
 from tests.unit.conftest import RUN, RUN_2, RUN_3, Clock, accept_start, ask_for_start
 
 WATCHDOG = Owner.watchdog("7d1c")
@@ -209,3 +212,26 @@ def test_work_belongs_to_the_run_or_to_the_dead_run_that_is_cleaned_up_after(
     owner: Owner | None, clean_up: CleanUp | None, run_id: str | None
 ) -> None:
     assert ModelState(owner=owner, clean_up=clean_up).run_id == run_id
+
+
+def test_the_analysis_is_denied_every_attribute_of_the_lease() -> None:
+    """IAM knows them by name: a new one must be in the policy too."""
+    read: set[str] = set()
+
+    class Reading(dict[str, Any]):
+        def __contains__(self, name: object) -> bool:
+            read.add(str(name))
+            return False
+
+        def get(self, name: str, default: object = None) -> object:
+            read.add(name)
+            return default
+
+    ModelState.parse(Reading())
+    source = (REPOSITORY / "terraform" / "function_analyze_image.tf").read_text()
+    [listed] = re.findall(r"lease_attributes = \[(.*?)\]", source, re.DOTALL)
+    assert set(re.findall(r'"(\w+)"', listed)) == read
+    # What it counts stays possible.
+    assert read.isdisjoint(
+        {*COUNTERS.values(), "blocked_reason", "delete_after", "first_detection_at", "model", "item"}
+    )

@@ -422,15 +422,18 @@ def test_no_failure_is_no_error() -> None:
     assert readable_error(None) is None
 
 
-@pytest.mark.parametrize(("outcome", "value"), [(Outcome.COMPLETED, 0), (Outcome.STOP_NOT_CONFIRMED, 1)])
-def test_a_stop_that_was_not_confirmed_is_in_the_metric_of_its_alarm(
-    book: RunLifecycle, outcome: Outcome, value: int, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_did_nothing_sends_no_metric_and_one_that_may_cost_something_does(
+    book: RunLifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """CloudWatch charges for each hour in which a metric has a value."""
     written: dict[str, float] = {}
     monkeypatch.setattr(receipts_module.metrics, "add_metric", lambda name, value, **_: written.update({name: value}))
     book.open("run-1")
-    book.close("run-1", outcome, None)
-    assert written["ModelStopNotConfirmed"] == value
+    book.close("run-1", Outcome.NOTHING_TO_DO, None)
+    assert written == {}
+    book.open("run-2")
+    book.close("run-2", Outcome.STOP_NOT_CONFIRMED, None)
+    assert written == {"ModelStopNotConfirmed": 1}
 
 
 @pytest.mark.parametrize(

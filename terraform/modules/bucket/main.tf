@@ -52,6 +52,71 @@ resource "aws_s3_bucket_versioning" "this" {
   }
 }
 
+# Nothing here expires a current object, except below the given prefixes. The provider waits almost a minute for this, so
+# nothing depends on it.
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    id     = "incomplete-uploads"
+    status = "Enabled"
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = var.incomplete_upload_days
+    }
+  }
+
+  dynamic "rule" {
+    for_each = var.noncurrent_version_days == null ? [] : [1]
+
+    content {
+      id     = "noncurrent-versions"
+      status = "Enabled"
+      filter {}
+
+      noncurrent_version_expiration {
+        noncurrent_days = var.noncurrent_version_days
+      }
+    }
+  }
+
+  # A delete marker without versions behind it marks nothing.
+  dynamic "rule" {
+    for_each = var.versioning_enabled ? [1] : []
+
+    content {
+      id     = "expired-delete-markers"
+      status = "Enabled"
+      filter {}
+
+      expiration {
+        expired_object_delete_marker = true
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = var.expire_days_by_prefix
+
+    content {
+      id     = "expire-${trim(replace(rule.key, "/", "-"), "-")}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.key
+      }
+
+      expiration {
+        days = rule.value
+      }
+    }
+  }
+
+  # The rules on versions need versions.
+  depends_on = [aws_s3_bucket_versioning.this]
+}
+
 data "aws_iam_policy_document" "bucket" {
   statement {
     sid       = "DenyPlainHttp"

@@ -222,7 +222,7 @@ class LocalStack:
             shutil.copytree(
                 REPOSITORY / "terraform",
                 folder / "terraform",
-                ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*"),
+                ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"),
             )
             (folder / "build").symlink_to(REPOSITORY / "build")
         example = folder / "terraform" / "examples" / self._example
@@ -298,15 +298,11 @@ class LocalStack:
     def client(self, service: str) -> "BaseClient":
         """Return the client of the stack's `service`, with MiniStack's root credentials."""
         if service not in self._clients:
-            self._clients[service] = self._connect(service)
+            self._clients[service] = self.connect(service)
         return self._clients[service]
 
-    def sqs_of(self, access_key_id: str, secret_access_key: str) -> "SQSClient":
-        """Return a client of SQS with the credentials of an IAM user."""
-        made: SQSClient = self._connect("sqs", access_key_id, secret_access_key)  # type: ignore[assignment]
-        return made
-
-    def _connect(self, service: str, access_key_id: str = ROOT, secret_access_key: str = ROOT) -> "BaseClient":
+    def connect(self, service: str, access_key_id: str = ROOT, secret_access_key: str = ROOT) -> "BaseClient":
+        """Return a new client of the stack's `service`, with the credentials of an IAM user."""
         connect: Callable[..., BaseClient] = boto3.client
         return connect(
             service,

@@ -18,11 +18,23 @@ import bucket_events
 import call_record
 import distributed_map
 import object_copies
+import passed_roles
 import recursive_loops
 import service_faults
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, iam, lambda_svc, s3, sqs, stepfunctions, sts
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses
+from ministack.services import (
+    cloudwatch,
+    cloudwatch_logs,
+    dynamodb,
+    eventbridge,
+    iam,
+    lambda_svc,
+    s3,
+    sqs,
+    stepfunctions,
+    sts,
+)
 
 Json = Any
 
@@ -53,6 +65,10 @@ ALARM_FIELDS = (
 )
 ALARM_OPERATIONS = ("DescribeAlarms", "PutCompositeAlarm", "PutMetricAlarm")
 ALARM_NAME = re.compile(r"<AlarmName>([^<]+)</AlarmName>")
+# A name in an expression of DynamoDB, at its top level, and what else looks like one.
+ATTRIBUTE = re.compile(r"(?<![:.\w#])#?[A-Za-z_]\w*(?!\w*\()")
+OF_EXPRESSIONS = {"SET", "ADD", "REMOVE", "DELETE", "AND", "OR", "NOT", "BETWEEN", "IN"}
+OF_MAPPING = {f"lambda:{verb}EventSourceMapping" for verb in ("Delete", "Get", "Update")}
 # Where the launcher keeps them.
 REQUESTED = "_requested"
 
@@ -151,13 +167,70 @@ def name_callers_to_policies() -> None:
             return str(context.principal_type == "Service").lower()
         if key.lower() == "aws:principalarn" and context.principal_type == "Service":
             return None
-        if key.lower() == "aws:principalarn" and context.principal_type == "AssumedRole":
+        # Not by the type: a queue's own check takes everybody for root.
+        if key.lower() == "aws:principalarn" and ":assumed-role/" in context.principal_arn:
             name = iam_evaluator._role_name_from_assumed_arn(context.principal_arn)
             role = iam._roles.get_scoped(context.principal_account, None, name)
             return role["Arn"] if role else context.principal_arn
         return resolve(key, context)
 
     iam_evaluator._resolve_condition_key = resolve_as_aws
+
+
+def tell_conditions_about_requests() -> None:
+    """Tell conditions what a request is about: the keys and attributes of items, and the function of a mapping.
+
+    MiniStack says it of a few reads alone.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html#FGAC_DDB.ConditionKeys
+    """
+    told, tags, enforce = iam_actions.dynamodb_service_context, iam_actions.request_tag_context, iam_evaluator.enforce
+    gap = "telling conditions about requests"
+    expect(
+        "UpdateExpression" not in inspect.getsource(told) and "leadingkeys" not in inspect.getsource(told).lower(), gap
+    )
+    expect("lambda:functionarn" not in inspect.getsource(iam_actions).lower(), gap)
+
+    def of_items(body: bytes) -> dict[str, Any]:
+        context: dict[str, Any] = told(body)
+        try:
+            request = json.loads(body or b"{}")
+        except ValueError:
+            return context
+        members = [item for each in request.get("TransactItems", []) for item in each.values()] or [request]
+        attributes = dict.fromkeys(context.get("dynamodb:Attributes", []))
+        leading: dict[str, None] = {}
+        for member in members:
+            table = dynamodb._tables.get(member.get("TableName", ""))
+            if not table or "Key" not in member:
+                continue
+            [hash_key] = [each["AttributeName"] for each in table["KeySchema"] if each["KeyType"] == "HASH"]
+            leading[next(iter(member["Key"][hash_key].values()))] = None
+            attributes |= dict.fromkeys(member["Key"])
+            names = member.get("ExpressionAttributeNames", {})
+            for expression in (member.get("UpdateExpression", ""), member.get("ConditionExpression", "")):
+                found = [name for name in ATTRIBUTE.findall(expression) if name.upper() not in OF_EXPRESSIONS]
+                attributes |= dict.fromkeys(names.get(name, name) for name in found)
+        context |= {"dynamodb:Attributes": list(attributes)} if attributes else {}
+        return context | ({"dynamodb:LeadingKeys": list(leading)} if leading else {})
+
+    def of_mappings(service: str, action: str, body: bytes, parameters: dict[str, Any]) -> dict[str, Any]:
+        context: dict[str, Any] = tags(service, action, body, parameters)
+        if service == "lambda" and action.endswith("teEventSourceMapping") and b'"FunctionName"' in body:
+            name = json.loads(body)["FunctionName"].rsplit(":", 1)[-1]
+            context["lambda:FunctionArn"] = (
+                f"arn:aws:lambda:{responses.get_region()}:{responses.get_account_id()}:function:{name}"
+            )
+        return context
+
+    def enforce_with_function(key: str, action: str, service: str, region: str, **named: Any) -> Any:  # noqa: ANN401
+        mapping = lambda_svc._esms.get(named.get("resource_arn", "").rsplit(":", 1)[-1])
+        if action in OF_MAPPING and mapping:
+            named["service_context"] = {"lambda:FunctionArn": mapping["FunctionArn"]} | (named["service_context"] or {})
+        return enforce(key, action, service, region, **named)
+
+    iam_actions.dynamodb_service_context = of_items
+    iam_actions.request_tag_context = of_mappings
+    iam_evaluator.enforce = enforce_with_function
 
 
 def keep_alarm_fields() -> None:
@@ -291,12 +364,15 @@ if __name__ == "__main__":
     name_actions_on_one_mapping()
     name_actions_of_batches()
     name_callers_to_policies()
+    tell_conditions_about_requests()
     keep_alarm_fields()
     keep_saved_queries()
     object_copies.install(iam_actions, s3, expect)
     distributed_map.install(stepfunctions, s3, expect)
     bucket_events.install(eventbridge, s3, sqs, expect)
     recursive_loops.install(app, lambda_svc, sqs, expect)
+    expect("iam:PassRole" not in inspect.getsource(app), "checking who passes roles")
+    passed_roles.install(app, iam_actions, iam_evaluator)
     inject_faults()
     call_record.install(app, iam_actions, sts, service_faults.service_and_operation)
     app.main()

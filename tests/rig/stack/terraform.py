@@ -32,6 +32,7 @@ SERVICES = (
     "lambda",
     "logs",
     "s3",
+    "s3control",
     "scheduler",
     "sfn",
     "sns",

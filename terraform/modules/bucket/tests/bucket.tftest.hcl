@@ -50,6 +50,13 @@ run "the_bucket_is_private_encrypted_and_kept" {
   }
 
   assert {
+    condition = [for rule in aws_s3_bucket_lifecycle_configuration.this.rule : [rule.id, length(rule.expiration), length(rule.noncurrent_version_expiration)]] == [["incomplete-uploads", 0, 0]] && (
+      aws_s3_bucket_lifecycle_configuration.this.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 7
+    )
+    error_message = "Nothing but the parts of broken uploads may expire unless asked for."
+  }
+
+  assert {
     condition     = output.name == "labels-source-123456789012-us-east-1"
     error_message = "The name must be known at plan."
   }
@@ -61,7 +68,28 @@ run "versions_keys_and_the_end_are_as_asked_for" {
   variables {
     versioning_enabled = true
     force_destroy      = true
-    kms_key_arn        = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+
+    noncurrent_version_days = 90
+    expire_days_by_prefix   = { "labels/reconcile/" = 30 }
+
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa"
+  }
+
+  assert {
+    condition     = sort(aws_s3_bucket_lifecycle_configuration.this.rule[*].id) == tolist(["expire-labels-reconcile", "expired-delete-markers", "incomplete-uploads", "noncurrent-versions"])
+    error_message = "Nothing may expire but what is asked for."
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : {
+        incomplete-uploads      = length(rule.expiration) + length(rule.noncurrent_version_expiration) == 0
+        noncurrent-versions     = try(rule.noncurrent_version_expiration[0].noncurrent_days, 0) == 90 && length(rule.expiration) == 0
+        expired-delete-markers  = try(rule.expiration[0].expired_object_delete_marker, false) && try(coalesce(rule.expiration[0].days, 0), 0) == 0
+        expire-labels-reconcile = try(rule.expiration[0].days, 0) == 30 && try(rule.filter[0].prefix, "") == "labels/reconcile/"
+      }[rule.id]
+    ])
+    error_message = "Old versions, markers of nothing and the folder asked for must expire, and no other current object."
   }
 
   assert {
