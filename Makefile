@@ -16,7 +16,7 @@ PLAN_INPUTS := IMAGES PER SHAPE SEED ARRIVALS RATE PRICE START_MINUTES SCHEDULES
 
 # Every value that a person gives. A recipe takes it from its environment, as "$$NAME", and never as $(NAME): make would
 # expand a $ in it, and the shell would take its quotes and blanks for the recipe's own. `value` is what was given.
-INPUTS := PYTHON TERRAFORM NAME WORKERS PREFIX KEEP DRY_RUN PART MINUTES PROJECT_ARN PROJECT_VERSION_ARN $(PLAN_INPUTS)
+INPUTS := PYTHON TERRAFORM NAME WORKERS PREFIX MARGIN_MINUTES KEEP DRY_RUN PART MINUTES PROJECT_ARN PROJECT_VERSION_ARN $(PLAN_INPUTS)
 $(foreach input,$(INPUTS),$(eval override $(input) := $$(value $(input))))
 export $(INPUTS)
 
@@ -105,7 +105,7 @@ redrive: $(VENV)/tools.ok ## Puts the dead-letter queue's images of NAME=… bac
 	PYTHONPATH=lambdas $(PY) -m tools.desk redrive --name="$$NAME" --dry-run-as="$$DRY_RUN"
 
 backfill: $(VENV)/tools.ok ## Queues the images of NAME=… that have no message, below PREFIX=…, after a dry run and a question
-	PYTHONPATH=lambdas $(PY) -m tools.desk backfill --name="$$NAME" --prefix="$$PREFIX"
+	PYTHONPATH=lambdas $(PY) -m tools.desk backfill --name="$$NAME" --prefix="$$PREFIX" $(call option,MARGIN_MINUTES)
 
 bench: setup package ## What a pile of images costs and where the time goes, on the local stack, as tables (PART=overhead|saturation|image|starts)
 	PYTHONPATH=lambdas $(PY) -m tools.bench $${PART:+--only="$$PART"}

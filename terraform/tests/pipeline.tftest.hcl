@@ -53,7 +53,7 @@ run "the_defaults_make_a_whole_pipeline" {
         POWERTOOLS_LOG_LEVEL               = "INFO"
         POWERTOOLS_METRICS_NAMESPACE       = "CustomLabelsBatch"
         POWERTOOLS_SERVICE_NAME            = package
-        TRACING                            = "service"
+        TRACING                            = "sdk"
         POWERTOOLS_TRACER_CAPTURE_RESPONSE = "false"
         PROJECT_VERSION_ARN                = var.project_version_arn
         RUNS_TABLE_NAME                    = "custom-labels-batch-runs"
@@ -374,6 +374,11 @@ run "a_whole_apply_wires_the_parts_together" {
       aws_lambda_function_recursion_config.analyze_image.recursive_loop == "Allow"
     )
     error_message = "The one function that sends messages to its own queue must not be stopped as a recursive loop."
+  }
+
+  assert {
+    condition     = toset([for environment in values(local.environments) : environment.TRACING]) == toset(["service"])
+    error_message = "Every function must trace as the input says."
   }
 
   assert {

@@ -176,6 +176,30 @@ def test_a_function_is_killed_at_a_request_and_the_next_call_works(stack: LocalS
     assert put(stack, "kill/next") is None
 
 
+def test_s3_can_be_told_to_send_no_events_yet(stack: LocalStack) -> None:
+    sqs, s3 = stack.client("sqs"), stack.client("s3")
+    url = sqs.create_queue(QueueName="events")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    s3.create_bucket(Bucket="notifies")
+    to_queue = {"QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="notifies", NotificationConfiguration={"QueueConfigurations": [to_queue]}
+    )
+    stack.add_fault(service="s3", operation="Notify", resource="notifies/", error="NotYet", times=None)
+    s3.put_object(Bucket="notifies", Key="early", Body=b"")
+    deadline = time.monotonic() + 10
+    while stack.faults()[0]["applied"] < 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    stack.clear_faults()
+    s3.put_object(Bucket="notifies", Key="late", Body=b"")
+    bodies = ""
+    while "late" not in bodies and time.monotonic() < deadline:
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        bodies += "".join(message["Body"] for message in received)
+    assert '"late"' in bodies
+    assert '"early"' not in bodies
+
+
 def test_a_message_that_a_function_sends_to_its_own_queue_is_refused_at_the_17th_invocation(stack: LocalStack) -> None:
     functions, sqs = stack.client("lambda"), stack.client("sqs")
     url = sqs.create_queue(QueueName="loop")["QueueUrl"]

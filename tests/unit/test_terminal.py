@@ -96,6 +96,7 @@ STATUS = {
     "model": {"status": ALL, "started_by": ALL, "project_version_arn": ALL, "inference_units": 1},
     "trigger": ALL,
     "lease": {"owner": ALL, "seconds_left": 1, "clean_up": ALL},
+    "source": {"images": 1, "more": False, "unknown": ALL},
     "queue": {"waiting": 1, "in_flight": 0, "delayed": 0},
     "dead_letter_queue": {"waiting": 1, "in_flight": 0, "delayed": 0, "messages": [str(LETTER), str(STRANGER)]},
     "alarms": {"topics": [ALL], "subscribers": 0, "unconfirmed": 1, "unknown": None},

@@ -34,7 +34,7 @@ SETTINGS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead",
     "FINAL_BUCKET_NAME": "final-bucket",
-    "IMAGE_SUFFIXES": '[".jpg"]',
+    "IMAGE_SUFFIXES": '[".png"]',
     "POWERTOOLS_METRICS_NAMESPACE": "Bench",
     "POWERTOOLS_SERVICE_NAME": "analyze_image",
     "PROJECT_VERSION_ARN": "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000002",
@@ -42,10 +42,11 @@ SETTINGS = {
     "RUNS_TABLE_NAME": "runs",
     "SOURCE_BUCKET_NAME": "source-bucket",
 }
+ETAG, VERSION, SIZE = "5456fc54c74a297ce994998c2873b370", "v" * 32, 48211
 LABELS = {"CustomLabels": [{"Name": "logo", "Confidence": 98.5, "Geometry": {"BoundingBox": {"Width": 0.5}}}] * 3}
 RATE = {"images_per_second": {"N": "1000000"}, "concurrent_batches": {"N": "2"}}
 LEASE = {"lease_owner": {"S": "run-1"}, "request_rate": {"M": RATE}}
-XML = b'<?xml version="1.0"?><CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>'
+XML = b'<?xml version="1.0"?><CopyObjectResult><ETag>"5456fc54c74a297ce994998c2873b370"</ETag></CopyObjectResult>'
 
 
 class Wire:
@@ -67,10 +68,11 @@ class Wire:
         body = {"DetectCustomLabels": json.dumps(LABELS).encode(), "CopyObject": XML}.get(operation, b"")
         if operation in ("GetItem", "TransactWriteItems"):
             body = json.dumps({"Item": self.lease} if operation == "GetItem" else {}).encode()
-        # Every name is free.
-        status = 404 if operation in ("HeadObject", "GetObject") else 200
+        # The upload is there, and every name is free.
+        is_source = SETTINGS["SOURCE_BUCKET_NAME"] in request.url
+        status = 404 if operation in ("HeadObject", "GetObject") and not is_source else 200
         # AWSResponse takes any mapping for its headers; the stub knows one of them.
-        headers: Any = {"ETag": '"e"'}
+        headers: Any = {"ETag": f'"{ETAG}"', "Content-Length": str(SIZE), "x-amz-version-id": VERSION}
         return AWSResponse(request.url, status, headers, SimpleNamespace(stream=lambda: iter([body])))
 
 
@@ -81,7 +83,7 @@ def event(first: int) -> dict[str, Any]:
 
 
 def _message(key: str) -> dict[str, Any]:
-    entity = {"key": key, "eTag": "5456fc54c74a297ce994998c2873b370", "size": 48211, "versionId": "v" * 32}
+    entity = {"key": key, "eTag": ETAG, "size": SIZE, "versionId": VERSION}
     record = {
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
@@ -158,6 +160,8 @@ def measure() -> tuple[list[str], Wire]:
         wire.calls.clear()
         whole(0)
         calls = dict(wire.calls)
+        # A number for images that were not labelled would be no number.
+        assert calls["DetectCustomLabels"] == calls["DeleteObject"] == BATCH, calls
         # A profile sees one thread: without a pace, the images come one after the other.
         wire.lease = {"lease_owner": LEASE["lease_owner"]}
         profile = cProfile.Profile()
@@ -176,7 +180,8 @@ def measure() -> tuple[list[str], Wire]:
 
 def _calls(rekognition: "RekognitionClient", s3: "S3Client", key: str) -> None:
     arn = SETTINGS["PROJECT_VERSION_ARN"]
-    image: ImageTypeDef = {"S3Object": {"Bucket": "source-bucket", "Name": key, "Version": "v" * 32}}
+    image: ImageTypeDef = {"S3Object": {"Bucket": "source-bucket", "Name": key, "Version": VERSION}}
+    s3.head_object(Bucket="source-bucket", Key=key)
     found = rekognition.detect_custom_labels(ProjectVersionArn=arn, Image=image)
     body = json.dumps(found["CustomLabels"]).encode()
     for later_name in (f"{key}~1.json", f"{key}~2.json"):
@@ -186,9 +191,9 @@ def _calls(rekognition: "RekognitionClient", s3: "S3Client", key: str) -> None:
         s3.head_object(Bucket="final-bucket", Key=f"processed/{key}")
     result = f"processed/{key}.json"
     s3.put_object(Bucket="final-bucket", Key=result, Body=body, ContentType="application/json", IfNoneMatch="*")
-    source: CopySourceTypeDef = {"Bucket": "source-bucket", "Key": key, "VersionId": "v" * 32}
-    s3.copy_object(Bucket="final-bucket", Key=f"processed/{key}", CopySource=source, CopySourceIfMatch="e")
-    s3.delete_object(Bucket="source-bucket", Key=key, VersionId="v" * 32)
+    source: CopySourceTypeDef = {"Bucket": "source-bucket", "Key": key, "VersionId": VERSION}
+    s3.copy_object(Bucket="final-bucket", Key=f"processed/{key}", CopySource=source, CopySourceIfMatch=ETAG)
+    s3.delete_object(Bucket="source-bucket", Key=key, VersionId=VERSION)
 
 
 PACKAGES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import boto3
 from botocore.config import Config
@@ -25,9 +25,12 @@ from tools.desk.runs import latest, paid
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
+QUEUES: tuple[Literal["queue", "dead_letter_queue"], ...] = ("queue", "dead_letter_queue")
+COUNTS: tuple[Literal["waiting", "in_flight", "delayed"], ...] = ("waiting", "in_flight", "delayed")
 RECEIPTS_SHOWN = 5
 DEAD_LETTERS_SHOWN = 10
 # Each deployment has this alarm.
@@ -69,6 +72,14 @@ class DeadLetters(Counts):
     messages: list[str]
 
 
+class SourceImages(TypedDict):
+    """The objects in the source bucket that could be images, of the first thousand; `more`: there are more of them."""
+
+    images: int
+    more: bool
+    unknown: str | None
+
+
 class Alarms(TypedDict):
     """The topics that the alarms go to, and how many have subscribed. `unknown` is why nobody could say."""
 
@@ -85,6 +96,7 @@ class Status(TypedDict):
     model: Model
     trigger: str
     lease: HeldLease
+    source: SourceImages
     queue: Counts
     dead_letter_queue: DeadLetters
     alarms: Alarms
@@ -111,6 +123,7 @@ def status_of(deployment: Deployment) -> Status:
             "seconds_left": state.lease_expires_at - int(time.time()) if state.owner else None,
             "clean_up": f"{state.clean_up.code}: {state.clean_up.reason}" if state.clean_up else None,
         },
+        "source": _source_images(client("s3"), deployment),
         "queue": _counts(sqs, deployment.queue_url),
         "dead_letter_queue": {
             **_counts(sqs, deployment.dead_letter_queue_url),
@@ -146,6 +159,17 @@ def _counts(sqs: SQSClient, queue_url: str) -> Counts:
     return {"waiting": counts.visible, "in_flight": counts.in_flight, "delayed": counts.delayed}
 
 
+def _source_images(s3: S3Client, deployment: Deployment) -> SourceImages:
+    """Return what lies in the source bucket. Whoever may not list it still sees the rest of the status."""
+    try:
+        page = s3.list_objects_v2(Bucket=deployment.source.bucket, Prefix=deployment.source.prefix)
+    except (ClientError, BotoCoreError) as error:
+        return {"images": 0, "more": False, "unknown": str(error)}
+    keys = [entry["Key"] for entry in page.get("Contents", [])]
+    images = [key for key in keys if not key.endswith(("/", ".json"))]
+    return {"images": len(images), "more": page.get("IsTruncated", False), "unknown": None}
+
+
 def _dead_letters(sqs: SQSClient, deployment: Deployment) -> list[str]:
     queue, shown = DeadLetterQueue(sqs, deployment.dead_letter_queue_url), []
     for messages in queue.read(hidden_seconds=HIDDEN_SECONDS):
@@ -167,6 +191,7 @@ def facts(found: Status) -> list[Fact]:
         Fact("", model["project_version_arn"], QUIET),
         Fact("trigger", found["trigger"]),
         Fact("lease", _holder(found["lease"])),
+        Fact("source", _in_source(found)),
         Fact("queue", f"{queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed"),
         Fact("dead letters", f"{letters}", BAD if letters else ""),
         *(Fact("", f"- {letter}") for letter in dead["messages"]),
@@ -189,6 +214,20 @@ def _holder(lease: HeldLease) -> str:
         if left <= 0:
             holder = f"free: {lease['owner']} let it expire {-left} s ago"
     return f"{holder}, cleaning up: {lease['clean_up']}" if lease["clean_up"] else holder
+
+
+def _in_source(found: Status) -> str:
+    source = found["source"]
+    if source["unknown"] is not None:
+        return f"not known what is in it: {source['unknown']}"
+    images = f"{'more than ' if source['more'] else ''}{source['images']} images"
+    messages = sum(found[queue][count] for queue in QUEUES for count in COUNTS)
+    if not source["images"] or messages:
+        return images
+    return (
+        f"{images}, no message: S3 begins to notify about five minutes after an apply. "
+        f"`make backfill NAME={found['name']} MARGIN_MINUTES=0` queues them"
+    )
 
 
 def _heard(alarms: Alarms) -> str:

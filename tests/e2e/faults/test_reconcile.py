@@ -36,8 +36,15 @@ def lose_messages(scene: Scene) -> None:
 
 
 def test_images_without_a_message_are_found_queued_and_labelled(scene: Scene) -> None:
+    # As in the first five minutes after an apply.
+    scene.stack.add_fault(service="s3", operation="Notify", error="NotYet", times=None)
     scene.upload(3, "a key with spaces + plus & ümlaut")
-    lose_messages(scene)
+    time.sleep(LATER_SECONDS)
+    assert scene.receipt(scene.run())["outcome"] == "nothing_to_do"
+    said = scene.desk("status")
+    assert "3 images, no message" in said
+    assert f"make backfill NAME={scene.stack.name}" in said
+    scene.stack.clear_faults()
     now = {"uploaded_before": "now", "margin_minutes": 0}
     dry = reconcile(scene, **now, dry_run=True)
     assert (dry["outcome"], dry["orphans"], dry["queued"], scene.waiting()) == ("dry_run", 3, 0, 0)

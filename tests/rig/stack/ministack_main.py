@@ -337,7 +337,7 @@ def inject_faults() -> None:
     expect("await _dispatch_service_request(" in inspect.getsource(app.app), "injecting faults")
     named = f'        params["headers"]["{service_faults.WORKER_HEADER}"] = str(os.getpid())\n'
     lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(depth, named + depth)
-    service_faults.install(app, iam_actions, lambda_runtime, sts)
+    service_faults.install(app, iam_actions, lambda_runtime, sts, s3)
 
 
 def name_actions_of_batches() -> None:

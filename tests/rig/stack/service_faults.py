@@ -2,7 +2,10 @@
 
 A proxy in front would break the signatures that MiniStack checks with AUTH=true, so the faults come in behind its HTTP
 server: `install` wraps the one function that all requests to a service pass. Calls that MiniStack's services make to
-each other (S3 to a queue, a queue to a function, a state machine to a function) are no requests and never fail here.
+each other (a queue to a function, a state machine to a function) are no requests and never fail here. Only S3's events,
+as its operation "Notify", get lost while a rule with an error is about them, because S3 begins to notify about five
+minutes after its configuration was put.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications.html
 
 `POST /_faults` adds a rule (the members of `Rule` as JSON), `GET /_faults` lists the rules with how often each matched
 and was applied, `DELETE /_faults` removes all.
@@ -25,6 +28,7 @@ PATH = "/_faults"
 WORKER_HEADER = "X-Stack-Worker"
 ROOT = "root"
 LAMBDA_ROUTES = "lambda's faults"
+NOTIFY = "Notify"
 KILL_SECONDS = 5
 
 # HTTP statuses of errors that are not 400, which is what JSON services answer by default.
@@ -192,7 +196,9 @@ def service_and_operation(
     return service, operation or ""
 
 
-def install(app: ModuleType, iam_actions: ModuleType, lambda_runtime: ModuleType, sts: ModuleType) -> None:
+def install(
+    app: ModuleType, iam_actions: ModuleType, lambda_runtime: ModuleType, sts: ModuleType, s3: ModuleType
+) -> None:
     """Let rules decide about the requests that pass MiniStack's `app`."""
     rules = Rules()
     carry_out: Callable[..., Awaitable[Answer]] = app._dispatch_service_request
@@ -252,4 +258,11 @@ def install(app: ModuleType, iam_actions: ModuleType, lambda_runtime: ModuleType
             await asyncio.to_thread(kill, rule, headers)
         return refusal(rule, headers, request_id) if rule.error or answered is None else answered
 
+    fire = s3._fire_s3_event
+
+    def fire_unless_lost(bucket: str, key: str, *rest: object, **named: object) -> None:
+        if not rules or rules.due(Call("s3", NOTIFY, f"{bucket}/{key}", "s3")) is None:
+            fire(bucket, key, *rest, **named)
+
     vars(app)["_dispatch_service_request"] = dispatch
+    vars(s3)["_fire_s3_event"] = fire_unless_lost

@@ -158,6 +158,37 @@ def test_an_object_that_is_no_receipt_keeps_no_receipt_from_the_status(
     assert any(line.startswith("runs/odd.json is no receipt: ") for line in shown)
 
 
+@pytest.mark.parametrize(
+    ("waiting", "dead", "says"), [(0, 0, "2 images, no message"), (1, 0, "2 images"), (0, 1, "2 images")]
+)
+def test_the_status_says_how_to_queue_images_that_s3_did_not_tell_of(
+    waiting: int,
+    dead: int,
+    says: str,
+    s3: Any,  # noqa: ANN401
+    deployment: Deployment,
+) -> None:
+    for key in ("a.jpg", "folder/", "folder/b.png", "folder/b.png.json"):
+        s3.put_object(Bucket=SOURCE, Key=key)
+    empty = {"waiting": 0, "in_flight": 0, "delayed": 0}
+    found: Any = {
+        "name": "labels",
+        "source": status._source_images(s3, deployment),
+        "queue": empty | {"delayed": waiting},
+        "dead_letter_queue": empty | {"in_flight": dead},
+    }
+    line = status._in_source(found)
+    assert line.startswith(says)
+    assert ("make backfill NAME=labels MARGIN_MINUTES=0" in line) is (waiting + dead == 0)
+
+
+def test_whoever_may_not_list_the_source_bucket_still_sees_the_status(s3: Any, deployment: Deployment) -> None:  # noqa: ANN401
+    s3.delete_bucket(Bucket=SOURCE)
+    found = status._source_images(s3, deployment)
+    assert found["images"] == 0
+    assert "NoSuchBucket" in str(found["unknown"])
+
+
 TOPIC = "arn:aws:sns:us-east-1:123456789012:labels-alarms"
 
 
