@@ -36,7 +36,7 @@ LONG_RUN_VISITS = 500
 VISIT_SECONDS = 840
 
 # The run ends in order before its history is full. A poll with the trigger closed comes with the switches before and
-# after it. The start of the model, polled every 4 seconds at most, may have taken 6,000 events.
+# after it. The start of the model may have taken 7,000 events.
 MAX_VISITS = 1500
 VISITS_PER_SWITCH = 20
 

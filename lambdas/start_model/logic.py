@@ -5,12 +5,15 @@ from enum import Enum
 
 from shared.project_version import ModelDescription, Phase
 
-# A start takes minutes, sometimes 20 to 30. The first poll after RUNNING must not be late, because the model costs from
-# then on: on average half a poll interval, at US$0.0011 a second and unit. Each poll of the start is three transitions,
-# at US$0.000025 each. For a start of ten minutes the sum is lowest at 9 seconds for one unit. For more units it is
-# lowest at 9 seconds divided by the square root of the units.
-POLL_SECONDS_WITH_ONE_UNIT = 9
-MIN_POLL_SECONDS = 4
+# The poll that finds RUNNING is half an interval w late on average, and the model costs US$0.0011 a second and unit
+# from then on. A poll is three transitions and a call, US$0.00008 in all. Nobody knows how long a start takes: after t
+# seconds, it may as well last as long again. So it ends within a second with a chance of 1/t, and the polls and the
+# lateness cost 0.00008 / w + 0.0011 * units * w / 2t a second. That is least at w = 0.38 * sqrt(t / units), where
+# the polls cost as much as they save: 2 seconds for a start of half a minute, and 9 for one of ten minutes.
+POLL_FACTOR = 0.38
+MIN_POLL_SECONDS = 2
+# The bound for many units, so that the longest start takes no more than a third of the run's history.
+MIN_SHARE_OF_WAIT = 1 / 300
 START_TIMEOUT_SECONDS = 45 * 60
 
 # By default an account may run two models. When others use both, a run waits this long for one of them to stop. Then it
@@ -35,9 +38,10 @@ class Action(Enum):
     REPORT_FAILURE = "report failure"
 
 
-def poll_seconds(inference_units: int) -> int:
-    """Return how long to wait before the next poll of a model that starts with so many units."""
-    return max(MIN_POLL_SECONDS, round(POLL_SECONDS_WITH_ONE_UNIT / math.sqrt(inference_units)))
+def poll_seconds(inference_units: int, starting_seconds: int) -> int:
+    """Return how long to wait before the next poll of so many units that have been starting for so long."""
+    wait = max(POLL_FACTOR * math.sqrt(starting_seconds / inference_units), starting_seconds * MIN_SHARE_OF_WAIT)
+    return max(MIN_POLL_SECONDS, round(wait))
 
 
 def next_action(description: ModelDescription, *, start_accepted: bool) -> Action:

@@ -145,7 +145,9 @@ class ModelStart:
         if action is Action.START:
             return self._start(run_id, description, state, backlog, progress)
         units = description.inference_units or self._units.limits.min_units
-        return _wait(description, progress, ours=bool(state.starts), seconds=poll_seconds(units))
+        return _wait(
+            description, progress, ours=bool(state.starts), seconds=poll_seconds(units, progress.starting_seconds)
+        )
 
     def _wait_for_watchdog(self, description: ModelDescription, progress: StartProgress) -> StartStep:
         """Start nothing that nobody could stop: an apply that ended half-way leaves functions with different models."""
@@ -181,7 +183,7 @@ class ModelStart:
             sizing = Sizing(limits.min_units, reason)
         if not state.start_accepted_for(run_id):
             self._records.record_start_asked(run_id, backlog=backlog, sizing_reason=sizing.reason)
-        wait_seconds = poll_seconds(sizing.inference_units)
+        wait_seconds = poll_seconds(sizing.inference_units, progress.starting_seconds)
         refusal, ours = self._ask(run_id, sizing.inference_units)
         if refusal is None:
             logger.info("start accepted", inference_units=sizing.inference_units, reason=sizing.reason)

@@ -16,7 +16,7 @@ from tools.plan_cost.simulation import History, simulate
 # As fast as the simulated function can ask: one image after the other, in one environment at a time. It is told that
 # of twice the pace, of which two environments would have half each.
 RATE = 3.0
-START, STOP = 600.0, 120.0
+START, STOP = 60.0, 120.0
 DEMO_IMAGES = 48
 POLLS_SECONDS = 5
 

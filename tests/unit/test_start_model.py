@@ -68,7 +68,7 @@ def test_a_startable_model_is_started_and_noted_as_ours(status: str, held: Lease
     model = ScriptedModel([status])
     answer = step(starter(model, held, records))
     assert model.calls == [("start", {"ProjectVersionArn": MODEL_ARN, "MinInferenceUnits": 2})]
-    assert answer == StartStep(status, ready=False, started_by_us=True, quota_seconds=0, wait_seconds=6)
+    assert answer == StartStep(status, ready=False, started_by_us=True, quota_seconds=0, wait_seconds=2)
     assert model.tags.keys() == {"started-by/logos"}
     assert held.renew(RUN).start_accepted_for("run-1")
     assert held.renew(RUN).started_by == "run-1"
@@ -171,7 +171,8 @@ def test_a_start_rents_what_the_backlog_needs_and_says_why(held: Lease, records:
     model = ScriptedModel(["STOPPED"])
     answer = step(starter(model, held, records, most=5), backlog=40_000)
     assert model.calls[0][1]["MinInferenceUnits"] == 4
-    assert answer.wait_seconds == poll_seconds(4) < poll_seconds(1) == 9
+    assert answer.wait_seconds == poll_seconds(4, 0) == 2
+
     record = records.read("run-1")
     assert record.backlog == 40_000
     assert record.sizing_reason == (
@@ -179,6 +180,25 @@ def test_a_start_rents_what_the_backlog_needs_and_says_why(held: Lease, records:
         "the fewest for target_drain_minutes (60)"
     )
     assert record.start_asked_at is not None
+
+
+@pytest.mark.parametrize(
+    ("units", "starting_seconds", "wait"),
+    [(1, 0, 2), (1, 30, 2), (1, 600, 9), (1, 1200, 13), (4, 600, 5), (100, 600, 2), (100, 2400, 8)],
+)
+def test_the_longer_a_start_lasts_and_the_less_it_costs_the_rarer_are_the_polls(
+    units: int, starting_seconds: int, wait: int
+) -> None:
+    assert poll_seconds(units, starting_seconds) == wait
+
+
+@pytest.mark.parametrize("units", [1, 100])
+def test_the_longest_start_leaves_room_in_the_history(units: int) -> None:
+    waited = polls = 0
+    while waited < START_TIMEOUT_SECONDS:
+        waited, polls = waited + poll_seconds(units, waited), polls + 1
+    # Each visit has 9 events.
+    assert polls * 9 < 7_000
 
 
 @pytest.mark.parametrize(("scales", "batches"), [(False, 2), (True, 5)])

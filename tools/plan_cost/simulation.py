@@ -203,7 +203,7 @@ class _Deployment:
         done_before = queue.done
         accepted_at = counted_at + step
         running_at = accepted_at + model.start_seconds
-        seen_at = _polled(accepted_at, model.start_seconds, poll_seconds(units) + step)
+        seen_at = _seen_running(accepted_at, units, model)
         record = RunRecord(model_running_at=_utc(seen_at), model_is_ours=True)
         instant, state, outcome = seen_at, None, Outcome.COMPLETED
         # The function that switches the trigger polls by itself; its calls are taken to last as long as a step.
@@ -266,6 +266,16 @@ class _Deployment:
 def _polled(asked_at: float, takes_seconds: float, every_seconds: float) -> float:
     """Return when something that takes so long is seen to be done by looks that come so often."""
     return asked_at + max(1, math.ceil(takes_seconds / every_seconds)) * every_seconds
+
+
+def _seen_running(accepted_at: float, units: int, model: Model) -> float:
+    """Return when a poll of the start finds that the model runs."""
+    waited, instant = 0, accepted_at
+    while True:
+        wait = poll_seconds(units, waited)
+        waited, instant = waited + wait, instant + wait + model.step_seconds
+        if instant >= accepted_at + model.start_seconds:
+            return instant
 
 
 def always_on(arrivals: np.ndarray, units: int, model: Model, seconds: float) -> History:
