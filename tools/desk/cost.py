@@ -178,11 +178,12 @@ def cost(
         )
         return
     rows = [
-        [day.day, f"{day.runs:,}", f"{day.images:,}", output.duration(day.model_seconds), output.usd(day.usd)]
+        [day.day, f"{day.runs:,}", f"{day.images:,}", output.duration(day.model_seconds), f"US${day.usd:,.2f}"]
         for day in shown
     ]
     output.table(["day (UTC)", "runs", "images", "model", "cost"], rows, numbers=(1, 2, 3, 4))
-    output.sentence(f"This month so far: {output.usd(so_far)}. At the pace of the last days: US${expected:,.2f}.")
+    output.sentence("")
+    output.sentence(f"This month so far: US${so_far:,.2f}. At the pace of the last days: US${expected:,.2f}.")
     output.sentence(_told(advice, first, within))
 
 

@@ -17,6 +17,7 @@ from shared.project_version import CUSTOM_LABELS, PHASES, Phase
 from tools.desk import output as desk
 from tools.desk.errors import Exit, NotFoundError, UsageError
 from tools.desk.options import DEFAULT_NAME, AsJson
+from tools.terminal import say
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -60,7 +61,7 @@ def block(model: Trained, name: str) -> str:
     return "\n".join(
         [
             'module "labels" {',
-            f"  source = {source} # where you keep the release",
+            f"  source = {source} # your copy",
             "",
             f"  name                = {_quoted(name)}",
             f"  project_arn         = {_quoted(model.project_arn)}",
@@ -68,7 +69,7 @@ def block(model: Trained, name: str) -> str:
             "  alarm_emails        = [] # who gets the alarms",
             "}",
             "",
-            "# `clb status --name` and `terraform output -json | clb status --outputs -` find the deployment by it.",
+            "# By it `terraform output -json | clb status --outputs -` finds the deployment.",
             'output "analyze_function_name" {',
             "  value = module.labels.analyze_function_name",
             "}",
@@ -105,8 +106,8 @@ def init(name: Name = DEFAULT_NAME, model: Model = None, output: Output = None, 
     elif output is not None:
         desk.sentence(f"{output}: the module block for {picked.project_version_arn if picked else ''}.")
     else:
-        for line in written.splitlines():
-            desk.sentence(line)
+        # To be copied, so it is not wrapped.
+        say(*written.splitlines())
     return Exit.OK
 
 
