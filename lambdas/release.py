@@ -31,9 +31,10 @@ NAME = "custom-labels-batch"
 MODULE = REPOSITORY / "terraform"
 # Where terraform/locals.tf looks first.
 PACKAGES = "packages"
-# Of the module's folder: what an apply reads, and what people read. Examples and tests stay in the repository.
-MODULE_SUFFIXES = frozenset({".tf", ".json", ".md"})
-LEFT_OUT_FOLDERS = frozenset({"examples", "tests", ".terraform"})
+# Of the module's folder. Examples and tests stay in the repository, what begins with a dot is of tools, and the others
+# are what somebody's apply left.
+LEFT_OUT_FOLDERS = frozenset({"examples", "tests"})
+LEFT_OUT = re.compile(r"\.(tfstate.*|tfplan|tfvars)$")
 # What the wheel is built from, as pyproject.toml says.
 WHEEL_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "tools", "lambdas")
 REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)")
@@ -93,7 +94,13 @@ def module_files(zips: list[Path]) -> dict[str, bytes]:
         files[name] = _text(REPOSITORY / name)
     for path in MODULE.rglob("*"):
         within = path.relative_to(MODULE)
-        if path.is_file() and path.suffix in MODULE_SUFFIXES and not LEFT_OUT_FOLDERS & set(within.parts):
+        is_hidden = any(part.startswith(".") for part in within.parts)
+        if (
+            path.is_file()
+            and not is_hidden
+            and not LEFT_OUT_FOLDERS & set(within.parts)
+            and not LEFT_OUT.search(path.name)
+        ):
             files[within.as_posix()] = _text(path)
     # The README's links to what lies beside the module in the repository.
     files["README.md"] = files["README.md"].replace(b"](../", b"](")

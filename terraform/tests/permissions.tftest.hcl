@@ -36,8 +36,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   }
 
   assert {
-<<<<<<< HEAD
-    condition = { for s in jsondecode(data.aws_iam_policy_document.check_queue.json).Statement : s.Sid => [s.Action, s.Resource] } == {
+    condition = { for s in jsondecode(data.aws_iam_policy_document.check_queue.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
       PeekQueue                        = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
       PeekDeadLetterQueue              = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
       DeadLetterUnexpectedMessages     = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
@@ -46,15 +45,6 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       TellMissingVersionsFromForbidden = ["s3:ListBucketVersions", "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
       LetImagesBeCounted               = ["lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:custom-labels-batch-analyze-image"]
       ReadAndExtendLease               = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
-=======
-    condition = { for s in jsondecode(data.aws_iam_policy_document.check_queue.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
-      PeekQueue                    = [["sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images"]
-      DeadLetterUnexpectedMessages = ["sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:custom-labels-batch-images-dead-letter"]
-      SeeWhetherImagesExist        = [["s3:GetObjectVersion", "s3:GetObject"], "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1/*"]
-      TellMissingFromForbidden     = [["s3:ListBucketVersions", "s3:ListBucket"], "arn:aws:s3:::custom-labels-batch-source-123456789012-us-east-1"]
-      LetImagesBeCounted           = ["lambda:InvokeFunction", "arn:aws:lambda:us-east-1:123456789012:function:custom-labels-batch-analyze-image"]
-      ReadAndExtendLease           = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
->>>>>>> d-terra
     }
     error_message = "check_queue must look into both queues, list the source bucket, dead-letter unexpected messages, see whether images exist, let the analysis count them and extend the lease."
   }

@@ -1,6 +1,7 @@
 """A release is checked with sha256sum, says what it was built from, and is the same bytes from the same commit."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -74,12 +75,10 @@ def test_the_archive_is_the_module_with_its_zips_and_nothing_else(released: Path
     with zipfile.ZipFile(released / ARCHIVE) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     module = REPOSITORY / "terraform"
-    sources = {
-        path.relative_to(module).as_posix()
-        for pattern in ("*.tf", "modules/**/*.tf", "modules/**/*.json", "modules/*/README.md", "statemachines/*.json")
-        for path in module.glob(pattern)
-        if ".terraform" not in path.parts
-    }
+    tracked = subprocess.run(["git", "-C", str(module), "ls-files"], check=True, capture_output=True, text=True).stdout
+    left_out = re.compile(r"(^|/)(\.|tests/|examples/)")
+    sources = {name for name in tracked.splitlines() if not left_out.search(name)}
+    assert {"variables.tf", "modules/bucket/main.tf", "statemachines/label_batch.asl.json"} < sources
     packages = {f"packages/{path.parent.name}.zip" for path in (REPOSITORY / "lambdas").glob("*/handler.py")}
     others = {"README.md", "LICENSE", "CHANGELOG.md", "provenance.json"}
     assert files.keys() == sources | packages | others

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import release
+from tests.rig.stack.local_stack import REPOSITORY
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +32,23 @@ def test_every_command_is_there_outside_the_repository(installed: Path) -> None:
     done = clb(installed, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "why" in done.stdout
-    imported = "import tools.desk.__main__, shared.clients; print(tools.desk.__file__, shared.clients.__file__)"
+    # The planner is imported when it is needed, and the page's files are data.
+    program = (
+        "import pathlib, shared.clients, tools.plan_cost.plan\n"
+        "from tools.report import page\n"
+        "files = pathlib.Path(page.__file__).parent / 'page'\n"
+        "print(tools.desk.__file__, shared.clients.__file__, *sorted(path.name for path in files.iterdir()))"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", imported],
+        [sys.executable, "-c", f"import tools.desk.__main__\n{program}"],
         cwd=installed,
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
         check=True,
     )
+    in_repository = sorted(path.name for path in (REPOSITORY / "tools" / "report" / "page").iterdir())
+    assert done.stdout.split()[2:] == in_repository
     assert done.stdout.count(str(installed)) == 2
 
 

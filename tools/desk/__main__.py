@@ -7,7 +7,21 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.exceptions import TyperException
 
-from tools.desk import backfill, output, redrive, run, runs, status, stop, watch, why
+from tools.desk import (
+    backfill,
+    cost,
+    doctor,
+    init,
+    output,
+    redrive,
+    report,
+    run,
+    runs,
+    status,
+    stop,
+    watch,
+    why,
+)
 from tools.desk.errors import DeskError, Exit, explain
 from tools.terminal import complain
 
@@ -26,6 +40,10 @@ app.command()(why.why)
 app.command()(runs.runs)
 app.command()(redrive.redrive)
 app.command()(backfill.backfill)
+app.command()(report.report)
+app.command()(cost.cost)
+app.command()(doctor.doctor)
+app.command()(init.init)
 
 
 def main() -> int:

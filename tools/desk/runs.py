@@ -28,10 +28,11 @@ def latest(s3: S3Client, deployment: Deployment, limit: int) -> list[dict[str, A
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=final_bucket, Prefix=folder)
     entries = (entry for page in pages for entry in page.get("Contents", []))
     newest = heapq.nlargest(limit, entries, key=lambda entry: entry["LastModified"])
-    return [_receipt(s3, final_bucket, entry["Key"]) for entry in newest]
+    return [receipt_of(s3, final_bucket, entry["Key"]) for entry in newest]
 
 
-def _receipt(s3: S3Client, final_bucket: str, key: str) -> dict[str, Any]:
+def receipt_of(s3: S3Client, final_bucket: str, key: str) -> dict[str, Any]:
+    """Return one receipt; for an object that is none, `key` and the reason as `unreadable`."""
     try:
         receipt: dict[str, Any] = json.loads(s3.get_object(Bucket=final_bucket, Key=key)["Body"].read())
         _row(receipt)

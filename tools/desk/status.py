@@ -129,12 +129,12 @@ def status_of(deployment: Deployment) -> Status:
             **_counts(sqs, deployment.dead_letter_queue_url),
             "messages": _dead_letters(sqs, deployment),
         },
-        "alarms": _alarms(deployment.name),
+        "alarms": alarms_of(deployment.name),
         "runs": latest(client("s3"), deployment, RECEIPTS_SHOWN),
     }
 
 
-def _alarms(name: str) -> Alarms:
+def alarms_of(name: str) -> Alarms:
     """Return who hears the alarms of a deployment. Whoever may not see it still sees the rest of the status."""
     alarms: Alarms = {"topics": [], "subscribers": 0, "unconfirmed": 0, "unknown": None}
     try:
@@ -195,7 +195,7 @@ def facts(found: Status) -> list[Fact]:
         Fact("queue", f"{queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed"),
         Fact("dead letters", f"{letters}", BAD if letters else ""),
         *(Fact("", f"- {letter}") for letter in dead["messages"]),
-        Fact("alarms", heard := _heard(found["alarms"]), BAD if "NOBODY" in heard else ""),
+        Fact("alarms", told := heard(found["alarms"]), BAD if "NOBODY" in told else ""),
     ]
     runs = [fact for run in found["runs"] for fact in run_facts(run)] or [Fact("", "none")]
     return [*shown, replace(runs[0], label="last runs"), *runs[1:]]
@@ -230,7 +230,8 @@ def _in_source(found: Status) -> str:
     )
 
 
-def _heard(alarms: Alarms) -> str:
+def heard(alarms: Alarms) -> str:
+    """Return who hears the alarms, in words."""
     topics = ", ".join(alarms["topics"])
     waiting = f" ({alarms['unconfirmed']} not confirmed)" if alarms["unconfirmed"] else ""
     if alarms["unknown"] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -12,6 +13,7 @@ from shared.s3_events import Source
 from tests.rig import quick_moto
 from tests.unit.conftest import FINAL, MODEL_ARN, PROJECT_ARN, SOURCE, TABLE, ScriptedModel, aws_error
 from tools.deployment import Deployment
+from tools.desk import doctor
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:labels-label-batch"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:labels-alarms"
@@ -58,6 +60,19 @@ class Account:
     log: list[dict[str, Any]] = field(default_factory=list)
     started: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[dict[str, Any]] = field(default_factory=list)
+    identity: str = "123456789012"
+    quotas: dict[str, float] = field(
+        default_factory=lambda: {
+            "Amazon Rekognition Custom Labels: maximum number of concurrently running models": 2.0,
+            "Maximum number of inference units per started model": 5.0,
+        }
+    )
+    concurrency: int = 1000
+    rules: list[str] = field(default_factory=list)
+    key_state: str = "Enabled"
+    runtime: str = "python3.13"
+    # Projects' ARNs, each with its versions.
+    projects: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     # By service: what any call of it raises.
     broken: dict[str, Exception] = field(default_factory=dict)
 
@@ -66,7 +81,7 @@ class Account:
             raise self.broken[service]
         if service in quick_moto.SERVICES:
             return quick_moto.client(service)
-        return self.model if service == "rekognition" else self
+        return self.model if service == "rekognition" and not self.projects else self
 
     @property
     def meta(self) -> Any:  # noqa: ANN401
@@ -75,7 +90,22 @@ class Account:
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
         if not FunctionName.startswith("labels-"):
             raise aws_error("ResourceNotFoundException", "no such function", "GetFunctionConfiguration")
-        return {"Environment": {"Variables": self.variables}}
+        return {"Environment": {"Variables": self.variables}, "Runtime": self.runtime}
+
+    def get_account_settings(self) -> dict[str, Any]:
+        return {"AccountLimit": {"UnreservedConcurrentExecutions": self.concurrency}}
+
+    def get_caller_identity(self) -> dict[str, Any]:
+        return {"Account": self.identity, "Arn": f"arn:aws:iam::{self.identity}:user/me"}
+
+    def list_rule_names_by_target(self, *, TargetArn: str) -> dict[str, Any]:  # noqa: ARG002, N803
+        return {"RuleNames": self.rules}
+
+    def describe_rule(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
+        return {"Name": Name, "State": "ENABLED"}
+
+    def describe_key(self, *, KeyId: str) -> dict[str, Any]:  # noqa: N803
+        return {"KeyMetadata": {"KeyId": KeyId, "KeyState": self.key_state}}
 
     def get_event_source_mapping(self, *, UUID: str) -> dict[str, Any]:  # noqa: N803
         return {"State": self.trigger} if UUID == "uuid" else {}
@@ -84,11 +114,15 @@ class Account:
         return {"MetricAlarms": [{"AlarmName": name, "AlarmActions": [TOPIC]} for name in AlarmNames]}
 
     def get_paginator(self, operation: str) -> Pages:
+        subscribed = [{"SubscriptionArn": arn} for arn in self.subscriptions]
+        quotas = [{"QuotaName": name, "Value": value} for name, value in self.quotas.items()]
+        versions = [version for every in self.projects.values() for version in every]
         return {
-            "list_subscriptions_by_topic": Pages(
-                [{"Subscriptions": [{"SubscriptionArn": s} for s in self.subscriptions]}]
-            ),
+            "list_subscriptions_by_topic": Pages([{"Subscriptions": subscribed}]),
             "filter_log_events": Pages([{"events": self.log}]),
+            "list_service_quotas": Pages([{"Quotas": quotas}]),
+            "describe_projects": Pages([{"ProjectDescriptions": [{"ProjectArn": arn} for arn in self.projects]}]),
+            "describe_project_versions": Pages([{"ProjectVersionDescriptions": versions}]),
         }[operation]
 
     def start_execution(self, **request: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -124,3 +158,42 @@ def account(
     )
     monkeypatch.setattr(boto3, "client", found.client)
     return found
+
+
+@pytest.fixture
+def healthy(
+    account: Account,
+    deployment: Deployment,
+    s3: Any,  # noqa: ANN401
+    sqs: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> Account:
+    """A deployment with which nothing is wrong, an hour after its apply."""
+    asked = sqs.get_queue_attributes(QueueUrl=deployment.queue_url, AttributeNames=["QueueArn"])
+    notify(s3, asked["Attributes"]["QueueArn"], *deployment.source.suffixes)
+    sqs.purge_queue(QueueUrl=deployment.queue_url)
+    for bucket in (SOURCE, FINAL):
+        encrypt(s3, bucket, {"SSEAlgorithm": "AES256"})
+    queue, before = doctor._queue, datetime.now(UTC) - timedelta(hours=1)
+    monkeypatch.setattr(doctor, "_queue", lambda *given: (queue(*given)[0], before))
+    return account
+
+
+def notify(s3: Any, arn: str, *suffixes: str, prefix: str = "") -> None:  # noqa: ANN401
+    """Let the source bucket tell a queue of uploads with each suffix."""
+    within = [{"Name": "prefix", "Value": prefix}] if prefix else []
+    rules = [
+        {
+            "QueueArn": arn,
+            "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [*within, {"Name": "suffix", "Value": suffix}]}},
+        }
+        for suffix in suffixes
+    ]
+    s3.put_bucket_notification_configuration(Bucket=SOURCE, NotificationConfiguration={"QueueConfigurations": rules})
+
+
+def encrypt(s3: Any, bucket: str, by: dict[str, str]) -> None:  # noqa: ANN401
+    """Set a bucket's default encryption."""
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": by}]}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=rules)

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from shared.lease import Lease
 from shared.owner import Owner
 from tests.rig.quick_moto import client
 from tests.rig.stack.local_stack import REPOSITORY
-from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, TABLE, ScriptedModel, aws_error
+from tests.unit.conftest import FINAL, MODEL_ARN, PROJECT_ARN, SOURCE, TABLE, ScriptedModel, aws_error
 from tests.unit.desk.conftest import MACHINE, Account
 from tests.unit.test_terminal import HOSTILE, assert_harmless
 from tools.dead_letters import DeadLetter
 from tools.desk import __main__ as desk
-from tools.desk import backfill, watch, why
+from tools.desk import backfill, cost, init, report, watch, why
 from tools.desk.evidence import Evidence
+from tools.desk.init import Trained
+from tools.report import Report
 
 ANSWERS = Path(__file__).parent / "answers"
 RECEIPTS = Path(__file__).parents[1] / "receipts"
@@ -34,8 +37,9 @@ LOUD = {"FORCE_COLOR": "1", "COLUMNS": "20", "TERM": "xterm-256color", "COLORTER
 
 
 @pytest.fixture
-def scene(account: Account, s3: Any, sqs: Any, monkeypatch: pytest.MonkeyPatch) -> Account:  # noqa: ANN401
+def scene(healthy: Account, s3: Any, sqs: Any, monkeypatch: pytest.MonkeyPatch) -> Account:  # noqa: ANN401
     """A deployment with something of everything."""
+    account = healthy
     receipt = json.loads((RECEIPTS / "completed.json").read_text())["receipt"]
     s3.put_object(Bucket=FINAL, Key="runs/run-1.json", Body=json.dumps(receipt))
     key = "processed/a.jpg"
@@ -51,8 +55,20 @@ def scene(account: Account, s3: Any, sqs: Any, monkeypatch: pytest.MonkeyPatch) 
     for body in (json.dumps({"Records": [record]}), "no event"):
         sqs.send_message(QueueUrl=account.variables["DEAD_LETTER_QUEUE_URL"], MessageBody=body)
     monkeypatch.setattr(watch, "APPEARS_SECONDS", 0)
+    monkeypatch.setattr(cost, "datetime", Today)
+    written = Report(Path("/r/index.html"), Path("/r/data.json"), processed=780, failed=20, notes=("One is missing.",))
+    monkeypatch.setattr(report.reports, "build_report", lambda *_, **__: written)
+    monkeypatch.setattr(init, "trained", lambda _: iter([Trained(PROJECT_ARN, MODEL_ARN, "STOPPED")]))
     monkeypatch.setattr(backfill, "reconciled", lambda *_, dry_run: REPORT | {"queued": 0 if dry_run else 2})
     return account
+
+
+class Today(datetime):
+    """The day after the run of receipts/completed.json."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime(2026, 1, 2, 12, tzinfo=tz)
 
 
 # By the name of the file with the answer.
@@ -61,6 +77,10 @@ COMMANDS = {
     "run": ["run"],
     "stop": ["stop", "--yes"],
     "watch": ["watch"],
+    "report": ["report", "--run", "run-1"],
+    "cost": ["cost", "--days", "2"],
+    "doctor": ["doctor"],
+    "init": ["init"],
     "why": ["why", "a.jpg"],
     "runs": ["runs"],
     "redrive": ["redrive"],
@@ -107,8 +127,8 @@ def test_colours_are_ours_alone(
     assert desk.command([*COMMANDS[name], "--name", "labels"]) == 0
     printed = COLOUR.sub("", capsys.readouterr().out)
     assert_harmless(printed)
-    if name not in ("backfill",):
-        # The dry run's report is JSON, which is not wrapped.
+    if name not in ("backfill", "init"):
+        # The dry run's report and the module block are not wrapped: JSON and HCL are copied.
         assert max(map(len, printed.splitlines())) <= int(columns)
 
 
@@ -250,14 +270,24 @@ REFUSALS: dict[str, tuple[Exception, int, str]] = {
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize(("error", "code", "words"), REFUSALS.values(), ids=REFUSALS)
 def test_what_aws_refuses_is_one_sentence(
-    account: Account, name: str, error: Exception, code: int, words: str, capsys: pytest.CaptureFixture[str]
+    account: Account,
+    name: str,
+    error: Exception,
+    code: int,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    account.broken["lambda"] = error
+    monkeypatch.chdir(tmp_path)
+    # `init` comes before there is a deployment.
+    account.broken["rekognition" if name == "init" else "lambda"] = error
     assert desk.command([*COMMANDS[name], "--name", "labels"]) == code
     printed = capsys.readouterr()
     assert printed.out == ""
     assert words in printed.err
     assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_deployment_that_is_not_there_is_named(account: Account, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001

@@ -211,20 +211,20 @@ def heard(monkeypatch: pytest.MonkeyPatch, alarms: list[dict[str, Any]], *subscr
 
     clients = {"cloudwatch": CloudWatch(), "sns": Sns()}
     monkeypatch.setattr(status.boto3, "client", lambda service, config: clients[service])  # noqa: ARG005
-    return status._alarms("labels")
+    return status.alarms_of("labels")
 
 
-def test_the_status_says_that_nobody_hears_the_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_says_that_nobody_hears_thealarms_of(monkeypatch: pytest.MonkeyPatch) -> None:
     found = heard(monkeypatch, [])
-    assert status._heard(found) == "reach NOBODY: they have no topic; apply the module again"
+    assert status.heard(found) == "reach NOBODY: they have no topic; apply the module again"
     found = heard(monkeypatch, [{"AlarmActions": [TOPIC]}])
-    assert status._heard(found) == f"reach NOBODY: nobody has subscribed to {TOPIC}"
+    assert status.heard(found) == f"reach NOBODY: nobody has subscribed to {TOPIC}"
 
 
-def test_the_status_counts_who_hears_the_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_counts_who_hears_thealarms_of(monkeypatch: pytest.MonkeyPatch) -> None:
     found = heard(monkeypatch, [{"AlarmActions": [TOPIC]}], f"{TOPIC}:1", "PendingConfirmation", f"{TOPIC}:2")
     assert found == {"topics": [TOPIC], "subscribers": 2, "unconfirmed": 1, "unknown": None}
-    assert status._heard(found) == f"reach 2 subscribers of {TOPIC} (1 not confirmed)"
+    assert status.heard(found) == f"reach 2 subscribers of {TOPIC} (1 not confirmed)"
 
 
 def test_the_alarm_that_the_status_looks_at_is_in_every_deployment() -> None:
@@ -234,7 +234,7 @@ def test_the_alarm_that_the_status_looks_at_is_in_every_deployment() -> None:
 
 def test_an_address_that_did_not_confirm_hears_no_alarm() -> None:
     found: status.Alarms = {"topics": ["t"], "subscribers": 0, "unconfirmed": 2, "unknown": None}
-    assert status._heard(found) == "reach NOBODY: nobody has subscribed to t (2 not confirmed)"
+    assert status.heard(found) == "reach NOBODY: nobody has subscribed to t (2 not confirmed)"
 
 
 def test_whoever_may_not_list_the_subscribers_still_sees_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ def test_whoever_may_not_list_the_subscribers_still_sees_the_status(monkeypatch:
         raise aws_error("AuthorizationError", "may not list them", "ListSubscriptionsByTopic")
 
     monkeypatch.setattr(status.boto3, "client", refused)
-    assert status._heard(status._alarms("labels")).startswith("not known who hears them: ")
+    assert status.heard(status.alarms_of("labels")).startswith("not known who hears them: ")
 
 
 def run_backfill(
