@@ -41,8 +41,8 @@ class Actions:
     """Actions of one service on one kind of resource."""
 
     service: str
-    # The part of the ARN, {name} being the prefix and {path} that of roles; or a whole ARN; ANY where AWS has no
-    # resource level.
+    # The part of the ARN, {name} being the prefix, {database} the same for Athena and {path} that of roles; or a whole
+    # ARN; ANY where AWS has no resource level.
     resource: str
     names: tuple[str, ...]
     # A condition's test, key and resource.
@@ -65,8 +65,22 @@ def alarm(put: str) -> tuple[Actions, ...]:
     return (Actions("cloudwatch", "alarm:{name}-*", names), Actions("cloudwatch", ANY, ("DescribeAlarms",)))
 
 
+OF_DATABASE = ("CreateDatabase", "DeleteDatabase", "GetDatabase", "GetTags", "UpdateDatabase")
+OF_GLUE_TABLE = ("CreateTable", "DeleteTable", "GetPartitionIndexes", "GetTable", "UpdateTable")
+
 # A type that is here with nothing needs no permission.
 OF_TYPE: dict[str, tuple[Actions, ...]] = {
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonathena.html
+    "aws_athena_named_query": (
+        Actions("athena", "workgroup/{name}-*", ("CreateNamedQuery", "DeleteNamedQuery", "GetNamedQuery")),
+    ),
+    "aws_athena_workgroup": (
+        Actions(
+            "athena",
+            "workgroup/{name}-*",
+            ("CreateWorkGroup", "DeleteWorkGroup", "GetWorkGroup", "UpdateWorkGroup", *TAGS),
+        ),
+    ),
     "aws_cloudwatch_composite_alarm": alarm("PutCompositeAlarm"),
     "aws_cloudwatch_dashboard": (
         Actions("cloudwatch", "dashboard/{name}-*", ("DeleteDashboards", "GetDashboard", "PutDashboard")),
@@ -116,6 +130,17 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
             ),
         ),
     ),
+    # A table is checked on the catalog and its database too.
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsglue.html
+    "aws_glue_catalog_database": (
+        Actions("glue", "catalog", OF_DATABASE),
+        Actions("glue", "database/{database}_*", OF_DATABASE),
+    ),
+    "aws_glue_catalog_table": (
+        Actions("glue", "catalog", OF_GLUE_TABLE),
+        Actions("glue", "database/{database}_*", OF_GLUE_TABLE),
+        Actions("glue", "table/{database}_*", OF_GLUE_TABLE),
+    ),
     "aws_iam_role": (
         Actions(
             "iam",
@@ -139,6 +164,24 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
     ),
     "aws_iam_role_policy": (
         Actions("iam", "role{path}{name}-*", ("DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")),
+    ),
+    "aws_kinesis_firehose_delivery_stream": (
+        Actions(
+            "firehose",
+            "deliverystream/{name}-*",
+            (
+                "CreateDeliveryStream",
+                "DeleteDeliveryStream",
+                "DescribeDeliveryStream",
+                "ListTagsForDeliveryStream",
+                "StartDeliveryStreamEncryption",
+                "StopDeliveryStreamEncryption",
+                "TagDeliveryStream",
+                "UntagDeliveryStream",
+                "UpdateDestination",
+            ),
+        ),
+        Actions("iam", "role{path}{name}-*", ("PassRole",)),
     ),
     "aws_lambda_event_source_mapping": (
         Actions("lambda", ANY, ("CreateEventSourceMapping",), ("ArnLike", "lambda:FunctionArn", "function:{name}-*")),
@@ -301,7 +344,8 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
         service_or_kind = "dashboard" if resource.startswith("dashboard/") else service
         places = {"s3": ":", "iam": f":{account}", "dashboard": f":{account}"}
         place = places.get(service_or_kind, f"{region}:{account}")
-        return f"arn:{partition}:{service}:{place}:{resource.format(name=name, path=path)}"
+        named = resource.format(name=name, path=path, database=name.replace("-", "_"))
+        return f"arn:{partition}:{service}:{place}:{named}"
 
     grouped: dict[tuple[str, Any], set[str]] = defaultdict(set)
     for actions in needed:

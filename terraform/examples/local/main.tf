@@ -22,9 +22,12 @@ provider "aws" {
   skip_requesting_account_id  = true
 
   endpoints {
+    athena     = var.endpoint
     cloudwatch = var.endpoint
     dynamodb   = var.endpoint
     events     = var.endpoint
+    firehose   = var.endpoint
+    glue       = var.endpoint
     iam        = var.endpoint
     lambda     = var.endpoint
     logs       = var.endpoint
@@ -44,6 +47,8 @@ module "pipeline" {
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
   alarm_emails        = [] # nobody is told by an emulator
+  alert_labels        = var.alert_labels
+  query_enabled       = var.query_enabled
   schedule_expression = var.schedule_expression
   schedule_enabled    = var.schedule_enabled
   lease_seconds       = var.lease_seconds
