@@ -137,6 +137,39 @@ data "aws_iam_policy_document" "analyze_image" {
       values   = local.lease_attributes
     }
   }
+
+  dynamic "statement" {
+    for_each = module.query[*].stream_arn
+
+    content {
+      sid       = "SendLines"
+      actions   = ["firehose:PutRecordBatch"]
+      resources = [statement.value]
+    }
+  }
+
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+  dynamic "statement" {
+    for_each = length(var.alert_labels) > 0 ? [1] : []
+
+    content {
+      sid       = "SendAlertEvents"
+      actions   = ["events:PutEvents"]
+      resources = [local.event_bus_arn]
+
+      condition {
+        test     = "StringEquals"
+        variable = "events:source"
+        values   = [local.event_source]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "events:detail-type"
+        values   = ["Alert Label Found"]
+      }
+    }
+  }
 }
 
 module "analyze_image" {
@@ -153,6 +186,7 @@ module "analyze_image" {
   memory_mb       = 512
 
   environment = merge(local.environments["analyze_image"], {
+    ALERT_LABELS             = jsonencode(var.alert_labels)
     CANDIDATE_MIN_CONFIDENCE = var.candidate_min_confidence == null ? "" : tostring(var.candidate_min_confidence)
     DEAD_LETTER_QUEUE_URL    = module.intake.dead_letter_queue_url
     FINAL_BUCKET_NAME        = local.final_bucket_name
@@ -163,6 +197,7 @@ module "analyze_image" {
     QUEUE_URL                = module.intake.queue_url
     SOURCE_BUCKET_NAME       = local.source_bucket_name
     SOURCE_PREFIX            = var.source_prefix
+    STREAM_NAME              = var.query_enabled ? one(module.query[*].stream_name) : ""
   })
 }
 

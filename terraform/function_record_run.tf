@@ -23,6 +23,25 @@ data "aws_iam_policy_document" "record_run" {
     actions   = ["s3:PutObject"]
     resources = ["${local.final_folder_arns["runs"]}/*"]
   }
+
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+  statement {
+    sid       = "SendRunEvents"
+    actions   = ["events:PutEvents"]
+    resources = [local.event_bus_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "events:source"
+      values   = [local.event_source]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "events:detail-type"
+      values   = ["Run Finished"]
+    }
+  }
 }
 
 module "record_run" {

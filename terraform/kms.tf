@@ -33,6 +33,7 @@ locals {
     watchdog           = ["UseTable", "WriteResults"]
     reconcile          = ["ReadResults", "UseQueues", "UseTable", "WriteResults"]
     reconcile_workflow = ["ReadResults", "WriteResults"]
+    results_stream     = ["ReadResults", "WriteResults"]
   }
 }
 

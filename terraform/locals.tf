@@ -53,6 +53,10 @@ locals {
     }
   }
 
+  # Events for others go to the account's default bus. Their source names the deployment, as shared/events.py has it.
+  event_bus_arn = "arn:${local.partition}:events:${local.region}:${local.account_id}:event-bus/default"
+  event_source  = "custom-labels-batch.${var.name}"
+
   # Several copies of the module share one namespace. The dimension `deployment` tells them apart.
   metrics_namespace = "CustomLabelsBatch"
 

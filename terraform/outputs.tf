@@ -82,3 +82,13 @@ output "alarm_topic_kms_key_policy_json" {
   description = "Statement that CloudWatch needs in the policy of alarm_topic_kms_key_arn: a policy document to add to your own statements."
   value       = data.aws_iam_policy_document.alarm_topic_key.json
 }
+
+output "query_workgroup_name" {
+  description = "Name of the Athena workgroup with the named queries. null without query_enabled."
+  value       = one(module.query[*].workgroup_name)
+}
+
+output "query_database_name" {
+  description = "Name of the Glue database with the table and the views of the results. null without query_enabled."
+  value       = one(module.query[*].database_name)
+}

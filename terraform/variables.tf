@@ -121,6 +121,39 @@ variable "candidate_min_confidence" {
   }
 }
 
+variable "alert_labels" {
+  description = "Labels for which an event is sent, with the confidence, 0 to 100, from which one is. Names are those of the model, in its upper and lower case."
+  type        = map(number)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for label, confidence in var.alert_labels : label != "" && (confidence == null ? false : confidence >= 0 && confidence <= 100)])
+    error_message = "alert_labels must map names of labels to numbers from 0 to 100."
+  }
+
+  # Without min_confidence the thresholds are the model's, which nobody knows here.
+  validation {
+    condition = var.min_confidence == null ? true : alltrue([
+      for label, confidence in var.alert_labels :
+      confidence >= min(lookup(var.label_thresholds, label, var.min_confidence), var.candidate_min_confidence == null ? 100 : var.candidate_min_confidence)
+    ])
+    error_message = "alert_labels must not ask for less than is kept: each confidence must be at least the label's threshold (label_thresholds or min_confidence), or candidate_min_confidence."
+  }
+
+  validation {
+    condition     = length(base64encode(jsonencode(var.alert_labels))) <= 1336
+    error_message = "alert_labels may have 1,000 bytes as JSON, because a function's environment holds 4 KB."
+  }
+}
+
+variable "query_enabled" {
+  description = "Also send each result as a line to Data Firehose, with a table, views and named queries for SQL in Athena."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "min_inference_units" {
   description = "Fewest inference units that a run rents."
   type        = number

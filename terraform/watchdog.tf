@@ -10,6 +10,7 @@ resource "terraform_data" "pipeline" {
     module.final_bucket,
     module.intake,
     module.monitoring,
+    module.query,
     module.reconcile,
     module.reconcile_function,
     module.record_run,

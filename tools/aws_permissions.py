@@ -43,8 +43,8 @@ class Actions:
     """Actions of one service on one kind of resource."""
 
     service: str
-    # The part of the ARN, {name} being the prefix and {path} that of roles; or a whole ARN; ANY where AWS has no
-    # resource level.
+    # The part of the ARN, {name} being the prefix, {database} the same for Athena and {path} that of roles; or a whole
+    # ARN; ANY where AWS has no resource level.
     resource: str
     names: tuple[str, ...]
     # A condition's test, key and values; of those with a test on ARNs, the values are parts as `resource` is.
@@ -74,6 +74,9 @@ def alarm(put: str) -> tuple[Actions, ...]:
     return (Actions("cloudwatch", "alarm:{name}-*", names), Actions("cloudwatch", ANY, ("DescribeAlarms",)))
 
 
+OF_DATABASE = ("CreateDatabase", "DeleteDatabase", "GetDatabase", "GetTags", "UpdateDatabase")
+OF_GLUE_TABLE = ("CreateTable", "DeleteTable", "GetPartitionIndexes", "GetTable", "UpdateTable")
+
 # A mapping's ARN says nothing of its function.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 OF_FUNCTIONS = ("ArnLike", "lambda:FunctionArn", ("function:{name}-*",))
@@ -81,6 +84,17 @@ OF_FUNCTIONS = ("ArnLike", "lambda:FunctionArn", ("function:{name}-*",))
 # A type that is here with nothing needs no permission. A wildcard is for reads, tags and descriptions alone, and
 # spares a managed policy characters, of which it has few.
 OF_TYPE: dict[str, tuple[Actions, ...]] = {
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonathena.html
+    "aws_athena_named_query": (
+        Actions("athena", "workgroup/{name}-*", ("CreateNamedQuery", "DeleteNamedQuery", "GetNamedQuery")),
+    ),
+    "aws_athena_workgroup": (
+        Actions(
+            "athena",
+            "workgroup/{name}-*",
+            ("CreateWorkGroup", "DeleteWorkGroup", "GetWorkGroup", "UpdateWorkGroup", *TAGS),
+        ),
+    ),
     "aws_cloudwatch_composite_alarm": alarm("PutCompositeAlarm"),
     "aws_cloudwatch_dashboard": (
         Actions("cloudwatch", "dashboard/{name}-*", ("DeleteDashboards", "GetDashboard", "PutDashboard")),
@@ -127,6 +141,17 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
             ),
         ),
     ),
+    # A table is checked on the catalog and its database too.
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsglue.html
+    "aws_glue_catalog_database": (
+        Actions("glue", "catalog", OF_DATABASE),
+        Actions("glue", "database/{database}_*", OF_DATABASE),
+    ),
+    "aws_glue_catalog_table": (
+        Actions("glue", "catalog", OF_GLUE_TABLE),
+        Actions("glue", "database/{database}_*", OF_GLUE_TABLE),
+        Actions("glue", "table/{database}_*", OF_GLUE_TABLE),
+    ),
     "aws_iam_role": (
         Actions(
             "iam",
@@ -142,6 +167,24 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
         ),
     ),
     "aws_iam_role_policy": (Actions("iam", OF_ROLES, ("GetRolePolicy",)),),
+    "aws_kinesis_firehose_delivery_stream": (
+        Actions(
+            "firehose",
+            "deliverystream/{name}-*",
+            (
+                "CreateDeliveryStream",
+                "DeleteDeliveryStream",
+                "DescribeDeliveryStream",
+                "ListTagsForDeliveryStream",
+                "StartDeliveryStreamEncryption",
+                "StopDeliveryStreamEncryption",
+                "TagDeliveryStream",
+                "UntagDeliveryStream",
+                "UpdateDestination",
+            ),
+        ),
+        pass_role("firehose"),
+    ),
     "aws_lambda_event_source_mapping": (
         Actions("lambda", ANY, ("CreateEventSourceMapping",), OF_FUNCTIONS),
         Actions(
@@ -316,7 +359,8 @@ def policy(resources: Iterable[Json], name: str, partition: str, region: str, ac
         service_or_kind = "dashboard" if resource.startswith("dashboard/") else service
         places = {"s3": ":", "iam": f":{account}", "dashboard": f":{account}"}
         place = places.get(service_or_kind, f"{region}:{account}")
-        return f"arn:{partition}:{service}:{place}:{resource.format(name=name, path=path)}"
+        named = resource.format(name=name, path=path, database=name.replace("-", "_"))
+        return f"arn:{partition}:{service}:{place}:{named}"
 
     # A role that several services get is passed in one statement.
     services = tuple(sorted({service for actions in needed for service in passed_to(actions, partition)}))

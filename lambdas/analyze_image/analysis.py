@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from analyze_image.announcements import Announcements, Told
 from analyze_image.copies import Copies
 from analyze_image.labelling import Labelling
 from analyze_image.poison import PoisonDetector
@@ -51,6 +53,7 @@ class FinishedImage:
     is_now: bool
     message_id: str
     is_first_delivery: bool
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Analysis:
     poison: PoisonDetector
     rate_limiter: AdaptiveRateLimiter
     source: Source
+    announcements: Announcements
     records: RunRecords
     read_state: Callable[[], ModelState]
 
@@ -78,6 +82,26 @@ class Analysis:
         self.poison.start_batch(run.run_id)
         self.rate_limiter.start_batch(run.run_id, run.request_rate)
         return run
+
+    def announce(self, batch_id: str, finished: Sequence[FinishedImage], seconds_left: float) -> bool:
+        """Tell of the images that no batch has counted yet; return False if there is no time for it.
+
+        It comes before the count, whose note says that an image was told of too. So a redelivery tells of what a
+        killed batch did not, and of nothing else. An image is told of twice if the batch is killed just in between.
+        """
+        if not finished or not self.announcements.seconds:
+            return True
+        if seconds_left < self.announcements.seconds:
+            return False
+        try:
+            claimed_by = {image.counted.batch_id for image in finished} - {batch_id}
+            known = {image for claimed in claimed_by for image in self.records.counted_images(claimed)}
+        except (ClientError, BotoCoreError):
+            logger.exception("could not read which images were told of before")
+            known = set()
+        new = {image.counted: image for image in finished if image.counted not in known}
+        self.announcements.tell([Told(counted.mark, image.document) for counted, image in new.items()])
+        return True
 
     def count(self, run_id: str, batch_id: str, counts: BatchCounts, finished: Sequence[FinishedImage]) -> bool:
         """Add the batch to the run's counters, each finished image once; return whether that was possible.

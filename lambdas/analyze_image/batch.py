@@ -189,7 +189,9 @@ class Batch:
             if is_now or (outcome is ImageOutcome.ALREADY_DONE and attempt.claimed_by):
                 image = CountedImage(attempt.claimed_by or self._batch_id, mark)
                 self.finished.append(
-                    FinishedImage(image, attempt.is_failure, is_now, message.message_id, is_first_delivery)
+                    FinishedImage(
+                        image, attempt.is_failure, is_now, message.message_id, is_first_delivery, attempt.document
+                    )
                 )
             elif is_first_delivery:
                 # SQS may deliver a message again whose images are gone, which is no progress of the run.

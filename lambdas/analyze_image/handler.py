@@ -8,11 +8,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from analyze_image.analysis import Analysis, add_finished, has_labelled
-from analyze_image.batch import Batch
+from analyze_image.announcements import Announcements
+from analyze_image.batch import COUNT_SECONDS, Batch
 from analyze_image.copies import Copies
 from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
+from analyze_image.lines import Stream
 from analyze_image.partial_batch import PartialResponse, handle_all
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
@@ -52,6 +54,7 @@ def _analysis() -> Analysis:
         environment.numbers_by_name("LABEL_THRESHOLDS"),
         environment.optional_number("CANDIDATE_MIN_CONFIDENCE"),
     )
+    alert_labels = environment.numbers_by_name("ALERT_LABELS")
     return Analysis(
         labelling=Labelling(
             Detector(rekognition, settings),
@@ -63,9 +66,15 @@ def _analysis() -> Analysis:
         poison=PoisonDetector(lambda run_id: has_labelled(wiring.records, run_id)),
         rate_limiter=rate_limiter,
         source=source,
+        announcements=Announcements(alert_labels, wiring.bus() if alert_labels else None, _stream()),
         records=wiring.records,
         read_state=wiring.states.read,
     )
+
+
+def _stream() -> Stream | None:
+    name = environment.optional_text("STREAM_NAME")
+    return Stream(client("firehose", read_timeout_seconds=2, attempts=1), name) if name else None
 
 
 build_now(_analysis)
@@ -80,7 +89,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialResponse:
     run = analysis.start_batch()
     logger.append_keys(run_id=run.run_id)
     batch_id = context.aws_request_id
-    batch = Batch(analysis, batch_id, run.run_id, lambda: context.get_remaining_time_in_millis() / 1000)
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    batch = Batch(analysis, batch_id, run.run_id, seconds_left)
     response = handle_all(event["Records"], batch.handle, run.images_at_once)
     uncounted = batch.counts()
     counts = add_finished(uncounted, batch.finished, {image.counted: image for image in batch.finished if image.is_now})
@@ -94,13 +107,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialResponse:
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     if batch.requeued:
         metrics.add_metric(name="OldestImageAgeSeconds", unit=MetricUnit.Seconds, value=batch.oldest_requeued_seconds)
-    if run.run_id is not None and not analysis.count(run.run_id, batch_id, uncounted, batch.finished):
+    is_announced = analysis.announce(batch_id, batch.finished, seconds_left() - COUNT_SECONDS)
+    to_count = batch.finished if is_announced else []
+    is_counted = run.run_id is None or analysis.count(run.run_id, batch_id, uncounted, to_count)
+    if not (is_announced and is_counted):
         _keep_uncounted(event, batch, response)
     return response
 
 
 def _keep_uncounted(event: dict[str, Any], batch: Batch, response: PartialResponse) -> None:
-    """Let SQS deliver finished messages again, so that a later batch counts them.
+    """Let SQS deliver finished messages again, so that a later batch tells of their images and counts them.
 
     A message that was received often goes, because it would be dead-lettered although its image is done.
     """
@@ -110,6 +126,9 @@ def _keep_uncounted(event: dict[str, Any], batch: Batch, response: PartialRespon
         if record["messageId"] not in finished:
             continue
         if RetryState.read(record).receives >= MAX_RECEIVES_TO_COUNT:
-            logger.error("an image was not counted, so no receipt will have it", message_id=record["messageId"])
+            logger.error(
+                "an image was not counted, so no receipt will have it, and perhaps nobody is told of it",
+                message_id=record["messageId"],
+            )
         else:
             response["batchItemFailures"].append({"itemIdentifier": record["messageId"]})

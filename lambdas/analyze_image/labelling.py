@@ -11,8 +11,8 @@ condition on a copy. Between 3 and 5 the image is in the source bucket and its m
 suffix of a claim (s3_events.py refuses it), so no copy can overwrite the JSON of another image.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -52,19 +52,21 @@ class Attempt:
     claimed_by: str = ""
     # The run that this attempt belongs to; None when it is not known.
     run_id: str | None = None
-    # Whether the image has its result under failed/.
+    # Whether the image has its result under failed/, and the result.
     is_failure: bool = False
+    document: Mapping[str, Any] = field(default_factory=dict)
     # Whether the owner deleted the upload before this attempt, in a bucket that keeps its version.
     is_deleted: bool = False
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A name in the final bucket that belongs to this upload; `is_new` if this attempt claimed it."""
+    """A name in the final bucket that belongs to this upload, and its JSON; `is_new` if this attempt claimed it."""
 
     image_key: str
     is_new: bool
     batch_id: str
+    document: Mapping[str, Any]
 
 
 class ClaimMovedError(Exception):
@@ -113,7 +115,7 @@ class Labelling:
     def _earlier_claim(self, names: list[str], upload: Upload) -> Claim | None:
         for name in names:
             if claimed := self._store.claim_of(upload, name):
-                return Claim(name, is_new=False, batch_id=claimed.batch_id)
+                return Claim(name, is_new=False, batch_id=claimed.batch_id, document=claimed.document)
         return None
 
     def _claim(self, prefix: str, upload: Upload, detection: Detection, attempt: Attempt) -> Claim:
@@ -132,8 +134,9 @@ class Labelling:
         for image_key in names:
             # An image without a JSON belongs to somebody else, or somebody removed its JSON.
             is_free = not self._store.has_image(image_key)
-            if is_free and self._store.claim(image_key, result(image_key), batch_id):
-                return Claim(image_key, is_new=True, batch_id=batch_id)
+            document = result(image_key)
+            if is_free and self._store.claim(image_key, document, batch_id):
+                return Claim(image_key, is_new=True, batch_id=batch_id, document=document)
             if claim := self._earlier_claim([image_key], upload):
                 # The event was delivered twice: the first result stays.
                 return claim
@@ -148,6 +151,7 @@ class Labelling:
             else:
                 attempt.lacks_copy = False
                 attempt.claimed_by, attempt.is_failure = claim.batch_id, prefix == FAILED
+                attempt.document = claim.document
                 return outcome
 
     def _claim_next(self, upload: Upload, prefix: str, claim: Claim) -> Claim:

@@ -15,6 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_firehose import FirehoseClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
@@ -38,6 +40,10 @@ class Bounds(TypedDict, total=False):
 
 @overload
 def client(service: Literal["dynamodb"], **bounds: Unpack[Bounds]) -> "DynamoDBClient": ...
+@overload
+def client(service: Literal["events"], **bounds: Unpack[Bounds]) -> "EventBridgeClient": ...
+@overload
+def client(service: Literal["firehose"], **bounds: Unpack[Bounds]) -> "FirehoseClient": ...
 @overload
 def client(service: Literal["lambda"], **bounds: Unpack[Bounds]) -> "LambdaClient": ...
 @overload

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from shared.events import RUN_FINISHED, EventBus
 from shared.outcome import Outcome
 from shared.run_record import RunRecord, RunRecords
 from shared.telemetry import MetricUnit, logger, metrics
@@ -31,12 +32,13 @@ class ModelTime:
 
 
 class Receipts:
-    """Writes the receipts of the runs of one model into the final bucket."""
+    """Writes the receipts of the runs of one model into the final bucket, and sends each as an event."""
 
     def __init__(
         self,
         records: RunRecords,
         s3: "S3Client",
+        bus: EventBus,
         final_bucket: str,
         model_arn: str,
         unit_hour_usd: float,
@@ -44,13 +46,17 @@ class Receipts:
     ) -> None:
         self._records = records
         self._s3 = s3
+        self._bus = bus
         self._final_bucket = final_bucket
         self._final_prefix = final_prefix
         self._model_arn = model_arn
         self._unit_hour_usd = unit_hour_usd
 
     def write(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
-        """Write the receipt and close the run's record, in this order, so that a crash in between repeats it."""
+        """Write the receipt, send it, and close the run's record, in this order: a crash in between repeats it.
+
+        A run that was closed before had its event.
+        """
         finished_at = now()
         record = self._records.read(run_id)
         document, model = self._put(run_id, outcome, error, record, finished_at=finished_at, instant=finished_at)

@@ -2,6 +2,7 @@
 
 from shared import environment, project_version
 from shared.clients import client
+from shared.events import EventBus
 from shared.items import Items
 from shared.lease import Lease
 from shared.model_state import ModelStates
@@ -47,11 +48,16 @@ class Wiring:
         """Return what is known of the model's speed."""
         return ThroughputStore(self.items, environment.number("IMAGES_PER_SECOND_PER_UNIT"))
 
+    def bus(self) -> EventBus:
+        """Return the bus for this deployment's events, whose client waits for seconds only: see `EventBus.send`."""
+        return EventBus(client("events", read_timeout_seconds=2, attempts=1), environment.text("DEPLOYMENT_NAME"))
+
     def receipts(self) -> Receipts:
         """Return the receipts in the final bucket."""
         return Receipts(
             self.records,
             client("s3"),
+            self.bus(),
             environment.text("FINAL_BUCKET_NAME"),
             self.model_arn,
             environment.number("INFERENCE_UNIT_HOUR_USD"),

@@ -27,12 +27,29 @@ override_resource {
 run "each_function_and_service_may_do_what_it_needs_and_no_more" {
   command = plan
 
+  variables {
+    alert_labels  = { logo = 95 }
+    query_enabled = true
+  }
+
   assert {
     condition = { for s in jsondecode(data.aws_iam_policy_document.record_run.json).Statement : s.Sid => [s.Action, s.Resource] if s.Effect == "Allow" } == {
       ReadWriteRunItems = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
       WriteReceipts     = ["s3:PutObject", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/runs/*"]
+      SendRunEvents     = ["events:PutEvents", "arn:aws:events:us-east-1:123456789012:event-bus/default"]
     }
-    error_message = "record_run must keep runs in the table and write receipts under runs/."
+    error_message = "record_run must keep runs in the table, write receipts under runs/ and send them."
+  }
+
+  assert {
+    condition = {
+      for role, json in { record_run = data.aws_iam_policy_document.record_run.json, analyze_image = data.aws_iam_policy_document.analyze_image.json } :
+      role => [for s in jsondecode(json).Statement : s.Condition if s.Action == "events:PutEvents"]
+      } == {
+      record_run    = [{ StringEquals = { "events:source" = "custom-labels-batch.custom-labels-batch", "events:detail-type" = "Run Finished" } }]
+      analyze_image = [{ StringEquals = { "events:source" = "custom-labels-batch.custom-labels-batch", "events:detail-type" = "Alert Label Found" } }]
+    }
+    error_message = "Each role must send its own kind of event, in this deployment's name alone."
   }
 
   assert {
@@ -99,7 +116,9 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
         "s3:DeleteObject",
         ["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/processed/*.json", "arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/failed/*.json"],
       ]
-      CountImages = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      CountImages     = [["dynamodb:UpdateItem", "dynamodb:GetItem"], "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"]
+      SendLines       = ["firehose:PutRecordBatch", "arn:aws:firehose:us-east-1:123456789012:deliverystream/custom-labels-batch-results"]
+      SendAlertEvents = ["events:PutEvents", "arn:aws:events:us-east-1:123456789012:event-bus/default"]
     }
     error_message = "analyze_image must label, keep messages, take images from the source bucket, keep results in the final bucket and count."
   }
@@ -314,6 +333,7 @@ run "each_role_uses_the_key_for_what_it_does_and_through_the_service_alone" {
         watchdog           = ["UseTable", "WriteResults"]
         reconcile          = ["ReadResults", "UseQueues", "UseTable", "WriteResults"]
         reconcile_workflow = ["ReadResults", "WriteResults"]
+        results_stream     = ["ReadResults", "WriteResults"]
         } : role => {
         for use in uses : use => ["arn:aws:kms:us-east-1:123456789012:key/00000000-aaaa", {
           UseTable     = "dynamodb.us-east-1.amazonaws.com"

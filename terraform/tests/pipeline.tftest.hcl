@@ -73,7 +73,7 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 
   assert {
-    condition     = module.analyze_image.environment["MIN_CONFIDENCE"] == "" && module.analyze_image.environment["LABEL_THRESHOLDS"] == "{}" && module.analyze_image.environment["CANDIDATE_MIN_CONFIDENCE"] == ""
+    condition     = module.analyze_image.environment["MIN_CONFIDENCE"] == "" && module.analyze_image.environment["LABEL_THRESHOLDS"] == "{}" && module.analyze_image.environment["CANDIDATE_MIN_CONFIDENCE"] == "" && module.analyze_image.environment["ALERT_LABELS"] == "{}" && module.analyze_image.environment["STREAM_NAME"] == ""
     error_message = "Without the inputs about confidence the function must be told nothing."
   }
 }
@@ -152,6 +152,7 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
     min_confidence                = 0
     label_thresholds              = merge({ "Käfer rot/1" = 100 }, { for i in range(60) : "logo-${i}" => i })
     candidate_min_confidence      = 0
+    alert_labels                  = { "Käfer rot/1" = 0 }
     min_inference_units           = 5
     max_inference_units           = 5
     inference_unit_hour_usd       = 0
@@ -228,6 +229,8 @@ run "a_whole_apply_wires_the_parts_together" {
     min_confidence           = 55.5
     label_thresholds         = { rose = 90, "Käfer & co" = 12.25 }
     candidate_min_confidence = 20.5
+    alert_labels             = { rose = 20.5, "Käfer & co" = 12.25 }
+    query_enabled            = true
     min_inference_units      = 2
     max_inference_units      = 3
     autoscaling_enabled      = true
@@ -275,6 +278,7 @@ run "a_whole_apply_wires_the_parts_together" {
       DescribeAndStopRuns = [toset(["states:DescribeExecution", "states:StopExecution"]), toset(["arn:aws:states:us-east-1:123456789012:execution:custom-labels-batch-label-batch:*"])]
       ReadWriteRunItems   = [toset(["dynamodb:GetItem", "dynamodb:UpdateItem"]), toset(["arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs"])]
       WriteReceipts       = [toset(["s3:PutObject"]), toset(["arn:aws:s3:::custom-labels-batch-final-123456789012-us-east-1/out/runs/*"])]
+      SendRunEvents       = [toset(["events:PutEvents"]), toset(["arn:aws:events:us-east-1:123456789012:event-bus/default"])]
     }
     error_message = "The watchdog must stop this model, close this trigger, end this workflow's runs and keep their records."
   }
@@ -288,6 +292,16 @@ run "a_whole_apply_wires_the_parts_together" {
       [["ForAllValues:StringEquals", "dynamodb:LeadingKeys", tolist([var.project_version_arn])]],
     ]
     error_message = "The watchdog's statements must hold DynamoDB to this model's items, and the tag to this deployment's own."
+  }
+
+  assert {
+    condition = {
+      for c in flatten([for s in data.aws_iam_policy_document.watchdog.statement : s.condition if s.sid == "SendRunEvents"]) : "${c.test} ${c.variable}" => c.values
+      } == {
+      "StringEquals events:source"      = tolist(["custom-labels-batch.custom-labels-batch"])
+      "StringEquals events:detail-type" = tolist(["Run Finished"])
+    }
+    error_message = "The watchdog must send the events of runs alone, in this deployment's name."
   }
 
   assert {
@@ -343,6 +357,7 @@ run "a_whole_apply_wires_the_parts_together" {
         LEASE_SECONDS             = "60"
       }
       analyze_image = {
+        ALERT_LABELS             = "{\"Käfer \\u0026 co\":12.25,\"rose\":20.5}"
         CANDIDATE_MIN_CONFIDENCE = "20.5"
         DEAD_LETTER_QUEUE_URL    = output.dead_letter_queue_url
         FINAL_BUCKET_NAME        = output.final_bucket_name
@@ -353,6 +368,7 @@ run "a_whole_apply_wires_the_parts_together" {
         QUEUE_URL                = output.queue_url
         SOURCE_BUCKET_NAME       = output.source_bucket_name
         SOURCE_PREFIX            = "in/"
+        STREAM_NAME              = "custom-labels-batch-results"
       }
       watchdog = {
         EVENT_SOURCE_MAPPING_UUID = output.event_source_mapping_uuid

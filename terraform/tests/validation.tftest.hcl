@@ -183,6 +183,50 @@ run "refuses_candidates_below_the_thresholds_from_training" {
   expect_failures = [var.candidate_min_confidence]
 }
 
+run "refuses_alerts_at_a_confidence_that_no_label_has" {
+  command = plan
+
+  variables {
+    alert_labels = { rose = 101 }
+  }
+
+  expect_failures = [var.alert_labels]
+}
+
+run "refuses_alerts_for_labels_that_are_not_kept" {
+  command = plan
+
+  variables {
+    min_confidence           = 50
+    label_thresholds         = { rose = 90 }
+    candidate_min_confidence = 60
+    alert_labels             = { rose = 59.9 }
+  }
+
+  expect_failures = [var.alert_labels]
+}
+
+run "refuses_alerts_below_the_threshold_of_all_labels" {
+  command = plan
+
+  variables {
+    min_confidence = 50
+    alert_labels   = { rose = 49 }
+  }
+
+  expect_failures = [var.alert_labels]
+}
+
+run "refuses_more_alerts_than_a_functions_environment_holds" {
+  command = plan
+
+  variables {
+    alert_labels = { for i in range(80) : "käfer-${i}" => i * 0.5 }
+  }
+
+  expect_failures = [var.alert_labels]
+}
+
 run "refuses_candidates_that_are_not_below_any_threshold" {
   command = plan
 

@@ -3,6 +3,7 @@
 They all live at once, each in a thread of its own.
 """
 
+import io
 import json
 import re
 import time
@@ -18,7 +19,7 @@ import pytest
 
 import release
 from tests.rig.permissions import record
-from tests.rig.stack import invariants, runs, snapshot
+from tests.rig.stack import invariants, pictures, runs, snapshot
 from tests.rig.stack.invariants import Uploaded
 from tests.rig.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Model, VirtualTime
 from tests.rig.stack.pictures import photo
@@ -28,6 +29,8 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 TIME = VirtualTime(scale=snapshot.SCALE, start_seconds=60, stop_seconds=30)
 IMAGES = 4
+# One of the pictures has it.
+ALERT_LABELS = {"red-circle": 90}
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ EXAMPLES = {
     "enterprise-controls": [Deployment("house")],
     "packages-from-s3": [Deployment("packages")],
     "one-bucket": [Deployment("onebucket", source_prefix="incoming/", final_prefix="labels/")],
+    "alert-mail": [Deployment("told")],
     "many-models": [Deployment(model, f"{model}/incoming/", f"{model}/", key=model) for model in ("logos", "parts")],
 }
 # A plan takes the processor as long as an apply. One has a rule and a prefix, one a notification of the caller's, one
@@ -79,12 +83,14 @@ class Life:
     planned: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
     ignoring_controls: list[str] = field(default_factory=list)
+    mails: list[str] = field(default_factory=list)
 
 
 def variables(example: str, deployments: list[Deployment]) -> dict[str, str]:
     """Return what the example wants to know besides the name."""
     if example != "many-models":
         return {
+            **({"alert_labels": json.dumps(ALERT_LABELS)} if example == "alert-mail" else {}),
             "project_arn": deployments[0].arns.project_arn,
             "project_version_arn": deployments[0].arns.version_arn,
         }
@@ -109,6 +115,7 @@ def live(servers: LocalStack, example: str, deployments: list[Deployment], archi
         main.write_text(released)
     stack.apply(**variables(example, deployments))
     life = Life(stack)
+    inbox = inbox_of(stack) if example == "alert-mail" else ""
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda deployment: label(life, deployment), deployments))
     if example == "enterprise-controls":
@@ -118,12 +125,42 @@ def live(servers: LocalStack, example: str, deployments: list[Deployment], archi
             record.keep(stack, f"{stack.name}-{deployment.key}", f'module.pipeline["{deployment.key}"].')
         else:
             record.keep(stack)
+    if inbox:
+        life.mails = mails(stack, inbox)
     if example in PLANNED_AGAIN:
         life.planned = stack.terraform.planned_changes()
     empty_buckets(stack)
     stack.terraform.destroy(refresh=False)
     life.left_over = left_over(stack)
     return life
+
+
+def circle() -> bytes:
+    """Return a picture that the model finds something in."""
+    target = io.BytesIO()
+    pictures.draw(pictures.DRAWINGS[0])[0].save(target, "PNG")
+    return target.getvalue()
+
+
+def inbox_of(stack: LocalStack) -> str:
+    """Let a queue get what the example's topic mails, for nobody reads mails here; return its URL."""
+    sqs, sns = stack.client("sqs"), stack.client("sns")
+    url = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    anybody = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [anybody]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    raw = {"RawMessageDelivery": "true"}
+    sns.subscribe(TopicArn=stack.outputs["topic_arn"], Protocol="sqs", Endpoint=arn, Attributes=raw)
+    return url
+
+
+def mails(stack: LocalStack, inbox: str) -> list[str]:
+    """Return what came into the inbox."""
+    found: list[str] = []
+    while messages := stack.client("sqs").receive_message(QueueUrl=inbox, MaxNumberOfMessages=10).get("Messages"):
+        found += [message["Body"] for message in messages]
+    return found
 
 
 def label(life: Life, deployment: Deployment) -> None:
@@ -136,7 +173,8 @@ def label(life: Life, deployment: Deployment) -> None:
     if prefix:
         others.append(invariants.upload(stack, f"elsewhere/{deployment.model}.png", photo(0)))
     uploads = [
-        invariants.upload(stack, f"{prefix}a b/{number} +%20é.png", photo(10 + number)) for number in range(IMAGES)
+        invariants.upload(stack, f"{prefix}a b/{number} +%20é.png", circle() if number == 0 else photo(10 + number))
+        for number in range(IMAGES)
     ]
     receipts = [runs.receipt(stack, runs.run(stack, seconds=240), final_prefix) for _ in range(2)]
     life.outcomes.append([receipt["outcome"] for receipt in receipts])
@@ -303,6 +341,16 @@ def test_a_destroy_leaves_nothing(life: Life) -> None:
 @pytest.mark.parametrize("life", ["enterprise-controls"], indirect=True)
 def test_everything_follows_the_controls(life: Life) -> None:
     assert life.ignoring_controls == []
+
+
+@pytest.mark.parametrize("life", ["alert-mail"], indirect=True)
+def test_a_mail_tells_of_each_image_with_an_alert_label_and_of_no_run_that_ended_well(life: Life) -> None:
+    [document] = [each for each in life.documents if each.get("CustomLabels")]
+    [label], image = document["CustomLabels"], document["image"]
+    # EventBridge takes the quotes out of an object that is part of a text.
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+    found = f"{{red-circle: {label['Confidence']}}}"
+    assert life.mails == [f'"Found {found} in s3://{image["bucket"]}/{image["key"]}"']
 
 
 @pytest.mark.parametrize("life", ["existing-bucket-eventbridge", "one-bucket"], indirect=True)

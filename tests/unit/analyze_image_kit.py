@@ -14,15 +14,18 @@ from botocore.exceptions import ClientError
 
 from analyze_image import handler as handler_module
 from analyze_image.analysis import Analysis, has_labelled
+from analyze_image.announcements import Announcements
 from analyze_image.copies import Copies
 from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
+from analyze_image.lines import Stream
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import THROTTLES, AdaptiveRateLimiter
 from analyze_image.store import Store
 from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
+from shared.events import EventBus
 from shared.image_queue import ImageQueue
 from shared.model_state import ModelState
 from shared.owner import Owner
@@ -247,6 +250,9 @@ class Pipeline:
     run_id: str | None = RUN
     pace: RequestRate | None = None
     seconds_left: float = 119.0
+    alert_labels: dict[str, float] = field(default_factory=dict)
+    bus: EventBus | None = None
+    stream: Stream | None = None
     # How the receive count of a message that is taken from the queue was at its highest, over all messages.
     most_receives: int = 0
     failures: list[str] = field(default_factory=list)
@@ -282,6 +288,7 @@ class Pipeline:
             poison=PoisonDetector(lambda run_id: has_labelled(self.records, run_id)),
             rate_limiter=self.rekognition.limiter,
             source=Source(SOURCE),
+            announcements=Announcements(self.alert_labels, self.bus, self.stream),
             records=self.records,
             read_state=lambda: ModelState(
                 owner=Owner.run(self.run_id) if self.run_id else None, request_rate=self.pace

@@ -1,5 +1,6 @@
 """In-process AWS for the fast tests: moto for S3, SQS and DynamoDB, and a scripted model."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from shared.events import EventBus
 from shared.items import Items
 from shared.lease import Lease
 from shared.model_state import ModelStates, StartMark
@@ -100,6 +102,29 @@ def accept_start(states: ModelStates, owner: Owner, call: str = "t1", at: int = 
     states.record_start_ended(call, replace(ask_for_start(states, owner, call, at), ended_at=at, accepted=True))
 
 
+@dataclass
+class FakeEvents:
+    """EventBridge: takes events as AWS does, and refuses what it is told; each answer is one call's."""
+
+    answers: list[Exception | list[str | None]] = field(default_factory=list)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    calls: int = 0
+
+    def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - as boto3's
+        self.calls += 1
+        assert 1 <= len(Entries) <= 10
+        answer = self.answers.pop(0) if self.answers else [None] * len(Entries)
+        if isinstance(answer, Exception):
+            raise answer
+        assert len(answer) == len(Entries), "the test knows how many events are sent"
+        for entry, code in zip(Entries, answer, strict=True):
+            assert entry.keys() == {"Source", "DetailType", "Detail"}
+            if code is None:
+                self.sent.append({**entry, "Detail": json.loads(entry["Detail"])})
+        codes = [{"ErrorCode": code} if code else {"EventId": "x"} for code in answer]
+        return {"FailedEntryCount": sum(map(bool, answer)), "Entries": codes}
+
+
 class Clock:
     """Epoch seconds that a test sets."""
 
@@ -175,5 +200,10 @@ def sqs(aws: None) -> Any:  # noqa: ANN401, ARG001
 
 
 @pytest.fixture
-def receipts(records: RunRecords, s3: Any) -> Receipts:  # noqa: ANN401
-    return Receipts(records, s3, FINAL, MODEL_ARN, unit_hour_usd=4)
+def events() -> FakeEvents:
+    return FakeEvents()
+
+
+@pytest.fixture
+def receipts(records: RunRecords, s3: Any, events: FakeEvents) -> Receipts:  # noqa: ANN401
+    return Receipts(records, s3, EventBus(events, "logos"), FINAL, MODEL_ARN, unit_hour_usd=4)

@@ -11,6 +11,7 @@ import time_machine
 
 from record_run.run_lifecycle import Opening, RunLifecycle
 from shared import receipts as receipts_module
+from shared.events import EventBus
 from shared.failed_starts import FailedStartsStore
 from shared.failures import readable_error
 from shared.items import Items
@@ -21,7 +22,7 @@ from shared.outcome import Outcome
 from shared.receipts import Receipts, model_time, receipt
 from shared.run_record import BatchCounts, RunRecord, RunRecords
 from shared.throughput import Throughput, ThroughputStore, measured
-from tests.unit.conftest import FINAL, MODEL_ARN, RUN, Clock, ask_for_start, aws_error
+from tests.unit.conftest import FINAL, MODEL_ARN, RUN, Clock, FakeEvents, ask_for_start, aws_error
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # A run's record as the table holds it, and the receipt that is made of it.
@@ -175,7 +176,8 @@ def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunLifecycle, states: M
 
 def test_a_receipt_is_written_below_the_final_prefix(records: RunRecords, s3: Any) -> None:  # noqa: ANN401
     records.open("run-1")
-    Receipts(records, s3, FINAL, MODEL_ARN, 4, "logos/").write("run-1", Outcome.NOTHING_TO_DO, None)
+    receipts = Receipts(records, s3, EventBus(FakeEvents(), "logos"), FINAL, MODEL_ARN, 4, "logos/")
+    receipts.write("run-1", Outcome.NOTHING_TO_DO, None)
     assert [content["Key"] for content in s3.list_objects_v2(Bucket=FINAL)["Contents"]] == ["logos/runs/run-1.json"]
 
 

@@ -38,6 +38,7 @@ data "aws_iam_policy_document" "boundary" {
       "ec2:*NetworkInterface*",
       "ec2:DescribeSubnets",
       "ec2:*PrivateIpAddresses",
+      "events:*",
       "kms:*",
       "lambda:*",
       "logs:*",

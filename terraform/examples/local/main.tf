@@ -24,9 +24,12 @@ provider "aws" {
   skip_requesting_account_id  = true
 
   endpoints {
+    athena     = var.endpoint
     cloudwatch = var.endpoint
     dynamodb   = var.endpoint
     events     = var.endpoint
+    firehose   = var.endpoint
+    glue       = var.endpoint
     iam        = var.endpoint
     lambda     = var.endpoint
     logs       = var.endpoint
@@ -49,6 +52,8 @@ module "pipeline" {
   project_arn         = var.project_arn
   project_version_arn = var.project_version_arn
   alarm_emails        = [] # nobody is told by an emulator
+  alert_labels        = var.alert_labels
+  query_enabled       = var.query_enabled
 
   # The key "test" is the root user's.
   redrive_principal_arns = ["arn:aws:iam::${data.aws_caller_identity.current.account_id}:root"]

@@ -62,3 +62,8 @@ output "reconcile_state_machine_arn" {
   description = "ARN of the reconcile's workflow, which finds images without a message. Use it to start a backfill by hand."
   value       = module.pipeline.reconcile_state_machine_arn
 }
+
+output "query_workgroup_name" {
+  description = "Name of the Athena workgroup with the named queries. null without query_enabled."
+  value       = module.pipeline.query_workgroup_name
+}

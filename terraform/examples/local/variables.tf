@@ -31,6 +31,20 @@ variable "project_version_arn" {
   nullable    = false
 }
 
+variable "alert_labels" {
+  description = "Labels for which an event is sent, with the confidence from which one is."
+  type        = map(number)
+  default     = {}
+  nullable    = false
+}
+
+variable "query_enabled" {
+  description = "Also send each result as a line to Data Firehose."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "schedule_expression" {
   description = "When EventBridge Scheduler starts a run."
   type        = string

@@ -43,6 +43,10 @@ LOG_DELIVERY = (
 # https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies
 RESULT_WRITER = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject")
 
+# https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html#using-iam-s3
+ON_STREAMS_BUCKET = ("s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads")
+ON_STREAMS_OBJECTS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")
+
 
 # What of the applied resources is read, here and in policies.py: a record keeps this and nothing else.
 READ = {
@@ -54,6 +58,7 @@ READ = {
     "aws_iam_role": ("assume_role_policy", "name"),
     "aws_iam_role_policy": ("policy", "role"),
     "aws_iam_role_policy_attachment": ("policy_arn", "role"),
+    "aws_kinesis_firehose_delivery_stream": ("arn", "extended_s3_configuration"),
     "aws_lambda_event_source_mapping": ("event_source_arn", "function_arn"),
     # Of the environment only the prefix is kept.
     "aws_lambda_function": ("arn", "environment", "function_name", "role", "tracing_config", "vpc_config"),
@@ -108,6 +113,7 @@ class Applied:
         yield from self._of_machines()
         yield from self._of_schedules()
         yield from self._of_resource_policies()
+        yield from self._of_streams()
 
     def folders(self) -> Iterator[Folders]:
         """Yield where the uploads and the results of each Distributed Map lie."""
@@ -216,13 +222,29 @@ class Applied:
             actions = {"lambda": "lambda:InvokeFunction", "states": "states:StartExecution"}
             yield Need(role, actions[target["arn"].split(":")[2]], target["arn"], because="a schedule")
 
+    def _of_streams(self) -> Iterator[Need]:
+        for stream in self.of_type("aws_kinesis_firehose_delivery_stream"):
+            [place] = stream["extended_s3_configuration"]
+            role = self._role(place["role_arn"])
+            yield self._trust(role, "firehose", stream["arn"])
+            for action in ON_STREAMS_BUCKET:
+                yield Need(role, action, place["bucket_arn"], because="the stream's delivery")
+            for prefix in (place["prefix"], place["error_output_prefix"]):
+                for action in ON_STREAMS_OBJECTS:
+                    resource = f"{place['bucket_arn']}/{prefix.split('!')[0]}day/lines.jsonl"
+                    yield Need(role, action, resource, because="the stream's delivery")
+
     def _of_resource_policies(self) -> Iterator[Need]:
         rules = {rule["name"]: rule["arn"] for rule in self.of_type("aws_cloudwatch_event_rule")}
         for target in self.of_type("aws_cloudwatch_event_target"):
             # EventBridge names the rule, and no account.
             # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
             caller = self._caller(rules[target["rule"]])[:1]
-            uses = {"lambda": ("function", "lambda:InvokeFunction"), "sqs": ("queue", "sqs:SendMessage")}
+            uses = {
+                "lambda": ("function", "lambda:InvokeFunction"),
+                "sns": ("topic", "sns:Publish"),
+                "sqs": ("queue", "sqs:SendMessage"),
+            }
             kind, action = uses[target["arn"].split(":")[2]]
             name = self.place.short(target["arn"].rsplit(":", 1)[1])
             yield Need(f"{kind} {name}", action, target["arn"], caller, "events.amazonaws.com", "the rule's target")

@@ -102,6 +102,17 @@ def _asked(
             # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api.html
             queue = parameters["QueueUrl"].rsplit("/", 1)[1]
             yield f"sqs:{operation.removesuffix('Batch')}", place.arn("sqs", queue), ()
+        case "events" if operation == "PutEvents":
+            for entry in parameters["Entries"]:
+                bus = place.arn("events", f"event-bus/{entry.get('EventBusName', 'default')}")
+                kind = (("events:source", (entry["Source"],)), ("events:detail-type", (entry["DetailType"],)))
+                yield f"events:{operation}", bus, kind
+        case "firehose" if operation == "PutRecordBatch":
+            yield (
+                f"firehose:{operation}",
+                place.arn("firehose", f"deliverystream/{parameters['DeliveryStreamName']}"),
+                (),
+            )
         case "lambda" if operation in {"GetEventSourceMapping", "UpdateEventSourceMapping"}:
             mapping = parameters["path"].rstrip("/").rsplit("/", 1)[1]
             yield f"lambda:{operation}", place.arn("lambda", f"event-source-mapping:{mapping}"), ()

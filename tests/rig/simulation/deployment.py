@@ -36,6 +36,7 @@ def queue_url(name: str) -> str:
 
 # Every function gets all of it: that each gets what it needs is for the tests of the real deployment.
 ENVIRONMENT = {
+    "ALERT_LABELS": "{}",
     "ANALYZE_FUNCTION_NAME": "analyze_image",
     "AUTOSCALING_ENABLED": "false",
     "AWS_XRAY_CONTEXT_MISSING": "IGNORE_ERROR",
@@ -70,6 +71,7 @@ ENVIRONMENT = {
     "SOURCE_EVENTS": "notification",
     "SOURCE_PREFIX": "",
     "STATE_MACHINE_ARN": STATE_MACHINE_ARN,
+    "STREAM_NAME": "",
     "TARGET_DRAIN_MINUTES": "60",
     "TRACING": "sdk",
 }

@@ -823,6 +823,10 @@ class World:
                 return services.rekognition(self.emulator, call)
             case "lambda" if call.operation == "Invoke":
                 return self._invoke_for_function(call)
+            case "eventbridge":
+                # Nobody listens.
+                entries = [{"EventId": str(number)} for number, _ in enumerate(call.body["Entries"])]
+                return call.answer(json.dumps({"FailedEntryCount": 0, "Entries": entries}).encode())
             case "lambda":
                 return self.mapping.answer(call)
             case "sfn":

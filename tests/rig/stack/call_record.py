@@ -19,8 +19,18 @@ PATH = "/_calls"
 ASSUMED_ROLE = ":assumed-role/"
 
 # What of a request permissions are about. Messages, images and expressions stay out.
-KEPT = ("TableName", "Key", "IndexName", "TransactItems", "QueueUrl", "executionArn", "stateMachineArn")
+KEPT = (
+    "TableName",
+    "Key",
+    "IndexName",
+    "TransactItems",
+    "QueueUrl",
+    "executionArn",
+    "stateMachineArn",
+    "DeliveryStreamName",
+)
 KEPT_OF_TRANSACTIONS = ("TableName", "Key")
+KEPT_OF_EVENTS = ("EventBusName", "Source", "DetailType")
 S3_HEADERS = (
     "x-amz-copy-source",
     "x-amz-tagging",
@@ -57,6 +67,9 @@ def parameters_of(service: str, path: str, headers: dict[str, str], body: bytes,
             {kind: {name: item[name] for name in KEPT_OF_TRANSACTIONS if name in item} for kind, item in each.items()}
             for each in kept["TransactItems"]
         ]
+    if isinstance(members, dict) and "Entries" in members:
+        events = [{name: entry[name] for name in KEPT_OF_EVENTS if name in entry} for entry in members["Entries"]]
+        kept["Entries"] = [event for number, event in enumerate(events) if event not in events[:number]]
     return kept
 
 

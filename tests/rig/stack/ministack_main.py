@@ -357,6 +357,26 @@ def name_actions_of_batches() -> None:
     iam_actions._action_from_target = named_as_one
 
 
+def name_what_events_say() -> None:
+    """Check the conditions of PutEvents on an event's source and kind; MiniStack knows neither, so it refuses them all.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+    """
+    keys_of = iam_actions.request_tag_context
+    expect(keys_of("events", "events:PutEvents", b"{}", {}) == {}, "naming what events say")
+    expect("**request_tag_context(service, iam_action, body" in inspect.getsource(app), "naming what events say")
+
+    def keys_of_events(service: str, action: str, body: bytes, parameters: dict[str, Any]) -> dict[str, Any]:
+        keys: dict[str, Any] = keys_of(service, action, body, parameters)
+        if action == "events:PutEvents":
+            for key, member in (("events:source", "Source"), ("events:detail-type", "DetailType")):
+                values = sorted({entry.get(member, "") for entry in json.loads(body)["Entries"]})
+                keys[key] = values[0] if len(values) == 1 else values
+        return keys
+
+    iam_actions.request_tag_context = keys_of_events
+
+
 if __name__ == "__main__":
     expect(version("ministack") == PINNED, "this launcher")
     keep_exception_names()
@@ -365,6 +385,7 @@ if __name__ == "__main__":
     name_actions_of_batches()
     name_callers_to_policies()
     tell_conditions_about_requests()
+    name_what_events_say()
     keep_alarm_fields()
     keep_saved_queries()
     object_copies.install(iam_actions, s3, expect)

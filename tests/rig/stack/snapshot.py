@@ -28,6 +28,9 @@ SCALE = 0.1
 # The shortest start and stop of the model that still have a middle to disturb.
 TIME = VirtualTime(scale=SCALE, start_seconds=20, stop_seconds=20)
 
+# Most drawings have one, with a confidence of more than this, and some have none.
+ALERT_LABELS = {"red-circle": 90}
+
 # What a snapshot is called until it is whole.
 UNFINISHED = "unfinished"
 # The hashes of a snapshot's files.
@@ -139,7 +142,7 @@ def _apply(folder: Path) -> None:
         stack.terraform.init()
         override = stack.terraform.folder / OVERRIDE
         override.write_text(_provider(*_make_deployer(stack)))
-        stack.apply()
+        stack.apply(alert_labels=json.dumps(ALERT_LABELS))
         override.rename(override.with_name(ASIDE))
         stack.suspend(folder)
 

@@ -23,10 +23,13 @@ HASHES = re.compile(r"^  hashes = \[.*?^  \]\n", re.MULTILINE | re.DOTALL)
 
 # The services that the module and the examples use, by the provider's names for them.
 SERVICES = (
+    "athena",
     "cloudwatch",
     "dynamodb",
     "ec2",
     "events",
+    "firehose",
+    "glue",
     "iam",
     "kms",
     "lambda",
