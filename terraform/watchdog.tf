@@ -5,6 +5,7 @@ resource "terraform_data" "pipeline" {
   depends_on = [
     aws_dynamodb_table.run,
     aws_lambda_event_source_mapping.analyze_image,
+    aws_lambda_function_recursion_config.analyze_image,
     module.analyze_image,
     module.check_queue,
     module.final_bucket,
