@@ -165,7 +165,6 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
     max_run_minutes               = 20160
     image_age_alarm_hours         = 312
     failed_share_alarm_percent    = 0
-    tracing                       = "service"
     alarm_topic_arn               = "arn:aws:sns:us-east-1:210987654321:night_watch"
     reconcile_schedule_expression = null
     min_backlog                   = 20
@@ -224,6 +223,8 @@ run "a_whole_apply_wires_the_parts_together" {
   }
 
   variables {
+    tracing = "service"
+
     source_prefix            = "in/"
     final_prefix             = "out/"
     min_confidence           = 55.5
