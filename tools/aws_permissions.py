@@ -81,6 +81,9 @@ OF_GLUE_TABLE = ("CreateTable", "DeleteTable", "GetPartitionIndexes", "GetTable"
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 OF_FUNCTIONS = ("ArnLike", "lambda:FunctionArn", ("function:{name}-*",))
 
+OF_DATABASE = ("CreateDatabase", "DeleteDatabase", "GetDatabase", "GetTags", "UpdateDatabase")
+OF_GLUE_TABLE = ("CreateTable", "DeleteTable", "GetPartitionIndexes", "GetTable", "UpdateTable")
+
 # A type that is here with nothing needs no permission. A wildcard is for reads, tags and descriptions alone, and
 # spares a managed policy characters, of which it has few.
 OF_TYPE: dict[str, tuple[Actions, ...]] = {
