@@ -179,7 +179,7 @@ def test_a_role_is_passed_to_the_services_of_the_plan_alone() -> None:
     assert [set(one["Action"]) for one in passing] == [{"iam:PassRole"}]
     assert passing[0]["Resource"] == "arn:aws-cn:iam::123456789012:role/custom-labels-batch-*"
     named = passing[0]["Condition"]["StringEquals"]["iam:PassedToService"]
-    services = [f"{service}.amazonaws.com" for service in ("lambda", "scheduler", "states")]
+    services = [f"{service}.amazonaws.com" for service in ("firehose", "lambda", "scheduler", "states")]
     assert named == sorted(services + [f"{service}.cn" for service in services])
     [alone] = policy([{"address": "a", "type": "aws_scheduler_schedule", "values": {}}], "a", "aws", *PLACE[2:])[
         "Statement"
