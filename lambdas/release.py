@@ -36,7 +36,7 @@ PACKAGES = "packages"
 LEFT_OUT_FOLDERS = frozenset({"examples", "tests"})
 LEFT_OUT = re.compile(r"\.(tfstate.*|tfplan|tfvars)$")
 # What the wheel is built from, as pyproject.toml says.
-WHEEL_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "tools", "lambdas")
+WHEEL_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "tools", "lambdas", "terraform")
 REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)")
 HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 

@@ -34,7 +34,8 @@ def test_every_command_is_there_outside_the_repository(installed: Path) -> None:
     assert "why" in done.stdout
     # The planner is imported when it is needed, and the page's files are data.
     program = (
-        "import pathlib, shared.clients, tools.plan_cost.plan\n"
+        "import pathlib, shared.clients, tools.plan_cost.plan, tools.query\n"
+        "assert len(tools.query.named_queries()) >= 6 and (tools.query.SQL / 'views' / 'images.sql').exists()\n"
         "from tools.report import page\n"
         "files = pathlib.Path(page.__file__).parent / 'page'\n"
         "print(tools.desk.__file__, shared.clients.__file__, *sorted(path.name for path in files.iterdir()))"

@@ -13,6 +13,7 @@ from tools.desk import (
     doctor,
     init,
     output,
+    query,
     redrive,
     report,
     run,
@@ -41,6 +42,7 @@ app.command()(runs.runs)
 app.command()(redrive.redrive)
 app.command()(backfill.backfill)
 app.command()(report.report)
+app.command()(query.query)
 app.command()(cost.cost)
 app.command()(doctor.doctor)
 app.command()(init.init)

@@ -43,8 +43,9 @@ def scene(healthy: Account, s3: Any, sqs: Any, monkeypatch: pytest.MonkeyPatch) 
     receipt = json.loads((RECEIPTS / "completed.json").read_text())["receipt"]
     s3.put_object(Bucket=FINAL, Key="runs/run-1.json", Body=json.dumps(receipt))
     key = "processed/a.jpg"
-    source = {"bucket": SOURCE, "key": "a.jpg", "etag": "e"}
-    document = {"source": source, "analyzed_at": "2026-01-31T10:00:00.000Z", "CustomLabels": [{"Name": "logo"}]}
+    source = {"bucket": SOURCE, "key": "a.jpg", "etag": "e", "version_id": None, "size": 1}
+    result = json.loads((RECEIPTS.parent / "results" / "one_label.json").read_text())["result"]
+    document = {**result, "source": source, "analyzed_at": "2026-01-31T10:00:00.000Z"}
     s3.put_object(Bucket=FINAL, Key=key, Body=b"image")
     s3.put_object(Bucket=FINAL, Key=f"{key}.json", Body=json.dumps(document))
     record = {
@@ -77,6 +78,7 @@ COMMANDS = {
     "run": ["run"],
     "stop": ["stop", "--yes"],
     "watch": ["watch"],
+    "query": ["query", "select key, label from labels"],
     "report": ["report", "--run", "run-1"],
     "cost": ["cost", "--days", "2"],
     "doctor": ["doctor"],
@@ -303,6 +305,32 @@ def test_a_wrong_command_line_says_where_help_is(arguments: list[str], capsys: p
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "`clb --help`" in printed.err
+
+
+NO_SQL = {"drop everything": "the query cannot be run", "": "it is no SELECT", "select 1 from no_table": "no_table"}
+
+
+@pytest.mark.parametrize(("sql", "words"), NO_SQL.items())
+def test_a_query_that_is_no_sql_is_refused_in_a_sentence(
+    scene: Account,  # noqa: ARG001
+    sql: str,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert desk.command(["query", sql, "--name", "labels"]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert words in printed.err
+
+
+def test_a_query_without_results_and_the_named_ones(
+    account: Account,  # noqa: ARG001
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert desk.command(["query", "select 1", "--name", "labels"]) == 3
+    assert "there are no results below s3://final-bucket/" in capsys.readouterr().err
+    assert desk.command(["query", "help"]) == 0
+    assert re.search("^failures_by_reason +Why images failed", capsys.readouterr().out, re.MULTILINE)
 
 
 # --- which deployment
