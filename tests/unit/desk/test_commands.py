@@ -57,6 +57,8 @@ def scene(healthy: Account, s3: Any, sqs: Any, monkeypatch: pytest.MonkeyPatch) 
         sqs.send_message(QueueUrl=account.variables["DEAD_LETTER_QUEUE_URL"], MessageBody=body)
     monkeypatch.setattr(watch, "APPEARS_SECONDS", 0)
     monkeypatch.setattr(cost, "datetime", Today)
+    # The planner's own figures change with the module.
+    monkeypatch.setattr(cost, "advise", lambda *_: cost.Advice("rate(1 hour)", 2000, 180.0, 1, 0.3, 0.07))
     written = Report(Path("/r/index.html"), Path("/r/data.json"), processed=780, failed=20, notes=("One is missing.",))
     monkeypatch.setattr(report.reports, "build_report", lambda *_, **__: written)
     monkeypatch.setattr(init, "trained", lambda _: iter([Trained(PROJECT_ARN, MODEL_ARN, "STOPPED")]))
@@ -112,7 +114,11 @@ def test_json_is_alone_on_the_standard_output_and_always_the_same(
     assert "\x1b" not in printed
     # `watch` prints a line for each change.
     assert printed == json.dumps(json.loads(printed), indent=None if name == "watch" else 2) + "\n"
-    assert json.loads(printed) == json.loads((ANSWERS / f"{name}.json").read_text())
+    expected = json.loads((ANSWERS / f"{name}.json").read_text())
+    if "runs" in expected:
+        # Receipts are handed on as they were written; the answer names theirs.
+        expected["runs"] = [json.loads((RECEIPTS / one).read_text())["receipt"] for one in expected["runs"]]
+    assert json.loads(printed) == expected
 
 
 @pytest.mark.parametrize("columns", ["20", "80"])
