@@ -16,6 +16,7 @@ from tests.e2e.conftest import Ledger
 from tests.rig.stack import invariants, logs, pictures, runs, snapshot
 from tests.rig.stack.local_stack import REPOSITORY, LocalStack
 from tests.rig.stack.pictures import photo
+from tools import query
 
 # One batch is enough for all that look at one.
 pytestmark = pytest.mark.timeout(300)
@@ -134,6 +135,26 @@ def test_the_model_stops_soon_after_the_last_image_and_the_trigger_is_closed_mea
     assert states.index("Stop the model") < states.index("Close the trigger") < states.index("Write the receipt")
     assert runs.receipt(stack, execution)["end"]["proven"] is True
     ledger.assert_invariants()
+
+
+def test_the_named_queries_say_of_the_stream_what_the_results_say(
+    stack: LocalStack, batch: Batch, tmp_path: Path
+) -> None:
+    documents = invariants.final_bucket(stack).documents
+    lines, results = tmp_path / "lines", tmp_path / "results"
+    lines.mkdir()
+    results.mkdir()
+    query.download(stack.client("s3"), stack.outputs["final_bucket_name"], "", lines)
+    for number, document in enumerate(documents.values()):
+        (results / f"{number}.json").write_text(json.dumps(document))
+    assert query.run("SELECT count(*) FROM images", lines).rows == [(len(documents),)]
+    assert len(documents) >= len(batch.pictures)
+    athena = stack.client("athena")
+    kept = athena.list_named_queries(WorkGroup=stack.outputs["query_workgroup_name"])["NamedQueryIds"]
+    named = [athena.get_named_query(NamedQueryId=each)["NamedQuery"] for each in kept]
+    assert {each["Name"]: each["QueryString"] for each in named} == query.named_queries()
+    for sql in query.named_queries().values():
+        assert query.run(sql, lines).rows == query.run(sql, results).rows
 
 
 def test_two_uploads_under_one_key_and_redelivered_events_make_one_result_each(

@@ -21,7 +21,6 @@ provider "aws" {
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_region_validation      = true
-  skip_requesting_account_id  = true
 
   endpoints {
     athena     = var.endpoint

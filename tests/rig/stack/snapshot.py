@@ -30,6 +30,8 @@ TIME = VirtualTime(scale=SCALE, start_seconds=20, stop_seconds=20)
 
 # Most drawings have one, with a confidence of more than this, and some have none.
 ALERT_LABELS = {"red-circle": 90}
+# What the example is applied with, beside its defaults.
+VARIABLES: dict[str, object] = {"alert_labels": json.dumps(ALERT_LABELS), "query_enabled": "true"}
 
 # What a snapshot is called until it is whole.
 UNFINISHED = "unfinished"
@@ -44,6 +46,7 @@ ASIDE = "override.tf.aside"
 SOURCES = (
     "terraform/**/*.tf",
     "terraform/**/*.json",
+    "terraform/**/*.sql",
     "build/*.zip",
     "tests/rig/stack/*",
     "tests/rig/emulator/*.py",
@@ -53,8 +56,8 @@ SOURCES = (
 
 # Of these MiniStack checks the action and not the resource that AWS checks: of a call about tags and of what is created
 # it finds none, nor of alarms that are deleted, for there may be several; it names a rule by its bus, and a schedule by
-# the default group.
-MISPLACED = re.compile(r"Tag|^events:|^lambda:Create|^cloudwatch:DeleteAlarms$|^scheduler:\w+Schedule$")
+# the default group. Of Athena and Glue it finds none.
+MISPLACED = re.compile(r"Tag|^athena:|^glue:|^events:|^lambda:Create|^cloudwatch:DeleteAlarms$|^scheduler:\w+Schedule$")
 
 
 def key() -> str:
@@ -74,6 +77,7 @@ def copy() -> Iterator[LocalStack]:
         with whole() as folder:
             resumed = LocalStack(NAME, TIME, enforces_iam=True, records_calls=True, resumes=folder)
             stack = stop.enter_context(resumed)
+        stack.terraform.variables |= VARIABLES
         yield stack
 
 
@@ -140,9 +144,10 @@ def _apply(folder: Path) -> None:
     """Apply the example as the deploying user, and put the stack into `folder`."""
     with LocalStack(NAME, TIME, enforces_iam=True, records_calls=True, keeps_state=True) as stack:
         stack.terraform.init()
+        stack.terraform.variables |= VARIABLES
         override = stack.terraform.folder / OVERRIDE
         override.write_text(_provider(*_make_deployer(stack)))
-        stack.apply(alert_labels=json.dumps(ALERT_LABELS))
+        stack.apply()
         override.rename(override.with_name(ASIDE))
         stack.suspend(folder)
 

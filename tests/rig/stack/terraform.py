@@ -106,7 +106,6 @@ def emulator_override(endpoint: str) -> str:
         "skip_credentials_validation = true",
         "skip_metadata_api_check = true",
         "skip_region_validation = true",
-        "skip_requesting_account_id = true",
         "endpoints {",
         *(f'  {service} = "{endpoint}"' for service in SERVICES),
         "}",
