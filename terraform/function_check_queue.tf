@@ -55,6 +55,17 @@ data "aws_iam_policy_document" "check_queue" {
     sid       = "ListSourceBucket"
     actions   = ["s3:ListBucket"]
     resources = [local.source_bucket_arn]
+
+    # IfExists, because the statement also makes S3 answer 404 for a deleted object, and that request has no prefix.
+    dynamic "condition" {
+      for_each = var.source_prefix == "" ? [] : [1]
+
+      content {
+        test     = "StringLikeIfExists"
+        variable = "s3:prefix"
+        values   = ["${var.source_prefix}*"]
+      }
+    }
   }
 
   statement {

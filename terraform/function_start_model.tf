@@ -26,6 +26,13 @@ data "aws_iam_policy_document" "start_model" {
       variable = "aws:TagKeys"
       values   = ["started-by/${var.name}"]
     }
+
+    # ForAllValues also holds of a request without any tag.
+    condition {
+      test     = "Null"
+      variable = "aws:TagKeys"
+      values   = ["false"]
+    }
   }
 
   statement {

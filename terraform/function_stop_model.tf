@@ -25,6 +25,13 @@ data "aws_iam_policy_document" "stop_model" {
       variable = "aws:TagKeys"
       values   = ["started-by/${var.name}"]
     }
+
+    # ForAllValues also holds of a request without any tag.
+    condition {
+      test     = "Null"
+      variable = "aws:TagKeys"
+      values   = ["false"]
+    }
   }
 
   statement {

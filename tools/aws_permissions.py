@@ -190,11 +190,11 @@ OF_TYPE: dict[str, tuple[Actions, ...]] = {
         Actions(
             "lambda",
             "event-source-mapping:*",
-            ("DeleteEventSourceMapping", "GetEventSourceMapping", "UpdateEventSourceMapping"),
+            ("DeleteEventSourceMapping", "UpdateEventSourceMapping"),
             OF_FUNCTIONS,
         ),
-        # AWS has no condition on the function for these.
-        Actions("lambda", "event-source-mapping:*", ("ListTags", "*TagResource")),
+        # AWS has no condition on the function for tags. A mapping that is gone has no function any more.
+        Actions("lambda", "event-source-mapping:*", ("GetEventSourceMapping", "ListTags", "*TagResource")),
     ),
     "aws_lambda_function": (
         *on_functions(

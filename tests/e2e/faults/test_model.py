@@ -1,5 +1,7 @@
 """Faults of the model: nothing waits for ever, and what this system started is seen stopped."""
 
+import time
+
 import pytest
 
 from tests.e2e.faults.conftest import Scene
@@ -173,6 +175,8 @@ def test_a_model_that_falls_back_to_running_is_stopped_again(scene: Scene) -> No
 
 def test_descriptions_that_lag_start_and_stop_the_model_once(scene: Scene) -> None:
     meter = scene.stack.meter()
+    # Until then a description would be of the run before, whose model ran.
+    time.sleep(20 * scene.stack.time.scale + 0.5)
     scene.break_model(description_lag_seconds=20)
     scene.upload()
     assert ended(scene, scene.run()) == ("completed", None)

@@ -83,8 +83,8 @@ def test_a_source_bucket_that_refuses_deletes_loses_and_doubles_nothing(scene: S
 
 def test_a_table_that_throttles_stops_no_run(scene: Scene) -> None:
     scene.upload(2)
-    # The analysis labels on without knowing for which run it counts.
-    throttled = {"analyze-image": 2, "check-queue": 5, "start-model": 5, "stop-model": 5, "toggle-trigger": 5}
+    # The analysis labels on without knowing for which run it counts, and the stop goes by the model's tag.
+    throttled = {"analyze-image": 2, "check-queue": 5, "start-model": 5, "stop-model": 3, "toggle-trigger": 5}
     for caller, times in throttled.items():
         scene.stack.add_fault(
             service="dynamodb",

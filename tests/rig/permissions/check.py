@@ -124,10 +124,12 @@ class Evidence:
         found = cls()
         for record in records:
             found.add(record)
-        # What a role does in any stack it does in those with keys too, on what is encrypted there.
+        # What a role does in any stack it does in those with keys too, on what is encrypted there, if it is there.
         everywhere = list(zip(found.needs, found._places, strict=True))
         for number, (place, encrypted) in enumerate(zip(found._places, found._keys, strict=True)):
+            there = {grant.subject for grant in found.grants[number]}
             asked = [need for own, other in everywhere for need in keys.moved(own, other, place)] if encrypted else []
+            asked = [need for need in asked if need.subject in there]
             of_keys = dict.fromkeys(keys.of_needs(asked, encrypted, place))
             found.needs[number] = [*found.needs[number], *of_keys]
         return found

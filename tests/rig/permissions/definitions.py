@@ -256,7 +256,7 @@ class Applied:
                 yield Need(f"queue {queue}", *asked)
         for kind in ("aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm"):
             for alarm in self.of_type(kind):
-                for arn in {*alarm["alarm_actions"], *alarm["ok_actions"]}:
+                for arn in {*alarm["alarm_actions"], *(alarm["ok_actions"] or ())}:
                     topic = self.place.short(arn.rsplit(":", 1)[1])
                     asked = ("sns:Publish", arn, self._caller(alarm["arn"]), "cloudwatch.amazonaws.com", "an alarm")
                     yield Need(f"topic {topic}", *asked)

@@ -17,9 +17,12 @@ Json = Any
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
 OF_EVERY_TRUST_POLICY = "Statement contains neither Resource nor NotResource"
 # The linter wants each of an action's resource types in one statement, also those of which there are none: a Standard
-# workflow has no express executions.
+# workflow has no express executions, and only one with a Distributed Map has map runs.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
-OF_OTHER_WORKFLOWS = {"action": "states:DescribeExecution", "required_format": "arn:*:states:*:*:express:*:*:*"}
+OF_OTHER_WORKFLOWS = [
+    {"action": "states:DescribeExecution", "required_format": "arn:*:states:*:*:express:*:*:*"},
+    {"action": "states:ListExecutions", "required_format": "arn:*:states:*:*:mapRun:*/*:*"},
+]
 # Younger than the linter, whose list of actions is from before June 2026.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 YOUNGER = {
@@ -52,7 +55,8 @@ def lint(subject: str, document: Json) -> Iterator[str]:
         is_trust = subject.startswith("trust of ") and finding.detail == OF_EVERY_TRUST_POLICY
         is_of_vpc = finding.detail == OF_ALL_INTERFACES or OF_VPC.fullmatch(str(finding.detail))
         is_young = finding.issue == "UNKNOWN_ACTION" and finding.location["string"] in YOUNGER
-        if not is_trust and not is_of_vpc and not is_young and finding.detail != [OF_OTHER_WORKFLOWS]:
+        is_of_others = finding.detail in [[one] for one in OF_OTHER_WORKFLOWS]
+        if not is_trust and not is_of_vpc and not is_young and not is_of_others:
             yield f"{subject}: {finding.issue} {finding.detail} {finding.location}"
 
 

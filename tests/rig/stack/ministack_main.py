@@ -28,6 +28,7 @@ from ministack.services import (
     cloudwatch_logs,
     dynamodb,
     eventbridge,
+    firehose,
     iam,
     lambda_svc,
     s3,
@@ -296,6 +297,23 @@ def keep_alarm_fields() -> None:
     cloudwatch._describe_alarms = describe_fully
 
 
+def keep_stream_fields() -> None:
+    """Describe a Firehose stream to Terraform with all that it asked for, or every plan would set the rest again."""
+    described = inspect.getsource(firehose._dest_description)
+    is_known = '"ErrorOutputPrefix": cfg.get(' in described and "FileExtension" not in described
+    expect(is_known, "keeping the fields of streams")
+    describe = firehose._dest_description
+
+    def describe_fully(destination: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = describe(destination)
+        asked = destination["config"]
+        of_s3 = answer.get("ExtendedS3DestinationDescription", {})
+        of_s3 |= {name: asked[name] for name in ("CustomTimeZone", "FileExtension") if name in asked}
+        return answer
+
+    firehose._dest_description = describe_fully
+
+
 def keep_saved_queries() -> None:
     """Keep the saved queries of CloudWatch Logs, which MiniStack does not know.
 
@@ -388,6 +406,7 @@ if __name__ == "__main__":
     name_what_events_say()
     keep_alarm_fields()
     keep_saved_queries()
+    keep_stream_fields()
     object_copies.install(iam_actions, s3, expect)
     distributed_map.install(stepfunctions, s3, expect)
     bucket_events.install(eventbridge, s3, sqs, expect)
