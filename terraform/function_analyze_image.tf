@@ -11,11 +11,9 @@ locals {
   lease_attributes = [
     "clean_up",
     "images_waiting",
-    "last_check_at",
     "lease_expires_at",
     "lease_owner",
     "model_starts",
-    "previous_interval_seconds",
     "queue_empty_at",
     "receipts_owed",
     "request_rate",

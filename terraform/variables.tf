@@ -281,7 +281,7 @@ variable "min_backlog" {
 }
 
 variable "max_wait_minutes" {
-  description = "Longest time in minutes that images wait for more images, if min_backlog is more than 1. Exact with rate(...). With cron(...) and at(...), the next interval is estimated as the longer of the last two."
+  description = "Longest time in minutes that fewer images than min_backlog wait for more. With cron(...), at(...) or no schedule, the first check after that time starts the model."
   type        = number
   default     = 240
   nullable    = false

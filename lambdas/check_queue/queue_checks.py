@@ -16,12 +16,12 @@ from check_queue.logic import (
     poll_draining,
 )
 from check_queue.source_images import SourceImages
-from check_queue.start_gate import Gate, GateInputs, reason_to_defer_start
+from check_queue.start_gate import Gate, reason_to_defer_start
 from check_queue.time_left import time_left
-from check_queue.waiting_images import WaitingImages
+from check_queue.waiting_images import Waiting, WaitingImages
 from shared.errors import AnalysisBlocked, NoProgress
 from shared.failed_starts import FailedStartsStore
-from shared.image_queue import PeekableQueue
+from shared.image_queue import Look, PeekableQueue
 from shared.lease import Lease
 from shared.model_state import ModelState, ModelStates
 from shared.outcome import Outcome
@@ -34,8 +34,9 @@ from shared.timestamps import format_rfc3339, now
 # The share of failed images among fewer than this says little.
 MIN_IMAGES_FOR_SHARE = 50
 
-# A check so soon after another is the same one, tried again.
-MIN_INTERVAL_SECONDS = 60
+# SQS's counts may lag by a minute, so an image may have been there when the queue was counted empty.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confirm-queue-is-empty.html
+COUNTS_LAG_SECONDS = 60
 
 
 class QueueChecks:
@@ -81,28 +82,39 @@ class QueueChecks:
         """
         owner = Owner.run(run_id)
         state = self._lease.renew(owner)
-        backlog = self._queue.count()
-        inputs = GateInputs(self._epoch(), state.queue_empty_at, state.last_check_at, state.previous_interval_seconds)
-        interval = inputs.since_last_check
-        if self._gate.min_backlog > 1 and (interval is None or interval >= MIN_INTERVAL_SECONDS):
-            self._states.record_check(owner, int(inputs.now), None if interval is None else int(interval))
-        if backlog.total == 0:
+        counted = self._queue.count()
+        waiting = self._waiting.look_for(self._gate.min_backlog, counted.total)
+        logger.info("looked for images", images=waiting.images, reason=waiting.reason)
+        if waiting.nothing or (waiting.images is None and counted.total == 0):
             self._states.record_queue_empty(owner, int(self._epoch()))
-            return self._answer(Outcome.NOTHING_TO_DO, backlog, None)
-        if self._defers_start(run_id, state, inputs, backlog):
+            if counted.total:
+                # What is in the queue is about no image that waits. What is over there goes, and the rest stays.
+                self._look_into_queue(owner)
+            return self._answer(Outcome.NOTHING_TO_DO, counted, None)
+        # Messages that SQS does not count yet are seen as well.
+        backlog = counted if counted.total else Backlog(waiting.images or 0, 0, 0)
+        if self._defers_start(run_id, state, waiting, backlog):
             return self._answer(Outcome.WAITING_FOR_MORE_IMAGES, backlog, None)
         if self._waits_after_failures(run_id, backlog, scheduled=scheduled):
             return self._answer(Outcome.WAITING_AFTER_FAILURES, backlog, None)
-        if not self._has_work(owner, state, backlog):
-            return self._answer(Outcome.NOTHING_TO_DO, backlog, None)
+        if not self._has_work(owner, state, counted):
+            return self._answer(Outcome.NOTHING_TO_DO, counted, None)
         if not leaves_time_for_a_run(self._cap.seconds_left(RunRecord(), now())):
             self._report_cap(run_id, backlog)
             return self._answer(Outcome.DAILY_CAP_REACHED, backlog, None)
         return self._answer(Decision.WORK, backlog, None)
 
-    def _defers_start(self, run_id: str, state: ModelState, inputs: GateInputs, backlog: Backlog) -> bool:
-        # A model that a dead run left running costs money anyway.
-        reason = None if state.started_by else reason_to_defer_start(backlog.total, inputs, self._gate)
+    def _defers_start(self, run_id: str, state: ModelState, waiting: Waiting, backlog: Backlog) -> bool:
+        if state.started_by:
+            # A model that a dead run left running costs money anyway.
+            return False
+        images, oldest_at = waiting.images, waiting.oldest_at
+        if images is None:
+            # What is in the queue now came after the queue was empty.
+            images = backlog.total
+            oldest_at = None if state.queue_empty_at is None else state.queue_empty_at - COUNTS_LAG_SECONDS
+        waited_seconds = None if oldest_at is None else self._epoch() - oldest_at
+        reason = reason_to_defer_start(images, waited_seconds, self._gate)
         if reason is None:
             return False
         self._records.record_reason(run_id, reason)
@@ -127,10 +139,23 @@ class QueueChecks:
         logger.warning("start put off after failed ones", reason=reason)
         return True
 
-    def _has_work(self, owner: Owner, state: ModelState, backlog: Backlog) -> bool:
+    def _has_work(self, owner: Owner, state: ModelState, counted: Backlog) -> bool:
         # Each look is a receive: runs that cannot start the model for days must not use up an image's receives.
-        if state.images_waiting and self._images.known_image_exists():
+        if counted.total and state.images_waiting and self._images.known_image_exists():
             return True
+        look = self._look_into_queue(owner)
+        if look.image is not None:
+            self._images.remember(look.image)
+        if (look.image is not None) != state.images_waiting:
+            self._states.record_images_waiting(owner, waiting=look.image is not None)
+        # What is hidden or delayed cannot be looked at, and what time did not allow to look at may be images.
+        has_work = look.image is not None or not look.is_complete or counted.in_flight > 0 or counted.delayed > 0
+        if not has_work and counted.total == 0:
+            # The images in the bucket have no message. The reconcile queues them.
+            self._states.record_queue_empty(owner, int(self._epoch()))
+        return has_work
+
+    def _look_into_queue(self, owner: Owner) -> Look:
         look = self._queue.look(owner.id, self._images.exists)
         logger.info("looked into the queue", gone=look.gone, test_events=look.test_events, image=str(look.image))
         if look.unexpected:
@@ -139,12 +164,7 @@ class QueueChecks:
                 "reason. Find out who sends to this queue.",
                 unexpected=look.unexpected,
             )
-        if look.image is not None:
-            self._images.remember(look.image)
-        if (look.image is not None) != state.images_waiting:
-            self._states.record_images_waiting(owner, waiting=look.image is not None)
-        # What is hidden or delayed cannot be looked at, and what time did not allow to look at may be images.
-        return look.image is not None or not look.is_complete or backlog.in_flight > 0 or backlog.delayed > 0
+        return look
 
     def _report_cap(self, run_id: str, backlog: Backlog) -> None:
         reason = (

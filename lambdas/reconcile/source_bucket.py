@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from reconcile.listing import Refused
 from reconcile.message import Version
 from shared.clients import NOT_FOUND, error_code, error_message
-from shared.source_listing import Page, first_page
+from shared.source_listing import Page, list_page
 from shared.telemetry import logger
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class SourceBucket:
 
     def first_page(self, prefix: str) -> Page:
         """List up to 1,000 objects under `prefix`."""
-        return first_page(self._s3, self._name, prefix)
+        return list_page(self._s3, self._name, prefix)
 
     def version(self, key: str) -> Version | Refused | None:
         """Return what is under `key` now; None when it was deleted. Never raises, because that would end the batch."""

@@ -13,8 +13,6 @@ condition of every write. The end of a start is the exception: it is written by 
     images_waiting                  check_queue: images are known to wait, so no later run has to peek into the queue
     queue_empty_at                  check_queue: epoch seconds at which the queue was last counted empty, with the
                                     trigger closed, or the listing of the bucket proved that no image waits
-    last_check_at                   check_queue: epoch seconds of the last check before a start
-    previous_interval_seconds       check_queue: seconds between that check and the one before
     watched                         watchdog: it watches this model, rather than another one
     clean_up                        watchdog: what it cleans up after, and why
 """
@@ -81,8 +79,6 @@ class ModelState:
     stop_accepted_at: int | None = None
     images_waiting: bool = False
     queue_empty_at: int | None = None
-    last_check_at: int | None = None
-    previous_interval_seconds: int | None = None
     is_watched: bool = False
     clean_up: CleanUp | None = None
 
@@ -98,8 +94,6 @@ class ModelState:
             stop_accepted_at=item.get("stop_accepted_at"),
             images_waiting=item.get("images_waiting", False),
             queue_empty_at=item.get("queue_empty_at"),
-            last_check_at=item.get("last_check_at"),
-            previous_interval_seconds=item.get("previous_interval_seconds"),
             is_watched=item.get("watched", False),
             clean_up=CleanUp(**item["clean_up"]) if "clean_up" in item else None,
         )
@@ -187,15 +181,6 @@ class ModelStates:
         """Record that the queue was counted empty while its trigger was closed; `at` is in epoch seconds."""
         values = {"waiting": False, "at": at}
         write_as_owner(self._items, owner, "SET images_waiting = :waiting, queue_empty_at = :at", values)
-
-    def record_check(self, owner: Owner, at: int, previous_interval_seconds: int | None) -> None:
-        """Record when a run checked whether enough images wait, and how long after the check before."""
-        values: dict[str, Any] = {"at": at}
-        expression = "SET last_check_at = :at"
-        if previous_interval_seconds is not None:
-            values["interval"] = previous_interval_seconds
-            expression += ", previous_interval_seconds = :interval"
-        write_as_owner(self._items, owner, expression, values)
 
 
 def write_as_owner(items: Items, owner: Owner, expression: str, values: Mapping[str, Any]) -> ModelState:

@@ -15,7 +15,7 @@ from shared.s3_events import UnexpectedMessage, uploads_anywhere
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectTypeDef
+    from mypy_boto3_s3.type_defs import ListObjectsV2RequestTypeDef, ObjectTypeDef
 
 # Objects that must be restored before anybody can read them. The listing does not show Intelligent-Tiering's archives.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
@@ -86,16 +86,25 @@ class ImageId:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a listing; `is_all` when there are no more pages."""
+    """One page of a listing; `next_token` asks for the next one, None: there are no more."""
 
     objects: list[ListedObject]
-    is_all: bool
+    next_token: str | None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the listing ends with this page."""
+        return self.next_token is None
 
 
-def first_page(s3: S3Client, bucket: str, prefix: str) -> Page:
-    """List up to 1,000 objects under `prefix`. Errors: ClientError, BotoCoreError."""
-    answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
-    return Page([ListedObject.from_s3(content) for content in answer.get("Contents", [])], not answer["IsTruncated"])
+def list_page(s3: S3Client, bucket: str, prefix: str, token: str | None = None) -> Page:
+    """List up to 1,000 objects under `prefix`, after a page's `next_token`. Errors: ClientError, BotoCoreError."""
+    place: ListObjectsV2RequestTypeDef = {"Bucket": bucket, "Prefix": prefix}
+    if token is not None:
+        place["ContinuationToken"] = token
+    answer = s3.list_objects_v2(**place)
+    objects = [ListedObject.from_s3(content) for content in answer.get("Contents", [])]
+    return Page(objects, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
 
 
 def images_in(body: str, bucket: str) -> Iterator[ImageId]:

@@ -64,10 +64,10 @@ def wrong_suffix(world: End, _: pytest.MonkeyPatch) -> QueueChecks:
 
 
 def one_page_too_few(world: End, patch: pytest.MonkeyPatch) -> QueueChecks:
-    def first_page(*place: object) -> source_listing.Page:
-        return replace(source_listing.first_page(*place), is_all=True)  # type: ignore[arg-type]
+    def list_page(*place: object) -> source_listing.Page:
+        return replace(source_listing.list_page(*place), next_token=None)  # type: ignore[arg-type]
 
-    patch.setattr(waiting_images, "first_page", first_page)
+    patch.setattr(waiting_images, "list_page", list_page)
     return world.queue_checks()
 
 
@@ -90,7 +90,7 @@ def stop_before_proof(world: End, patch: pytest.MonkeyPatch) -> QueueChecks:
 
 
 def dead_letters_of_others(world: End, patch: pytest.MonkeyPatch) -> QueueChecks:
-    patch.setattr(WaitingImages, "_dead_lettered", lambda _, images: images if world.dead else set())
+    patch.setattr(WaitingImages, "_dead_lettered", lambda _, images, __: images if world.dead else set())
     return world.queue_checks()
 
 
@@ -142,6 +142,22 @@ def test_the_model_stops_seconds_after_the_last_image_however_late_the_counts_ar
         assert receipt["phases"]["to_stop_seconds"] < 5
         assert seen == ["StartProjectVersion", "open", "StopProjectVersion", "close", "receipt"]
         assert world.is_quiet
+        assert world.violations() == []
+
+
+def test_images_that_come_just_before_a_check_are_seen_by_it_although_sqs_does_not_count_them() -> None:
+    with World(lag_seconds=90, environment={"MIN_BACKLOG": "3"}, watchdog_seconds=None) as world:
+        world.advance(600)
+        for number in range(2):
+            world.upload(f"{number}.png", PICTURES[number])
+        few = world.start_run()
+        world.advance(10)
+        world.upload("2.png", PICTURES[2])
+        enough = world.start_run()
+        world.advance(1200)
+        assert [run.output["outcome"] for run in (few, enough)] == ["waiting_for_more_images", "completed"]
+        assert "2 images, fewer than min_backlog (3), have waited for at most 0 minutes" in world.receipt(few)["reason"]
+        assert world.receipt(enough)["images"]["processed"] == 3
         assert world.violations() == []
 
 

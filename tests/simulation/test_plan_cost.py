@@ -26,7 +26,7 @@ def metered(images: int, *, batch: int = 1, hours: float = 2) -> tuple[float, in
     environment = {"IMAGES_PER_SECOND_PER_UNIT": str(2 * RATE), "MIN_BACKLOG": str(batch)}
     model = ModelSettings(start_seconds=START, stop_seconds=STOP, images_per_second_per_unit=RATE)
     with World(model=model, environment=environment, schedule_seconds=3600, watchdog_seconds=None) as world:
-        # The first look finds nothing: the gate knows from when on images may have come.
+        # They come a minute after a look.
         world.advance(3660)
         for number in range(images):
             world.upload(f"{number}.png", PICTURES[number % len(PICTURES)])

@@ -1,6 +1,7 @@
 """What the counts mean: work, nothing to do, busy, drained, stuck."""
 
 import io
+import itertools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ from check_queue.logic import (
 )
 from check_queue.queue_checks import QueueChecks
 from check_queue.source_images import SourceImages
-from check_queue.start_gate import Gate, GateInputs, reason_to_defer_start
+from check_queue.start_gate import Gate, reason_to_defer_start
 from check_queue.waiting_images import Waiting, WaitingImages
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.errors import AnalysisBlocked, LeaseLost, NoProgress
@@ -667,88 +668,129 @@ HOURLY = Gate(min_backlog=10, max_wait_seconds=4 * 3600, schedule_seconds=3600)
 
 
 @pytest.mark.parametrize(
-    ("backlog", "empty_minutes_ago", "waits"),
+    ("images", "waited_minutes", "waits"),
     [
         (9, 1, True),
         (10, 1, False),
         (11, 1, False),
-        # The next look, in an hour, has to be in time: three hours and what a count and the scheduler may be late.
-        (9, 177, True),
+        # The next check, in an hour and at most a minute, has to be in time.
+        (9, 178, True),
         (9, 179, False),
         (1, 24 * 60, False),
-        # Never seen empty: nobody knows how long they have waited.
+        # Nobody knows how long they have waited.
         (1, None, False),
     ],
 )
-def test_few_images_wait_for_company_and_never_too_long(
-    backlog: int, empty_minutes_ago: int | None, waits: bool
-) -> None:
-    empty_at = None if empty_minutes_ago is None else 1_000_000 - empty_minutes_ago * 60
-    reason = reason_to_defer_start(backlog, GateInputs(1_000_000, empty_at, None), HOURLY)
+def test_few_images_wait_for_company_and_never_too_long(images: int, waited_minutes: int | None, waits: bool) -> None:
+    reason = reason_to_defer_start(images, None if waited_minutes is None else waited_minutes * 60, HOURLY)
     assert (reason is not None) == waits
     if reason:
-        assert f"{backlog} images, fewer than min_backlog (10), have waited" in reason
+        assert f"{images} images, fewer than min_backlog (10), have waited for at most {waited_minutes} min" in reason
 
 
-@pytest.mark.parametrize(
-    ("empty_minutes_ago", "looked_minutes_ago", "waits"),
-    [
-        (60, 60, True),
-        (120, 60, True),
-        (180, 60, False),
-        (100, None, True),
-        (130, None, False),
-        # Somebody started a run a minute ago: the pause before that one tells more.
-        (180, 1, False),
-    ],
-)
-def test_where_the_schedule_does_not_tell_the_longer_of_two_pauses_stands_for_the_next(
-    empty_minutes_ago: int, looked_minutes_ago: int | None, waits: bool
+@pytest.mark.parametrize(("waited_minutes", "waits"), [(0, True), (239, True), (240, False), (64 * 60, False)])
+def test_where_the_schedule_does_not_tell_the_first_check_after_the_wait_starts_the_model(
+    waited_minutes: int, waits: bool
 ) -> None:
-    looked_at = None if looked_minutes_ago is None else 1_000_000 - looked_minutes_ago * 60
-    known = GateInputs(1_000_000, 1_000_000 - empty_minutes_ago * 60, looked_at, None if looked_at is None else 3600)
-    assert (reason_to_defer_start(1, known, Gate(10, 4 * 3600)) is not None) == waits
+    reason = reason_to_defer_start(1, waited_minutes * 60, Gate(10, 4 * 3600))
+    assert (reason is not None) == waits
+    assert reason is None or reason.endswith(
+        "the first check after max_wait_minutes (240) starts the model, however few they are"
+    )
 
 
 @given(
     arrivals=st.lists(st.integers(0, 48 * 60), min_size=1, max_size=30),
-    every=st.sampled_from([5, 15, 60, 360]),
+    gaps=st.lists(st.sampled_from([5, 60, 360, 64 * 60]), min_size=1, max_size=5),
+    is_rate=st.booleans(),
     max_wait=st.integers(1, 24 * 60),
     min_batch=st.integers(2, 40),
 )
 def test_no_image_waits_longer_for_company_than_promised(
-    arrivals: list[int], every: int, max_wait: int, min_batch: int
+    arrivals: list[int], gaps: list[int], is_rate: bool, max_wait: int, min_batch: int
 ) -> None:
-    """Minutes. Where even the very next look is too late for the promise, an image waits for that and no longer."""
-    gate = Gate(min_batch, max_wait * 60, every * 60)
-    waiting: list[int] = []
-    todo, empty_at = sorted(arrivals), None
-    for look in range(0, 100 * 60, every):
-        waiting += [minute for minute in todo if minute <= look]
-        todo = [minute for minute in todo if minute > look]
-        if not waiting:
-            empty_at = look * 60
-        elif reason_to_defer_start(len(waiting), GateInputs(look * 60, empty_at, None), gate) is None:
-            assert all(look - minute <= max(max_wait, every) for minute in waiting)
-            waiting, empty_at = [], look * 60
-    assert not waiting
-    assert not todo
+    """Minutes. With a rate no longer than max_wait; else until the next check after it, also over a weekend."""
+    gaps = gaps[:1] if is_rate else gaps
+    gate = Gate(min_batch, max_wait * 60, gaps[0] * 60 if is_rate else None)
+    todo, checks = sorted(arrivals), [0]
+    for gap in itertools.cycle(gaps):
+        checks.append(checks[-1] + gap)
+        waiting = [minute for minute in todo if minute <= checks[-1]]
+        waited = checks[-1] - waiting[0] if waiting else 0
+        if waiting and reason_to_defer_start(len(waiting), waited * 60, gate) is None:
+            # Where even the very next check is too late for the promise, an image waits for that and no longer.
+            assert waited <= max(max_wait, gap) if is_rate else waited < max_wait + gap or len(waiting) >= min_batch
+            todo = todo[len(waiting) :]
+        if not todo:
+            break
+
+
+def uploaded(place: Place, *names: str, at: float, message: bool = True) -> None:
+    """Upload images at an instant, each with its message."""
+    with time_machine.travel(at, tick=False):
+        for name in names:
+            place.s3.put_object(Bucket="photos", Key=f"logos/{name}.jpg", Body=b"image")
+    if message:
+        place.fill(*(IMAGE.replace("a.jpg", f"{name}.jpg") for name in names))
 
 
 def test_a_run_that_waits_for_more_says_so_and_receives_nothing(place: Place) -> None:
     place.lease.acquire(RUN)
     gated = place.watch(gate=HOURLY)
-    assert gated.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
-    place.clock.now += 3600
-    place.fill(IMAGE)
+    uploaded(place, "a", at=place.clock.now)
+    place.clock.now += 178 * 60
     assert gated.before_start("run-1", scheduled=True)["decision"] == "waiting_for_more_images"
     assert "in time for max_wait_minutes (240)" in str(place.records.read("run-1").reason)
     received = place.sqs.receive_message(QueueUrl=place.queue_url, AttributeNames=["ApproximateReceiveCount"])[
         "Messages"
     ][0]
     assert received["Attributes"]["ApproximateReceiveCount"] == "1"
-    place.clock.now += 3 * 3600
+    place.sqs.change_message_visibility(
+        QueueUrl=place.queue_url, ReceiptHandle=received["ReceiptHandle"], VisibilityTimeout=0
+    )
+    place.clock.now += 60
     assert gated.before_start("run-1", scheduled=True)["decision"] == "work"
+
+
+def test_the_gate_counts_images_that_sqs_does_not_count_yet(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.lease.acquire(RUN)
+    monkeypatch.setattr(place.queue, "count", lambda: Backlog(0, 0, 0))
+    uploaded(place, *"abcdefghij", at=place.clock.now)
+    answer = place.watch(gate=HOURLY).before_start("run-1", scheduled=True)
+    # For the sizing.
+    assert (answer["decision"], answer["backlog"]) == ("work", 10)
+
+
+def test_an_image_without_a_message_starts_nothing_and_is_left_to_the_reconcile(place: Place) -> None:
+    place.lease.acquire(RUN)
+    gated = place.watch(gate=HOURLY)
+    uploaded(place, *"abcdefghij", at=place.clock.now, message=False)
+    assert gated.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
+    assert place.lease.renew(RUN).queue_empty_at == int(place.clock.now)
+
+
+def test_where_no_image_is_listed_no_message_starts_the_model_and_what_is_over_goes(
+    watch: QueueChecks, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.s3.delete_object(Bucket="photos", Key="logos/a.jpg")
+    place.fill(IMAGE, GONE, TEST_EVENT)
+    monkeypatch.setattr(place.queue, "count", lambda: Backlog(3, 500, 7))
+    assert watch.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
+    assert "Messages" not in place.sqs.receive_message(QueueUrl=place.queue_url)
+
+
+def test_where_the_listing_proves_nothing_what_is_counted_came_after_the_queue_was_empty(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.waiting, "look_for", lambda *_: UNKNOWN)
+    place.lease.acquire(RUN)
+    gated = place.watch(gate=HOURLY)
+    assert gated.before_start("run-1", scheduled=True)["decision"] == "nothing_to_do"
+    place.fill(IMAGE)
+    # SQS's count may have been a minute late.
+    for minutes, decision in ((177, "waiting_for_more_images"), (1, "work")):
+        place.clock.now += minutes * 60
+        assert gated.before_start("run-1", scheduled=True)["decision"] == decision
 
 
 def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(place: Place) -> None:
@@ -758,18 +800,6 @@ def test_a_model_that_a_dead_run_left_running_is_used_for_few_images_too(place: 
     ask_for_start(place.states, RUN)
     place.fill(IMAGE)
     assert gated.before_start("run-1", scheduled=True)["decision"] == "work"
-
-
-def test_checks_are_recorded_with_their_intervals_and_repeated_ones_are_not(place: Place) -> None:
-    place.lease.acquire(RUN)
-    gated = place.watch(gate=Gate(10, 4 * 3600))
-    seen = []
-    for pause in (0, 3600, 10, 3590, 7200):
-        place.clock.now += pause
-        gated.before_start("run-1", scheduled=True)
-        held = place.lease.renew(RUN)
-        seen.append((held.last_check_at - 1_800_000_000, held.previous_interval_seconds))
-    assert seen == [(0, None), (3600, 3600), (3600, 3600), (7200, 3600), (14400, 7200)]
 
 
 # --- the cap

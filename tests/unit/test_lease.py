@@ -76,7 +76,6 @@ def test_a_run_that_was_taken_over_can_neither_renew_nor_write(lease: Lease, sta
         lambda: states.record_receipts_owed(RUN, []),
         lambda: states.record_images_waiting(RUN, waiting=True),
         lambda: states.record_queue_empty(RUN, 1),
-        lambda: states.record_check(RUN, 1, None),
     ]
     for write in writes:
         with pytest.raises(LeaseLost, match="run-1 no longer holds"):
@@ -184,7 +183,6 @@ def test_the_state_comes_back_as_it_was_written(lease: Lease, states: ModelState
     states.record_request_rate(RUN, RequestRate(0.3, 2))
     states.record_queue_empty(RUN, 5)
     states.record_images_waiting(RUN, waiting=True)
-    states.record_check(RUN, 6, 3600)
     states.record_stop_accepted(RUN, 7)
     states.record_receipts_owed(RUN, ["run-0"])
     assert lease.take_over(RUN, states.read(), replace(CLEAN_UP, after_run=None))
@@ -197,8 +195,6 @@ def test_the_state_comes_back_as_it_was_written(lease: Lease, states: ModelState
         stop_accepted_at=7,
         images_waiting=True,
         queue_empty_at=5,
-        last_check_at=6,
-        previous_interval_seconds=3600,
         clean_up=replace(CLEAN_UP, after_run=None),
     )
     assert items.read(STATE_ITEM)["lease_owner"] == "run-1"

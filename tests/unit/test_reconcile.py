@@ -735,7 +735,7 @@ def test_an_empty_bucket_is_nothing_to_do_and_nothing_is_asked_of_the_dead_lette
 
 def test_a_bucket_of_more_than_a_page_is_gone_through(world: World) -> None:
     world.queue_was_empty(ago=MINUTE)
-    page = {"IsTruncated": True, "Contents": []}
+    page = {"IsTruncated": True, "NextContinuationToken": "next", "Contents": []}
     world.source._s3 = Breaking(world.s3, list_objects_v2=lambda **_: page)
     assert world.plan("r", {})["decision"] == "list"
 

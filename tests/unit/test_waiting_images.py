@@ -1,6 +1,7 @@
 """What the source bucket's listing shows of what waits, and when it proves nothing."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,7 +28,8 @@ class Bucket:
         contents = [
             {"Key": key, "ETag": '"e"', "LastModified": now(), "StorageClass": self.storage_class} for key in self.keys
         ]
-        return {"Contents": contents, "IsTruncated": self.truncated} if contents else {"IsTruncated": self.truncated}
+        more = {"IsTruncated": True, "NextContinuationToken": "next"} if self.truncated else {"IsTruncated": False}
+        return {"Contents": contents, **more} if contents else more
 
 
 def look(bucket: Bucket, dead_letters: Any = None, *, counted: int = 0, events: str = "notification") -> Waiting:  # noqa: ANN401
@@ -49,7 +51,8 @@ def test_where_no_object_can_be_an_image_nothing_waits_whatever_is_counted(keys:
 
 @pytest.mark.parametrize("key", ["in/a.jpg", "in/deep/b.PNG"])
 def test_an_object_with_one_of_the_suffixes_waits(key: str) -> None:
-    assert look(Bucket("in/", key, "in/z.txt")) == Waiting(1, f"1 images are in s3://photos/in/, such as {key}")
+    waiting = look(Bucket("in/", key, "in/z.txt"))
+    assert (waiting.images, waiting.reason) == (1, f"1 images are in s3://photos/in/, such as {key}")
 
 
 def test_of_more_than_a_page_at_least_so_many_wait() -> None:
@@ -66,7 +69,7 @@ def test_of_more_than_a_page_at_least_so_many_wait() -> None:
             Bucket("in/a.txt", truncated=True),
             0,
             "notification",
-            "the first 1 objects in s3://photos/in/ are not",
+            "only 0 of the first 1 objects in s3://photos/in/ are images, and there are more",
         ),
         (Bucket("in/a.jpg", storage_class="GLACIER"), 1, "eventbridge", "archived objects in s3://photos/in/, such as"),
     ],
@@ -85,7 +88,7 @@ def test_a_bucket_that_cannot_be_listed_proves_nothing(monkeypatch: pytest.Monke
     def refuse(*_: object) -> None:
         raise aws_error("AccessDenied")
 
-    monkeypatch.setattr(waiting_images, "first_page", refuse)
+    monkeypatch.setattr(waiting_images, "list_page", refuse)
     waiting = look(Bucket())
     assert waiting.images is None
     assert "could not be listed" in waiting.reason
@@ -137,3 +140,75 @@ def test_too_many_dead_letters_are_not_read(sqs: Any, monkeypatch: pytest.Monkey
     for _ in range(2):
         sqs.send_message(QueueUrl=url, MessageBody=dead_letter("in/a.jpg"))
     assert look(Bucket("in/a.jpg"), DeadLetterQueue(sqs, url)).images == 1
+
+
+# --- before a start: as many pages as min_backlog needs
+
+
+class Pages:
+    """What S3 lists, page by page; each image is a minute older than the one before. Endless if told so."""
+
+    def __init__(self, *pages: list[str], endless: bool = False) -> None:
+        self.pages, self.endless, self.listed = pages, endless, 0
+
+    def list_objects_v2(self, *, ContinuationToken: str = "0", **_: str) -> dict[str, Any]:  # noqa: N803
+        number = int(ContinuationToken)
+        keys = self.pages[min(number, len(self.pages) - 1)]
+        before = sum(map(len, self.pages[:number]))
+        self.listed += 1
+        contents = [
+            {"Key": key, "ETag": '"e"', "LastModified": NOON - timedelta(minutes=before + place)}
+            for place, key in enumerate(keys)
+        ]
+        if number + 1 < len(self.pages) or self.endless:
+            return {"Contents": contents, "IsTruncated": True, "NextContinuationToken": str(number + 1)}
+        return {"Contents": contents, "IsTruncated": False}
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def look_for(enough: int, pages: Pages, dead_letters: Any = None) -> Waiting:  # noqa: ANN401
+    images = WaitingImages(pages, SOURCE, "notification", dead_letters or NoDeadLetters())  # type: ignore[arg-type]
+    return images.look_for(enough, 0)
+
+
+def images(count: int, first: int = 0) -> list[str]:
+    return [f"in/{number}.jpg" for number in range(first, first + count)]
+
+
+@pytest.mark.parametrize(
+    ("enough", "listed", "seen", "is_all"), [(1, 1, 3, False), (3, 1, 3, False), (4, 2, 6, False), (7, 3, 7, True)]
+)
+def test_the_bucket_is_listed_as_far_as_the_gate_needs_and_no_further(
+    enough: int, listed: int, seen: int, is_all: bool
+) -> None:
+    pages = Pages(images(3), images(3, 3), images(1, 6))
+    waiting = look_for(enough, pages)
+    assert (pages.listed, waiting.images, waiting.is_all) == (listed, seen, is_all)
+
+
+def test_the_age_of_the_oldest_is_exact_once_all_are_listed() -> None:
+    few = Pages(images(3), ["in/older.txt"], images(1, 6))
+    assert look_for(5, few).oldest_at == (NOON - timedelta(minutes=4)).timestamp()
+    assert look_for(2, few).oldest_at is None
+
+
+def test_among_too_many_other_objects_the_listing_proves_nothing() -> None:
+    pages = Pages(["in/a.jpg", "in/a.txt"], ["in/b.txt"], endless=True)
+    waiting = look_for(2, pages)
+    assert (waiting.images, pages.listed) == (None, 10)
+    assert waiting.reason == "only 1 of the first 11 objects in s3://photos/in/ are images, and there are more"
+
+
+def test_dead_lettered_images_are_none_that_the_gate_counts(sqs: Any) -> None:  # noqa: ANN401
+    url = sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
+    for key in ("in/3.jpg", "in/1.jpg"):
+        sqs.send_message(QueueUrl=url, MessageBody=dead_letter(key))
+    queue = DeadLetterQueue(sqs, url)
+    # Of three images on the first page, two may be dead letters.
+    waiting = look_for(3, Pages(images(3), images(1, 3)), queue)
+    assert (waiting.images, waiting.oldest_at) == (2, (NOON - timedelta(minutes=2)).timestamp())
+    # Enough wait in any case.
+    assert look_for(3, Pages(images(3), images(2, 3), images(9, 5)), queue).is_all is False
+    assert queue.count().visible == 2

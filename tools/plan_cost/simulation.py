@@ -21,7 +21,7 @@ from check_queue.logic import (
     poll_closed,
     poll_draining,
 )
-from check_queue.start_gate import GateInputs, reason_to_defer_start
+from check_queue.start_gate import reason_to_defer_start
 from check_queue.time_left import time_left
 from check_queue.waiting_images import Waiting
 from shared.model_stop import POLL_SECONDS as STOP_POLL_SECONDS
@@ -164,8 +164,6 @@ class _Deployment:
         self._throughput = Throughput(model.images_per_second_per_unit)
         self._days = _Days()
         self._cap = DailyCap(settings.cap_hours, self._days)  # type: ignore[arg-type]
-        self._queue_empty_at: float | None = None
-        self._looked_at: float | None = None
         self._runs: list[Run] = []
 
     def live(self, first_look: float) -> History:
@@ -177,9 +175,7 @@ class _Deployment:
             waiting = queue.waiting(counted_at)
             if waiting == 0:
                 # Every look until the next image comes finds the same.
-                looks = max(1, math.ceil((queue.next_arrival - counted_at) / every))
-                self._queue_empty_at = counted_at + (looks - 1) * every
-                look += looks
+                look += max(1, math.ceil((queue.next_arrival - counted_at) / every))
             elif self._waits(waiting, counted_at):
                 look += 1
             else:
@@ -189,11 +185,9 @@ class _Deployment:
         return History(queue.labelled_at, self._runs)
 
     def _waits(self, waiting: int, counted_at: float) -> bool:
-        if self._gate.min_backlog > 1:
-            inputs = GateInputs(counted_at, self._queue_empty_at, self._looked_at)
-            self._looked_at = counted_at
-            if reason_to_defer_start(waiting, inputs, self._gate) is not None:
-                return True
+        # They come in order, so the next to be labelled is the oldest.
+        if reason_to_defer_start(waiting, counted_at - self._queue.next_arrival, self._gate) is not None:
+            return True
         return not leaves_time_for_a_run(self._cap.seconds_left(RunRecord(), _utc(counted_at)))
 
     def _run(self, counted_at: float, waiting: int) -> float:
@@ -229,8 +223,6 @@ class _Deployment:
         if decision is Decision.NOTHING_WAITS:
             # The trigger is still open: what comes now is labelled yet.
             queue.close(stop_accepted_at)
-        if queue.waiting(instant) == 0:
-            self._queue_empty_at = instant
         self._days.add(seen_at, stop_accepted_at)
         self._runs.append(Run(units, running_at, stop_accepted_at, queue.done - done_before))
         return _polled(stop_accepted_at, model.stop_seconds, STOP_POLL_SECONDS + step) + step

@@ -89,6 +89,8 @@ class End:
             self.objects[f"in/dead-{number}.jpg"] = 0.0
             self.uploaded.add(f"in/dead-{number}.jpg")
             self.dead.append(f"in/dead-{number}.jpg")
+        # Dead letters whose images somebody deleted.
+        self.dead += [f"in/gone-{number}.jpg" for number in range(draw([0, 0, 1, 2]))]
         for _ in range(draw([1, 2, 4])):
             self.upload()
         self._uploads_at_call = {self.luck.randint(1, 60) for _ in range(draw([0, 1, 2, 3]))}
@@ -198,19 +200,22 @@ class End:
 
     # --- what the checks call
 
-    def list_objects_v2(self, Bucket: str, Prefix: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        """As S3 lists: what is there now, one page of it."""
+    def list_objects_v2(self, Bucket: str, Prefix: str, ContinuationToken: str = "") -> dict[str, Any]:  # noqa: N803
+        """As S3 lists: what is there now, one page of it. The names are boto3's."""
         assert Bucket == SOURCE.bucket
         self.call()
         if self.luck.random() < self.listing_fails:
+            self.waited_at_listing = set()
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListObjectsV2")
         self.waited_at_listing = self.truly_waiting()
-        keys = sorted(key for key in self.objects if key.startswith(Prefix))
+        keys = sorted(key for key in self.objects if key.startswith(Prefix) and key > ContinuationToken)
         page = [
             {"Key": key, "ETag": '"e"', "LastModified": datetime.fromtimestamp(EPOCH + self.objects[key], UTC)}
             for key in keys[:PAGE]
         ]
-        return {"Contents": page, "IsTruncated": len(keys) > PAGE}
+        if len(keys) <= PAGE:
+            return {"Contents": page, "IsTruncated": False}
+        return {"Contents": page, "IsTruncated": True, "NextContinuationToken": keys[PAGE - 1]}
 
     def read(self, *, hidden_seconds: int) -> Iterator[list[dict[str, str]]]:
         """As the dead-letter queue is read."""
@@ -256,7 +261,6 @@ class End:
         nothing = SimpleNamespace(
             record_queue_empty=lambda *_: None,
             record_images_waiting=lambda *_, **__: None,
-            record_check=lambda *_: None,
         )
         adapters: list[Any] = [
             SimpleNamespace(count=self.count_images, look=self.look),
@@ -297,7 +301,11 @@ class End:
 
     def run(self, checks: QueueChecks, run_id: str) -> None:
         """Take one run through its states, in the order of label_batch.asl.json."""
+        self.waited_at_listing = set()
+        told = {message.key for message in self.queue if self.is_visible(message)}
         if checks.before_start(run_id, scheduled=True)["decision"] != Decision.WORK:
+            if waited := sorted(self.waited_at_listing & told - set(self.dead)):
+                self.violations.append(f"nothing was started, while {waited} waited")
             return
         self.advance(START_SECONDS)
         self.is_running = True
