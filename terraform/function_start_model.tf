@@ -35,6 +35,13 @@ data "aws_iam_policy_document" "start_model" {
     }
   }
 
+  # They are warm when the model runs, and costs.
+  statement {
+    sid       = "WarmUpFunctions"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [module.analyze_image.arn, module.toggle_trigger.arn]
+  }
+
   statement {
     sid       = "ExtendLeaseAndReadThroughput"
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
@@ -70,6 +77,7 @@ module "start_model" {
   ]
 
   environment = merge(local.environments["start_model"], {
+    ANALYZE_FUNCTION_NAME      = module.analyze_image.function_name
     AUTOSCALING_ENABLED        = tostring(var.autoscaling_enabled)
     IMAGES_PER_SECOND_PER_UNIT = tostring(var.images_per_second_per_unit)
     LEASE_SECONDS              = tostring(var.lease_seconds)
@@ -77,5 +85,6 @@ module "start_model" {
     MIN_INFERENCE_UNITS        = tostring(var.min_inference_units)
     PROJECT_ARN                = var.project_arn
     TARGET_DRAIN_MINUTES       = tostring(var.target_drain_minutes)
+    TOGGLE_FUNCTION_NAME       = module.toggle_trigger.function_name
   })
 }

@@ -27,6 +27,7 @@ from shared.image_queue import ImageQueue
 from shared.request_rate import MAX_CONCURRENT_IMAGES
 from shared.retry_state import RetryState
 from shared.telemetry import MetricUnit, logger, metrics, traced
+from shared.warm_up import is_warm_up
 from shared.wiring import Wiring, image_source
 
 # The queue's maxReceiveCount is 6. At this receive a finished message is acknowledged although it was not counted.
@@ -85,6 +86,8 @@ build_now(_analysis)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialResponse:
     """Label a batch. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html"""
+    if is_warm_up(event):
+        return {"batchItemFailures": []}
     analysis = _analysis()
     run = analysis.start_batch()
     logger.append_keys(run_id=run.run_id)

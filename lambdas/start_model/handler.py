@@ -7,8 +7,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from shared import environment
+from shared.clients import client
 from shared.cold_start import build_now
 from shared.telemetry import logger, traced
+from shared.warm_up import WarmUp
 from shared.wiring import Wiring
 from start_model.model_start import ModelStart, StartProgress, Units
 from start_model.sizing import Limits
@@ -29,6 +31,11 @@ def _model_start() -> ModelStart:
         wiring.records,
         wiring.throughput(),
         Units(limits, scales=environment.flag("AUTOSCALING_ENABLED")),
+        # Nothing is lost without an answer, and the next poll of the model waits for it.
+        WarmUp(
+            client("lambda", read_timeout_seconds=2, attempts=1),
+            [environment.text("ANALYZE_FUNCTION_NAME"), environment.text("TOGGLE_FUNCTION_NAME")],
+        ).send,
     )
 
 

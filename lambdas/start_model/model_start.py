@@ -18,6 +18,7 @@ from shared.request_rate import initial_rate
 from shared.run_record import RunRecords
 from shared.telemetry import logger
 from shared.throughput import ThroughputStore
+from shared.warm_up import is_due
 from start_model.logic import (
     QUOTA_POLL_SECONDS,
     QUOTA_TIMEOUT_SECONDS,
@@ -95,6 +96,7 @@ class ModelStart:
         records: RunRecords,
         throughput: ThroughputStore,
         units: Units,
+        warm_up: Callable[[], None],
         epoch: Callable[[], float] = time.time,
     ) -> None:
         self._model = model
@@ -103,6 +105,7 @@ class ModelStart:
         self._records = records
         self._throughput = throughput
         self._units = units
+        self._warm_up = warm_up
         self._epoch = epoch
 
     def step(self, run_id: str, *, backlog: int, progress: StartProgress) -> StartStep:
@@ -111,6 +114,13 @@ class ModelStart:
         `backlog` is the number of messages for which it starts. Errors: LeaseLost, ModelNotStartable,
         ModelQuotaReached, ModelStartRefused, ModelStartFailed, ModelStartTimedOut.
         """
+        step = self._step(run_id, backlog, progress)
+        if not step.ready and is_due(progress.waited_seconds, step.wait_seconds):
+            # Nobody knows how long a start takes, so what comes after it is kept warm all the time.
+            self._warm_up()
+        return step
+
+    def _step(self, run_id: str, backlog: int, progress: StartProgress) -> StartStep:
         state = self._lease.renew(Owner.run(run_id))
         description = self._model.describe()
         if description.feature != CUSTOM_LABELS:

@@ -12,6 +12,7 @@ from shared.cold_start import build_now
 from shared.owner import Owner
 from shared.telemetry import logger, traced
 from shared.trigger import Trigger
+from shared.warm_up import is_warm_up
 from shared.wiring import Wiring
 
 
@@ -27,5 +28,7 @@ build_now(_trigger)
 @traced
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001
     """Switch the trigger, and wait until it is switched."""
+    if is_warm_up(event):
+        return
     logger.append_keys(run_id=event["run_id"])
     _trigger().switch(Owner.run(event["run_id"]), enable=event["enable"], pause=time.sleep)

@@ -71,12 +71,16 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       DescribeModel = ["rekognition:DescribeProjectVersions", var.project_arn]
       StartModel    = ["rekognition:StartProjectVersion", var.project_version_arn]
       TagModel      = ["rekognition:TagResource", var.project_version_arn]
+      WarmUpFunctions = ["lambda:InvokeFunction", [
+        "arn:aws:lambda:us-east-1:123456789012:function:custom-labels-batch-toggle-trigger",
+        "arn:aws:lambda:us-east-1:123456789012:function:custom-labels-batch-analyze-image",
+      ]]
       ExtendLeaseAndReadThroughput = [
         ["dynamodb:UpdateItem", "dynamodb:GetItem"],
         "arn:aws:dynamodb:us-east-1:123456789012:table/custom-labels-batch-runs",
       ]
     }
-    error_message = "start_model must describe the project's versions, start and tag this one, extend the lease and read the throughput."
+    error_message = "start_model must describe the project's versions, start and tag this one, warm up two functions, extend the lease and read the throughput."
   }
 
   assert {

@@ -341,6 +341,7 @@ run "a_whole_apply_wires_the_parts_together" {
         SOURCE_PREFIX           = "in/"
       }
       start_model = {
+        ANALYZE_FUNCTION_NAME      = output.analyze_function_name
         AUTOSCALING_ENABLED        = "true"
         IMAGES_PER_SECOND_PER_UNIT = "2.5"
         LEASE_SECONDS              = "60"
@@ -348,6 +349,7 @@ run "a_whole_apply_wires_the_parts_together" {
         MIN_INFERENCE_UNITS        = "2"
         PROJECT_ARN                = var.project_arn
         TARGET_DRAIN_MINUTES       = "30"
+        TOGGLE_FUNCTION_NAME       = module.toggle_trigger.function_name
       }
       stop_model = {
         LEASE_SECONDS = "60"

@@ -1,5 +1,6 @@
 """The model is brought to RUNNING from every status, and it is known whose it is."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -46,12 +47,18 @@ def held(lease: Lease) -> Lease:
 
 
 def starter(
-    model: ScriptedModel, lease: Lease, records: RunRecords, most: int = 2, *, scales: bool = False
+    model: ScriptedModel,
+    lease: Lease,
+    records: RunRecords,
+    most: int = 2,
+    *,
+    scales: bool = False,
+    warm_up: Callable[[], None] = lambda: None,
 ) -> ModelStart:
     throughput = ThroughputStore(records._items, estimate=3)
     ModelStates(records._items).record_watched()
     units = Units(Limits(2, most, target_drain_minutes=60), scales)
-    return ModelStart(model.model(), lease, ModelStates(records._items), records, throughput, units)
+    return ModelStart(model.model(), lease, ModelStates(records._items), records, throughput, units, warm_up)
 
 
 def step(start: ModelStart, backlog: int = 10, **waited: int) -> StartStep:
@@ -85,6 +92,15 @@ def test_a_model_in_between_is_waited_for_and_not_called_ours(status: str, held:
     model = ScriptedModel([status])
     answer = step(starter(model, held, records))
     assert (answer.ready, answer.started_by_us, model.calls) == (False, False, [])
+
+
+def test_functions_are_warmed_up_while_the_model_starts_and_not_when_it_runs(held: Lease, records: RunRecords) -> None:
+    warmed: list[int] = []
+    model = ScriptedModel(["STOPPED", "STARTING", "STARTING", "RUNNING"])
+    start = starter(model, held, records, warm_up=lambda: warmed.append(waited))
+    for waited in (0, 50, 119, 121):
+        step(start, waited_seconds=waited)
+    assert warmed == [0, 119]
 
 
 def test_a_model_that_someone_else_runs_is_used_and_not_ours(held: Lease, records: RunRecords) -> None:

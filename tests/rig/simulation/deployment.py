@@ -73,6 +73,7 @@ ENVIRONMENT = {
     "STATE_MACHINE_ARN": STATE_MACHINE_ARN,
     "STREAM_NAME": "",
     "TARGET_DRAIN_MINUTES": "60",
+    "TOGGLE_FUNCTION_NAME": "toggle_trigger",
     "TRACING": "sdk",
 }
 
