@@ -196,7 +196,7 @@ variable "images_per_second_per_unit" {
 }
 
 variable "target_drain_minutes" {
-  description = "Minutes in which a run should label the backlog that it finds at its start. The run rents the fewest units that can do it, from min_inference_units to max_inference_units."
+  description = "Minutes in which a run should label the backlog that it finds at its start. The run rents the fewest units that can do it, from min_inference_units to max_inference_units. It rents no further unit to be less than 15 seconds sooner."
   type        = number
   default     = 60
   nullable    = false

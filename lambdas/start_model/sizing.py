@@ -1,13 +1,17 @@
 """How many inference units to rent.
 
 One unit for an hour costs as much as two units for half an hour. But each rented unit also waits for the first image
-and for the end of the run, so the cheapest choice is the fewest units that finish in time.
+and for the end of the run, so the cheapest choice is the fewest units that finish in time. A further one has to save
+more seconds than it wastes.
 """
 
 import math
 from dataclasses import dataclass
 
 from shared.throughput import Throughput
+
+# What each unit costs without labelling: from RUNNING to the first image, and from the last to the accepted stop.
+UNIT_OVERHEAD_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,13 @@ class Sizing:
 
 
 def size(backlog: int, throughput: Throughput, limits: Limits) -> Sizing:
-    """Return the fewest units within the limits that label `backlog` images in the target time."""
+    """Return the fewest units within the limits that label `backlog` images in the target time.
+
+    A unit that would spare less lateness than its own overhead is left out.
+    """
     unit_seconds = backlog / throughput.images_per_second_per_unit
-    needed = max(1, math.ceil(unit_seconds / (limits.target_drain_minutes * 60)))
+    target_seconds = limits.target_drain_minutes * 60
+    needed = max(1, math.ceil(unit_seconds / (target_seconds + UNIT_OVERHEAD_SECONDS)))
     units = min(max(needed, limits.min_units), limits.max_units)
     minutes = unit_seconds / units / 60
     why = f"{backlog} images at {throughput} take {minutes:.1f} minutes with {units} inference units"
@@ -40,4 +48,7 @@ def size(backlog: int, throughput: Throughput, limits: Limits) -> Sizing:
     if needed < limits.min_units:
         target = f"{limits.target_drain_minutes:g} minutes"
         return Sizing(units, f"{why}, which is min_inference_units; {needed} would finish within {target}")
-    return Sizing(units, f"{why}, the fewest for target_drain_minutes ({limits.target_drain_minutes:g})")
+    why = f"{why}, the fewest for target_drain_minutes ({limits.target_drain_minutes:g})"
+    if unit_seconds > units * target_seconds:
+        return Sizing(units, f"{why}: one more would cost {UNIT_OVERHEAD_SECONDS} s and save fewer")
+    return Sizing(units, why)

@@ -1,6 +1,6 @@
 """What a run rents and when it starts, by settings of its own.
 
-They are a slow estimate, so that 130 images are worth three units; a gate of five images; and a cap of an hour a day.
+They are a slow estimate, so that 160 images are worth three units; a gate of five images; and a cap of an hour a day.
 """
 
 from collections.abc import Iterator
@@ -56,14 +56,14 @@ def test_few_images_wait_for_company_until_enough_wait(stack: LocalStack, ledger
 
 
 def test_a_run_rents_what_the_backlog_needs_and_opens_the_trigger_as_wide(stack: LocalStack, ledger: Ledger) -> None:
-    for number in range(130):
+    for number in range(160):
         ledger.upload(f"many/{number}.png", photo(90 + number))
     # The functions keep their pace by this machine's clock: three minutes without progress must be longer than a batch.
     with stack.set_wait_scale(0.2):
         receipt = runs.receipt(stack, runs.run(stack))
-    assert (receipt["outcome"], receipt["images"]) == ("completed", {"processed": 130, "failed": 0, "dead_lettered": 0})
+    assert (receipt["outcome"], receipt["images"]) == ("completed", {"processed": 160, "failed": 0, "dead_lettered": 0})
     assert stack.meter()["runs"][-1]["units"] == receipt["model"]["inference_units"] == 3
-    assert "130 images at 1 images a second and unit (an estimate)" in receipt["sizing"]["reason"]
+    assert "160 images at 1 images a second and unit (an estimate)" in receipt["sizing"]["reason"]
     mapping = stack.client("lambda").get_event_source_mapping(UUID=stack.outputs["event_source_mapping_uuid"])
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": 3}
     assert all(seconds is not None for seconds in receipt["phases"].values()), receipt["phases"]
@@ -77,7 +77,7 @@ def test_at_the_daily_cap_images_wait_and_no_model_is_started(stack: LocalStack,
     starts, today = stack.meter()["starts"], datetime.now(UTC).date().isoformat()
     runs.write_into_table(stack, f"day#{today}", "model_seconds", {"N": "3600"})
     for number in range(5):
-        ledger.upload(f"tomorrow/{number}.png", photo(240 + number))
+        ledger.upload(f"tomorrow/{number}.png", photo(260 + number))
     execution = runs.run(stack)
     receipt = runs.receipt(stack, execution)
     assert (execution["status"], receipt["outcome"]) == ("SUCCEEDED", "daily_cap_reached")
