@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -333,6 +334,13 @@ def test_the_command_prints_a_table_a_recommendation_to_paste_and_draws_a_pictur
     assert ["*", "rate(1", "hour)", "1", "off"] in [row[:5] for row in rows]
     assert '  schedule_expression  = "rate(1 hour)"' in done.stdout
     assert "  max_inference_units  = 1" in done.stdout
+    # Of the table, by its columns: US$ a day, and a month of 30.
+    [chosen] = [float(row[5]) for row in rows if row[:5] == ["*", "rate(1", "hour)", "1", "off"]]
+    [month, always_on] = re.findall(
+        r"A month of 30 days costs US\$(\S+) with these settings; always on, 1 unit: US\$(\S+)\.", done.stdout
+    )[0]
+    assert float(month) == pytest.approx(30 * chosen, abs=0.15)
+    assert float(always_on.replace(",", "")) == pytest.approx(30 * 96, rel=0.001)
     assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
 
 

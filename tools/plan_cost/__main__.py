@@ -101,7 +101,7 @@ def run(given: argparse.Namespace) -> None:
         say("For a recommendation, add a promise: WITHIN=4h.")
     else:
         chosen, keeps = plan.recommended(shown, within, model)
-        say("", *advice(chosen, within, model, images, keeps=keeps).split("\n"), "")
+        say("", *advice(chosen, others[0], within, model, images, keeps=keeps).split("\n"), "")
     try:
         draw(given.output, shown, others, least, images, within_seconds=within, chosen=chosen)
     except OSError as error:

@@ -1,12 +1,13 @@
 """The plan as people read it."""
 
 from tools.plan_cost.arrivals import Arrivals
-from tools.plan_cost.durations import show
+from tools.plan_cost.durations import DAY, show
 from tools.plan_cost.model import Model
 from tools.plan_cost.plan import Comparison, Outcome, Row, frontier
 from tools.plan_cost.settings import Settings
 
 LEFT_COLUMNS = 3
+MONTH_DAYS = 30
 
 
 def table(rows: list[Row], others: list[Comparison], least_usd: float, arrivals: Arrivals) -> str:
@@ -60,8 +61,10 @@ def _line(cells: tuple[str, ...], widths: list[int], mark: str) -> str:
     return f"{mark:1} {'  '.join(padded)}".rstrip()
 
 
-def advice(row: Row, within_seconds: float, model: Model, arrivals: Arrivals, *, keeps: bool) -> str:
-    """Return the recommendation, or that there is none, with the module's input lines to paste."""
+def advice(
+    row: Row, always_on: Comparison, within_seconds: float, model: Model, arrivals: Arrivals, *, keeps: bool
+) -> str:
+    """Return the recommendation, or that there is none, with the module's input lines to paste, and a month's cost."""
     outcome = row.outcome
     figures = f"worst wait {show(outcome.worst_seconds)}, US${_usd(outcome.usd)}{_each(arrivals)}"
     if keeps:
@@ -72,7 +75,12 @@ def advice(row: Row, within_seconds: float, model: Model, arrivals: Arrivals, *,
             f"the model's start alone takes {show(model.start_seconds)}.",
             f"This comes closest ({figures}):",
         ]
-    return "\n".join([*lines, "", *_pasted(row.settings, model)])
+    months = [
+        f"US${_usd(each.usd * arrivals.periods / arrivals.seconds * MONTH_DAYS * DAY)}"
+        for each in (outcome, always_on.outcome)
+    ]
+    month = f"A month of {MONTH_DAYS} days costs {months[0]} with these settings; {always_on.name}: {months[1]}."
+    return "\n".join([*lines, "", *_pasted(row.settings, model), "", month])
 
 
 def _each(arrivals: Arrivals) -> str:
