@@ -262,7 +262,7 @@ variable "schedule_timezone" {
 }
 
 variable "schedule_enabled" {
-  description = "false: the schedule exists but does not fire. You can still start the workflow by hand."
+  description = "false: neither runs nor the daily reconcile start by themselves. You can still start both by hand."
   type        = bool
   default     = true
   nullable    = false
@@ -315,7 +315,7 @@ variable "max_model_hours_per_day" {
 }
 
 variable "max_run_minutes" {
-  description = "Longest time in minutes that a run labels, counted from the model start. The run then stops cleanly and leaves the rest for the next run."
+  description = "Longest time in minutes that a run labels, counted from the moment at which the model is RUNNING. The run then stops cleanly and leaves the rest for the next run."
   type        = number
   default     = 1440
   nullable    = false

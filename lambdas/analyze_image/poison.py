@@ -24,7 +24,7 @@ MAX_FAILURES = 4
 MAX_FAILURES_WITHOUT_SUCCESS = 20
 
 # Several images that always fail and are alone in the queue look like an outage. A run without progress ends after
-# three minutes and about four attempts, so this is a day of hourly runs. No outage lasts that long.
+# three minutes and about four attempts, and the starts after it wait longer and longer. So these are weeks.
 MAX_ATTEMPTS = 100
 
 

@@ -21,7 +21,7 @@ from check_queue.time_left import time_left
 from check_queue.waiting_images import Waiting, WaitingImages
 from shared.errors import AnalysisBlocked, NoProgress
 from shared.failed_starts import FailedStartsStore
-from shared.image_queue import Look, PeekableQueue
+from shared.image_queue import LOOK_SECONDS, Look, PeekableQueue
 from shared.lease import Lease
 from shared.model_state import ModelState, ModelStates
 from shared.outcome import Outcome
@@ -37,6 +37,9 @@ MIN_IMAGES_FOR_SHARE = 50
 # SQS's counts may lag by a minute, so an image may have been there when the queue was counted empty.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confirm-queue-is-empty.html
 COUNTS_LAG_SECONDS = 60
+# How long the check before the start may last: the look into the queue, one call of the analysis at its end, and the
+# listing. The lease must outlast it, however short `lease_seconds` is.
+CHECK_SECONDS = LOOK_SECONDS + 180
 
 
 class QueueChecks:
@@ -81,7 +84,7 @@ class QueueChecks:
         `daily_cap_reached`. Only `work` costs money. Error: LeaseLost.
         """
         owner = Owner.run(run_id)
-        state = self._lease.renew(owner)
+        state = self._lease.renew(owner, extra_seconds=CHECK_SECONDS)
         counted = self._queue.count()
         waiting = self._waiting.look_for(self._gate.min_backlog, counted.total)
         logger.info("looked for images", images=waiting.images, reason=waiting.reason)

@@ -108,11 +108,14 @@ class WaitingImages:
                 seen.is_all,
                 min(listed.last_modified for listed in waiting) if seen.is_all else None,
             )
-        if seen.archived and counted:
+        # An archived image may have been restored. A dead-lettered one may have a second message: it was uploaded again
+        # with the same bytes, or a redrive sent its message back and could not delete it.
+        others = [*seen.archived, *(listed for listed in seen.images if listed.image in dead)]
+        if others and counted:
             return Waiting(
                 None,
-                f"messages are in the queue, and may be about archived objects in {place}, such as "
-                f"{seen.archived[0].key}",
+                f"messages are in the queue, and may be about archived or dead-lettered images in {place}, such as "
+                f"{others[0].key}",
             )
         left = f", except {len(dead)} whose messages are in the dead-letter queue" if dead else ""
         return Waiting(0, f"no image is in {place}{left}")

@@ -204,7 +204,7 @@ class ModelStart:
         if code in REFUSALS:
             raise ModelStartRefused(
                 f"Rekognition refused to start {self._model.arn} with {sizing.inference_units} inference units "
-                f"({code}: {error_message(refusal)}): {REFUSALS[code]}"
+                f"({refusal.operation_name}, {code}: {error_message(refusal)}): {REFUSALS[code]}"
             ) from refusal
         if code != IN_USE:
             raise refusal

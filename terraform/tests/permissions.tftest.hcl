@@ -163,7 +163,7 @@ run "each_function_and_service_may_do_what_it_needs_and_no_more" {
       for json in [data.aws_iam_policy_document.start_model.json, data.aws_iam_policy_document.stop_model.json] : [
         for s in jsondecode(json).Statement : s.Condition if contains(["TagModel", "UntagModel"], s.Sid)
       ]
-    ] == [for _ in range(2) : [{ "ForAllValues:StringEquals" = { "aws:TagKeys" = "started-by/custom-labels-batch" } }]]
+    ] == [for _ in range(2) : [{ "ForAllValues:StringEquals" = { "aws:TagKeys" = "started-by/custom-labels-batch" }, Null = { "aws:TagKeys" = "false" } }]]
     error_message = "No function may write or remove another tag of the model than this deployment's own."
   }
 

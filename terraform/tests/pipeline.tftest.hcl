@@ -289,7 +289,7 @@ run "a_whole_apply_wires_the_parts_together" {
       for s in data.aws_iam_policy_document.watchdog.statement : [for c in s.condition : [c.test, c.variable, c.values]]
       if contains(["ReadWriteRunItems", "UntagModel"], s.sid)
       ] == [
-      [["ForAllValues:StringEquals", "aws:TagKeys", tolist(["started-by/custom-labels-batch"])]],
+      [["ForAllValues:StringEquals", "aws:TagKeys", tolist(["started-by/custom-labels-batch"])], ["Null", "aws:TagKeys", tolist(["false"])]],
       [["ForAllValues:StringEquals", "dynamodb:LeadingKeys", tolist([var.project_version_arn])]],
     ]
     error_message = "The watchdog's statements must hold DynamoDB to this model's items, and the tag to this deployment's own."

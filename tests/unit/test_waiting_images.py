@@ -71,7 +71,12 @@ def test_of_more_than_a_page_at_least_so_many_wait() -> None:
             "notification",
             "only 0 of the first 1 objects in s3://photos/in/ are images, and there are more",
         ),
-        (Bucket("in/a.jpg", storage_class="GLACIER"), 1, "eventbridge", "archived objects in s3://photos/in/, such as"),
+        (
+            Bucket("in/a.jpg", storage_class="GLACIER"),
+            1,
+            "eventbridge",
+            "archived or dead-lettered images in s3://photos",
+        ),
     ],
 )
 def test_the_listing_proves_nothing(bucket: Bucket, counted: int, events: str, reason: str) -> None:
@@ -126,6 +131,13 @@ def test_an_image_whose_message_is_a_dead_letter_does_not_wait(sqs: Any, letters
         assert waiting.reason == "no image is in s3://photos/in/, except 2 whose messages are in the dead-letter queue"
     # All are put back.
     assert queue.count().visible == len(letters)
+
+
+def test_a_counted_message_may_be_about_the_image_of_a_dead_letter_too(sqs: Any) -> None:  # noqa: ANN401
+    """The same bytes were uploaded again, or a redrive sent the message back and could not delete it."""
+    url = sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=dead_letter("in/a.jpg"))
+    assert look(Bucket("in/a.jpg"), DeadLetterQueue(sqs, url), counted=1).images is None
 
 
 def test_another_upload_under_the_name_of_a_dead_letter_waits(sqs: Any) -> None:  # noqa: ANN401

@@ -73,7 +73,7 @@ data "aws_iam_policy_document" "trust" {
 
 # https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html#using-iam-s3
 data "aws_iam_policy_document" "stream" {
-  source_policy_documents = [var.key_policy_json]
+  source_policy_documents = [var.base_policy_json]
 
   statement {
     sid       = "WriteLines"

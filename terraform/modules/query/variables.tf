@@ -28,8 +28,8 @@ variable "prefix" {
   nullable    = false
 }
 
-variable "key_policy_json" {
-  description = "What the stream may do with the bucket's KMS key, as a policy document."
+variable "base_policy_json" {
+  description = "What the stream may do with the bucket's KMS key, and what no role may do, as a policy document."
   type        = string
   nullable    = false
 }

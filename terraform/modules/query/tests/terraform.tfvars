@@ -1,8 +1,8 @@
-name            = "labels-a"
-bucket_name     = "results"
-prefix          = "logos/"
-key_policy_json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
-max_scanned_gib = 10
+name             = "labels-a"
+bucket_name      = "results"
+prefix           = "logos/"
+base_policy_json = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
+max_scanned_gib  = 10
 
 place = {
   partition  = "aws"
