@@ -97,6 +97,12 @@ BREADTHS = (
         "s3:prefix",
         "a look at an object that is gone has no prefix, and S3 answers 404 only to who may list the bucket",
     ),
+    Breadth("check-queue", "ListSourceBucket", "s3:prefix", "the same"),
+    # The condition Null refuses a request without any tag. MiniStack's evaluator takes one for a request with no names.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    Breadth("start-model", "TagModel", "aws:tagkeys", "only MiniStack's evaluator allows it"),
+    Breadth("stop-model", "UntagModel", "aws:tagkeys", "only MiniStack's evaluator allows it"),
+    Breadth("watchdog", "UntagModel", "aws:tagkeys", "only MiniStack's evaluator allows it"),
 )
 
 
