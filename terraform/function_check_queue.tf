@@ -115,7 +115,7 @@ module "check_queue" {
     MAX_RUN_MINUTES       = tostring(var.max_run_minutes)
     QUEUE_URL             = module.intake.queue_url
     SOURCE_BUCKET_NAME    = local.source_bucket_name
-    SOURCE_EVENTS         = coalesce(var.source_events, "notification")
+    SOURCE_EVENTS         = local.source_events
     SOURCE_PREFIX         = var.source_prefix
 
     MAX_MODEL_HOURS_PER_DAY = var.max_model_hours_per_day == null ? "" : tostring(var.max_model_hours_per_day)

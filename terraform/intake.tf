@@ -6,7 +6,7 @@ module "intake" {
 
   bucket_name              = local.source_bucket_name
   bucket_is_own            = var.source_bucket_name == null
-  source_events            = coalesce(var.source_events, "notification")
+  source_events            = local.source_events
   source_prefix            = var.source_prefix
   image_suffixes           = var.image_suffixes
   consumer_timeout_seconds = local.analyze_image_timeout_seconds

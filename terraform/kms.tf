@@ -61,7 +61,7 @@ data "aws_iam_policy_document" "key_use" {
 data "aws_iam_policy_document" "key" {
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
   dynamic "statement" {
-    for_each = coalesce(var.source_events, "notification") == "eventbridge" ? [] : [1]
+    for_each = local.source_events == "eventbridge" ? [] : [1]
 
     content {
       sid       = "BucketNotifiesQueue"
@@ -91,7 +91,7 @@ data "aws_iam_policy_document" "key" {
   # must be ours, and what it does not say is no reason to refuse it.
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
   dynamic "statement" {
-    for_each = coalesce(var.source_events, "notification") == "eventbridge" ? [1] : []
+    for_each = local.source_events == "eventbridge" ? [1] : []
 
     content {
       sid       = "EventBridgeSendsToQueue"

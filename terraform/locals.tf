@@ -32,6 +32,9 @@ locals {
     "reconcile",
   ])
 
+  # A bucket that the module makes notifies the queue.
+  source_events = coalesce(var.source_events, "notification")
+
   function_names = { for package in local.packages : package => "${var.name}-${replace(package, "_", "-")}" }
 
   # As modules/function makes them. Known before the roles are there: the queues' policies name them, and the roles' policies

@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from shared.clients import NOT_FOUND, client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.s3_events import MAX_KEY_BYTES, RESULT_SUFFIX
+from shared.source_listing import ARCHIVE_CLASSES
 from shared.sqs import Backlog, count_messages
 from shared.timestamps import parse_rfc3339
 from tools.dead_letters import DeadLetter, put_back
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 # While the dead-letter queue is read to its end.
 HIDDEN_SECONDS = 60
 # More results than people upload under one key.
