@@ -674,7 +674,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "redrive_principal_arns" {
-  description = "IAM roles and users who may send to the queues, which `make redrive` needs. * stands for any characters, such as arn:aws:iam::123456789012:role/*/on-call. The queues' policies deny sending to everyone else, also to administrators."
+  description = "IAM roles and users who may send to the queues, which `clb redrive` needs. * stands for any characters, such as arn:aws:iam::123456789012:role/*/on-call. The queues' policies deny sending to everyone else, also to administrators."
   type        = list(string)
   default     = []
   nullable    = false

@@ -310,7 +310,7 @@ class Batch:
             self._dead_lettered += 1
         logger.error(
             "image dead-lettered; it stays in the source bucket",
-            what_to_do="read the reason, fix it, and send the message back with `make redrive`",
+            what_to_do="read the reason, fix it, and send the message back with `clb redrive`",
             exc_info=failure.error,
             **failure.log_keys(),
         )

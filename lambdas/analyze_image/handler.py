@@ -104,7 +104,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialResponse:
         "ImagesProcessed": counts.processed,
         "ImagesFailed": counts.failed,
         "ImagesDeadLettered": counts.dead_lettered,
-        "MessagesDeferred": batch.requeued,
+        "MessagesRequeued": batch.requeued,
         "DetectionsThrottled": counts.throttled,
     }.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

@@ -58,5 +58,5 @@ class DeadLetterImages:
 def _too_many(count: int) -> str:
     return (
         f"the dead-letter queue holds {count} messages, and a reconcile reads at most {MAX_READ}. Nothing was queued. "
-        "Find out why the images failed, send them back with `make redrive`, and reconcile again."
+        "Find out why the images failed, send them back with `clb redrive`, and reconcile again."
     )

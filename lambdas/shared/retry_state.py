@@ -1,7 +1,7 @@
 """What an image message has been through, as its message attributes tell: the one place that reads and writes them.
 
 S3 sends its messages without attributes. So any attribute means that an earlier attempt may have claimed a name in the
-final bucket, and whoever sends a message again (the analysis, the reconcile, `make redrive`) has to set one.
+final bucket, and whoever sends a message again (the analysis, the reconcile, `clb redrive`) has to set one.
 """
 
 from __future__ import annotations

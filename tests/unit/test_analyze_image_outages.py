@@ -206,7 +206,7 @@ def test_an_image_that_s3_always_refuses_ends_with_its_reason_and_a_redrive_fini
     [dead] = pipeline.dead_letters()
     assert dead["attributes"]["error_code"] == code
     assert keys(pipeline.s3, SOURCE) == ["locked.jpg"]
-    # What `make redrive` does: the message moves as it is, attributes and all.
+    # What `clb redrive` does: the message moves as it is, attributes and all.
     pipeline.faulty_s3.faults.clear()
     attributes = {name: {"DataType": "String", "StringValue": text} for name, text in dead["attributes"].items()}
     pipeline.send(dead["body"], attributes)

@@ -518,5 +518,5 @@ def test_the_metrics_count_what_became_of_a_batch(pipeline: Pipeline, capsys: py
     pipeline.invoke()
     [line] = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     measured = json.loads(line)
-    names = ("ImagesProcessed", "ImagesFailed", "ImagesDeadLettered", "MessagesDeferred", "DetectionsThrottled")
+    names = ("ImagesProcessed", "ImagesFailed", "ImagesDeadLettered", "MessagesRequeued", "DetectionsThrottled")
     assert [measured[name] for name in names] == [[1], [1], [0], [2], [1]]

@@ -815,7 +815,7 @@ def test_a_dead_letter_queue_that_is_too_long_to_read_ends_the_reconcile(
         world.upload(f"{number}.jpg")
         world.dead_letter(f"{number}.jpg")
     monkeypatch.setattr("reconcile.dead_letters.MAX_READ", 4)
-    with pytest.raises(TooManyDeadLetters, match=r"holds 5 messages.*reads at most.*make redrive"):
+    with pytest.raises(TooManyDeadLetters, match=r"holds 5 messages.*reads at most.*clb redrive"):
         world.plan("r", {"uploaded_before": "now"})
     assert world.count_dead_letters() == (5, 0)
 

@@ -226,7 +226,7 @@ def _in_source(found: Status) -> str:
         return images
     return (
         f"{images}, no message: S3 begins to notify about five minutes after an apply. "
-        f"`make backfill NAME={found['name']} MARGIN_MINUTES=0` queues them"
+        f"`clb backfill --name {found['name']} --margin-minutes 0` queues them"
     )
 
 

@@ -29,7 +29,7 @@ locals {
   ok_actions = var.alarm_ok_enabled ? local.actions : []
 
   # Parts of the alarms' texts. CloudWatch allows 1024 characters per text, and a model's ARN may have 640.
-  status       = "`make status NAME=${var.name}`"
+  status       = "`clb status --name ${var.name}`"
   cost         = format("about US$%s an hour", var.model_hour_usd)
   stop_by_hand = "aws rekognition stop-project-version --project-version-arn ${var.project_version_arn}"
 
@@ -140,7 +140,7 @@ check "alarms_reach_somebody" {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
   alarm_name        = local.alarm_names["dead-letter-queue-not-empty"]
-  alarm_description = "Messages are in the dead-letter queue. They cost nothing, and SQS deletes them after at most 14 days. ${local.more["dead-letter-queue-not-empty"]} 1) ${local.status} shows each reason. 2) Fix the cause. 3) `make redrive NAME=${var.name}` requeues the images."
+  alarm_description = "Messages are in the dead-letter queue. They cost nothing, and SQS deletes them after at most 14 days. ${local.more["dead-letter-queue-not-empty"]} 1) ${local.status} shows each reason. 2) Fix the cause. 3) `clb redrive --name ${var.name}` requeues the images."
 
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
@@ -203,7 +203,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
 
 resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
   alarm_name        = local.alarm_names["model-running-without-run"]
-  alarm_description = "The model has been RUNNING for 10 minutes with no active run: ${local.cost}. ${local.more["model-running-without-run"]} 1) ${local.status} shows who started it. 2) If this system did, the watchdog stops it within minutes; if not, ask its owner. 3) To stop it now: ${local.stop_by_hand}"
+  alarm_description = "For 10 minutes the model has been STARTING or RUNNING, or Rekognition did not say, with no active run: ${local.cost}. ${local.more["model-running-without-run"]} 1) ${local.status} shows who started it. 2) If this system did, the watchdog stops it within minutes; if not, ask its owner. 3) To stop it now: ${local.stop_by_hand}"
 
   namespace           = var.metrics_namespace
   metric_name         = "ModelRunningWithoutRun"
@@ -267,7 +267,7 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   alarm_name        = local.alarm_names["image-waiting-too-long"]
-  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It is not lost, and waiting costs nothing, but each run that retries it pays for a model start. SQS deletes a message after 14 days. ${local.more["image-waiting-too-long"]} 1) ${local.status} shows whether runs fail, stop early or are switched off. 2) If runs succeed, search the log of the analysis function for error_class, which says why an image is deferred. 3) Fix the cause, and start the workflow by hand or wait for its schedule. This alarm returns to OK two hours after it last saw such an image."
+  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It is not lost, and waiting is free, but each run that tries it pays for the model. SQS deletes its message after 14 days; then the reconcile queues it again. ${local.more["image-waiting-too-long"]} 1) ${local.status} shows whether runs fail, stop early or are switched off. 2) If runs succeed, the saved query says why the image was deferred. 3) Fix the cause, and start the workflow by hand or wait for its schedule. This alarm returns to OK two hours after it last saw such an image."
 
   metric_query {
     id          = "oldest"
@@ -317,7 +317,7 @@ resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
 resource "aws_cloudwatch_metric_alarm" "requeue_refused" {
   alarm_name        = local.alarm_names["requeue-refused"]
-  alarm_description = "Lambda stopped a batch of the analysis as a recursive loop. The images are not lost: each waits 12 minutes and then moves towards the dead-letter queue, without a reason, while the model costs ${local.cost}. ${local.more["requeue-refused"]} 1) ${local.status} shows the backlog and the dead letters. 2) Apply the module again: it sets recursive_loop = Allow on the function ${var.analyze_function_name}. 3) `make redrive NAME=${var.name}` requeues what was dead-lettered."
+  alarm_description = "Lambda stopped a batch of the analysis as a recursive loop. The images are not lost: each waits 12 minutes and then moves towards the dead-letter queue, without a reason, while the model costs ${local.cost}. ${local.more["requeue-refused"]} 1) ${local.status} shows the backlog and the dead letters. 2) Apply the module again: it sets recursive_loop = Allow on the function ${var.analyze_function_name}. 3) `clb redrive --name ${var.name}` requeues what was dead-lettered."
 
   namespace           = "AWS/Lambda"
   metric_name         = "RecursiveInvocationsDropped"
@@ -434,7 +434,7 @@ resource "aws_cloudwatch_metric_alarm" "watchdog_silent" {
 
 resource "aws_cloudwatch_metric_alarm" "reconcile_failed" {
   alarm_name        = local.alarm_names["reconcile-failed"]
-  alarm_description = "The reconcile failed, timed out, was aborted or could not be started. Images without a message are not found until it works. They cost nothing and are not lost. ${local.more["reconcile-failed"]} 1) ${local.status} shows the dead letters: too many of them stop the reconcile. 2) Read the error of the reconcile's last execution in the Step Functions console, and fix its cause. 3) Run `make backfill NAME=${var.name}`, or wait for the reconcile's schedule. This alarm returning to OK does not mean that the cause is fixed."
+  alarm_description = "The reconcile failed, timed out, was aborted or could not be started. Images without a message are not found until it works. They cost nothing and are not lost. ${local.more["reconcile-failed"]} 1) ${local.status} shows the dead letters: too many of them stop the reconcile. 2) Read the error of the reconcile's last execution in the Step Functions console, and fix its cause. 3) Run `clb backfill --name ${var.name}`, or wait for the reconcile's schedule. This alarm returning to OK does not mean that the cause is fixed."
 
   metric_query {
     id          = "ended_badly"
@@ -490,7 +490,7 @@ resource "aws_cloudwatch_metric_alarm" "reconcile_silent" {
   count = var.reconcile_silent_days == null ? 0 : 1
 
   alarm_name        = local.alarm_names["reconcile-silent"]
-  alarm_description = format("The reconcile has not started for %s days. Images without a message are not found until it runs. They cost nothing and are not lost. %s 1) %s shows what waits. 2) Check that the schedule in the group %s is enabled. Apply again if not. 3) Run `make backfill NAME=%s`, or wait for the reconcile's schedule.", var.reconcile_silent_days, local.more["reconcile-silent"], local.status, var.reconcile_schedule_group_name, var.name)
+  alarm_description = format("The reconcile has not started for %s days. Images without a message are not found until it runs. They cost nothing and are not lost. %s 1) %s shows what waits. 2) Check that the schedule in the group %s is enabled. Apply again if not. 3) Run `clb backfill --name %s`, or wait for the reconcile's schedule.", var.reconcile_silent_days, local.more["reconcile-silent"], local.status, var.reconcile_schedule_group_name, var.name)
 
   namespace           = "AWS/States"
   metric_name         = "ExecutionsStarted"

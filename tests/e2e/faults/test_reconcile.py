@@ -43,7 +43,7 @@ def test_images_without_a_message_are_found_queued_and_labelled(scene: Scene) ->
     assert scene.receipt(scene.run())["outcome"] == "nothing_to_do"
     said = scene.desk("status")
     assert "3 images, no message" in said
-    assert f"make backfill NAME={scene.stack.name}" in said
+    assert f"clb backfill --name {scene.stack.name}" in said
     scene.stack.clear_faults()
     now = {"uploaded_before": "now", "margin_minutes": 0}
     dry = reconcile(scene, **now, dry_run=True)

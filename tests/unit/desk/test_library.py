@@ -179,7 +179,7 @@ def test_the_status_says_how_to_queue_images_that_s3_did_not_tell_of(
     }
     line = status._in_source(found)
     assert line.startswith(says)
-    assert ("make backfill NAME=labels MARGIN_MINUTES=0" in line) is (waiting + dead == 0)
+    assert ("clb backfill --name labels --margin-minutes 0" in line) is (waiting + dead == 0)
 
 
 def test_whoever_may_not_list_the_source_bucket_still_sees_the_status(s3: Any, deployment: Deployment) -> None:  # noqa: ANN401

@@ -187,14 +187,14 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
       alarm.ok_actions == alarm.alarm_actions &&
       alarm.actions_enabled &&
       (alarm.comparison_operator == "GreaterThanThreshold") == (alarm.treat_missing_data == "notBreaching") &&
-      can(regex("See docs/operating.md and the saved query (${join("|", [for query in aws_cloudwatch_query_definition.this : query.name])})\\. 1\\) `make status NAME=logos` .* 2\\) .* 3\\) ", alarm.alarm_description)) &&
+      can(regex("See docs/operating.md and the saved query (${join("|", [for query in aws_cloudwatch_query_definition.this : query.name])})\\. 1\\) `clb status --name logos` .* 2\\) .* 3\\) ", alarm.alarm_description)) &&
       contains(output.alarm_names, alarm.alarm_name)
     ])
-    error_message = "Every alarm must go to the topic, also when it is over if a pager needs that, and say what to do in three steps, the first with `make status`."
+    error_message = "Every alarm must go to the topic, also when it is over if a pager needs that, and say what to do in three steps, the first with `clb status`."
   }
 
   assert {
-    condition     = strcontains(aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty.alarm_description, "`make redrive NAME=logos`")
+    condition     = strcontains(aws_cloudwatch_metric_alarm.dead_letter_queue_not_empty.alarm_description, "`clb redrive --name logos`")
     error_message = "The alarm on the dead-letter queue must say how to empty it."
   }
 
@@ -287,7 +287,7 @@ run "a_daily_cap_has_an_alarm_of_its_own_and_the_topic_only_its_own_key" {
   }
 
   assert {
-    condition     = strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "2.5 model hours today (UTC), up to US$11.25") && strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "`make status NAME=logos`")
+    condition     = strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "2.5 model hours today (UTC), up to US$11.25") && strcontains(aws_cloudwatch_metric_alarm.daily_cap_reached[0].alarm_description, "`clb status --name logos`")
     error_message = "The alarm must say what the cap means in money, and what to look with."
   }
 
