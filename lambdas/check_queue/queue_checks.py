@@ -182,8 +182,8 @@ class QueueChecks:
         """Say whether the queue is `busy` or `drained` while the trigger is open, or how the run must end.
 
         `nothing_waits`: the bucket's listing proves it, so the model may stop at once, before the trigger is closed.
-        That is `time_limit_reached` after `max_run` or as many visits as a history holds, or `daily_cap_reached`.
-        In a long run it polls for several minutes before it answers.
+        The run must end after `max_run` or as many visits as a history holds (`time_limit_reached`), and at the daily
+        cap (`daily_cap_reached`). In a long run it polls for several minutes before it answers.
         Errors: LeaseLost; AnalysisBlocked and NoProgress when the model runs and no image finishes.
         """
         while True:

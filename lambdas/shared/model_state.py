@@ -178,7 +178,7 @@ class ModelStates:
         write_as_owner(self._items, owner, "SET images_waiting = :waiting", {"waiting": waiting})
 
     def record_queue_empty(self, owner: Owner, at: int) -> None:
-        """Record that the queue was counted empty while its trigger was closed; `at` is in epoch seconds."""
+        """Record that the queue was counted empty, or that nothing waits by the listing; `at` is in epoch seconds."""
         values = {"waiting": False, "at": at}
         write_as_owner(self._items, owner, "SET images_waiting = :waiting, queue_empty_at = :at", values)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -14,11 +15,13 @@ from shared import project_version
 from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.items import Items
-from shared.model_state import ModelStates
+from shared.model_state import ModelState, ModelStates
+from shared.project_version import STATUS_UNAVAILABLE
 from shared.sqs import count_messages
 from tools.dead_letters import DeadLetter, put_back
 from tools.deployment import Deployment
 from tools.desk import output
+from tools.desk.errors import Exit, explain
 from tools.desk.options import AsJson, Name, Outputs, chosen
 from tools.desk.output import BAD, GOOD, QUIET, WAIT, Fact
 from tools.desk.runs import latest, paid
@@ -77,7 +80,6 @@ class SourceImages(TypedDict):
 
     images: int
     more: bool
-    unknown: str | None
 
 
 class Alarms(TypedDict):
@@ -89,8 +91,14 @@ class Alarms(TypedDict):
     unknown: str | None
 
 
+Part = Literal["model", "trigger", "lease", "source", "queue", "dead_letter_queue", "runs"]
+
+
 class Status(TypedDict):
-    """What --json prints. `runs` are the last receipts, as the run wrote them."""
+    """What --json prints. `runs` are the last receipts, as the run wrote them.
+
+    `unknown` says of each part that AWS did not tell why, in a sentence; the part itself is then empty.
+    """
 
     name: str
     model: Model
@@ -101,36 +109,72 @@ class Status(TypedDict):
     dead_letter_queue: DeadLetters
     alarms: Alarms
     runs: list[dict[str, Any]]
+    unknown: dict[Part, str]
+
+
+T = TypeVar("T")
+
+NO_COUNTS: Counts = {"waiting": 0, "in_flight": 0, "delayed": 0}
 
 
 def status_of(deployment: Deployment) -> Status:
-    """Return what is known of the deployment now. Errors: botocore's."""
-    sqs, dynamodb = client("sqs"), client("dynamodb")
-    model = project_version.connect(deployment.project_arn, deployment.project_version_arn, deployment.name).describe()
-    trigger = client("lambda").get_event_source_mapping(UUID=deployment.event_source_mapping_uuid)["State"]
-    state = ModelStates(Items(dynamodb, deployment.runs_table, deployment.project_version_arn)).read()
+    """Return what is known of the deployment now. What AWS does not tell keeps nothing else back."""
+    unknown: dict[Part, str] = {}
+
+    def told(part: Part, ask: Callable[[], T], otherwise: T) -> T:
+        try:
+            return ask()
+        except (ClientError, BotoCoreError) as error:
+            unknown[part] = explain(error)[0]
+            return otherwise
+
+    table = Items(client("dynamodb"), deployment.runs_table, deployment.project_version_arn)
+    state = told("lease", ModelStates(table).read, ModelState())
     return {
         "name": deployment.name,
-        "model": {
-            "project_version_arn": deployment.project_version_arn,
-            "status": model.status,
-            "inference_units": model.inference_units,
-            "started_by": state.started_by,
-        },
-        "trigger": trigger,
-        "lease": {
-            "owner": str(state.owner) if state.owner else None,
-            "seconds_left": state.lease_expires_at - int(time.time()) if state.owner else None,
-            "clean_up": f"{state.clean_up.code}: {state.clean_up.reason}" if state.clean_up else None,
-        },
-        "source": _source_images(client("s3"), deployment),
-        "queue": _counts(sqs, deployment.queue_url),
-        "dead_letter_queue": {
-            **_counts(sqs, deployment.dead_letter_queue_url),
-            "messages": _dead_letters(sqs, deployment),
-        },
+        "model": told(
+            "model",
+            lambda: _model(deployment, state),
+            {
+                "project_version_arn": deployment.project_version_arn,
+                "status": STATUS_UNAVAILABLE,
+                "inference_units": None,
+                "started_by": state.started_by,
+            },
+        ),
+        "trigger": told(
+            "trigger",
+            lambda: client("lambda").get_event_source_mapping(UUID=deployment.event_source_mapping_uuid)["State"],
+            "",
+        ),
+        "lease": _lease(state),
+        "source": told("source", lambda: _source_images(client("s3"), deployment), {"images": 0, "more": False}),
+        "queue": told("queue", lambda: _counts(client("sqs"), deployment.queue_url), NO_COUNTS),
+        "dead_letter_queue": told(
+            "dead_letter_queue", lambda: _dead_letters(client("sqs"), deployment), {**NO_COUNTS, "messages": []}
+        ),
         "alarms": alarms_of(deployment.name),
-        "runs": latest(client("s3"), deployment, RECEIPTS_SHOWN),
+        "runs": told("runs", lambda: latest(client("s3"), deployment, RECEIPTS_SHOWN), []),
+        "unknown": unknown,
+    }
+
+
+def _model(deployment: Deployment, state: ModelState) -> Model:
+    connected = project_version.connect(deployment.project_arn, deployment.project_version_arn, deployment.name)
+    model = connected.describe()
+    return {
+        "project_version_arn": deployment.project_version_arn,
+        "status": model.status,
+        "inference_units": model.inference_units,
+        "started_by": state.started_by,
+    }
+
+
+def _lease(state: ModelState) -> HeldLease:
+    return {
+        "owner": str(state.owner) if state.owner else None,
+        "seconds_left": state.lease_expires_at - int(time.time()) if state.owner else None,
+        "clean_up": f"{state.clean_up.code}: {state.clean_up.reason}" if state.clean_up else None,
     }
 
 
@@ -160,17 +204,14 @@ def _counts(sqs: SQSClient, queue_url: str) -> Counts:
 
 
 def _source_images(s3: S3Client, deployment: Deployment) -> SourceImages:
-    """Return what lies in the source bucket. Whoever may not list it still sees the rest of the status."""
-    try:
-        page = s3.list_objects_v2(Bucket=deployment.source.bucket, Prefix=deployment.source.prefix)
-    except (ClientError, BotoCoreError) as error:
-        return {"images": 0, "more": False, "unknown": str(error)}
+    page = s3.list_objects_v2(Bucket=deployment.source.bucket, Prefix=deployment.source.prefix)
     keys = [entry["Key"] for entry in page.get("Contents", [])]
     images = [key for key in keys if not key.endswith(("/", ".json"))]
-    return {"images": len(images), "more": page.get("IsTruncated", False), "unknown": None}
+    return {"images": len(images), "more": page.get("IsTruncated", False)}
 
 
-def _dead_letters(sqs: SQSClient, deployment: Deployment) -> list[str]:
+def _dead_letters(sqs: SQSClient, deployment: Deployment) -> DeadLetters:
+    counts = _counts(sqs, deployment.dead_letter_queue_url)
     queue, shown = DeadLetterQueue(sqs, deployment.dead_letter_queue_url), []
     for messages in queue.read(hidden_seconds=HIDDEN_SECONDS):
         letters = [DeadLetter.of(message, deployment.source) for message in messages]
@@ -178,7 +219,7 @@ def _dead_letters(sqs: SQSClient, deployment: Deployment) -> list[str]:
         shown += [str(letter) for letter in letters]
         if len(shown) >= DEAD_LETTERS_SHOWN:
             break
-    return shown[:DEAD_LETTERS_SHOWN]
+    return {**counts, "messages": shown[:DEAD_LETTERS_SHOWN]}
 
 
 def facts(found: Status) -> list[Fact]:
@@ -186,18 +227,26 @@ def facts(found: Status) -> list[Fact]:
     model, queue, dead = found["model"], found["queue"], found["dead_letter_queue"]
     started_by = f", started by run {model['started_by']}" if model["started_by"] else ""
     letters = dead["waiting"] + dead["in_flight"]
+
+    def fact(part: Part, label: str, words: str, style: str = "") -> Fact:
+        if part in found["unknown"]:
+            return Fact(label, f"not known: {found['unknown'][part]}", BAD)
+        return Fact(label, words, style)
+
     shown = [
-        Fact("model", f"{model['status']}{started_by}", _model_style(model["status"])),
+        fact("model", "model", f"{model['status']}{started_by}", _model_style(model["status"])),
         Fact("", model["project_version_arn"], QUIET),
-        Fact("trigger", found["trigger"]),
-        Fact("lease", _holder(found["lease"])),
-        Fact("source", _in_source(found)),
-        Fact("queue", f"{queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed"),
-        Fact("dead letters", f"{letters}", BAD if letters else ""),
+        fact("trigger", "trigger", found["trigger"]),
+        fact("lease", "lease", _holder(found["lease"])),
+        fact("source", "source", _in_source(found)),
+        fact(
+            "queue", "queue", f"{queue['waiting']} waiting, {queue['in_flight']} in flight, {queue['delayed']} delayed"
+        ),
+        fact("dead_letter_queue", "dead letters", f"{letters}", BAD if letters else ""),
         *(Fact("", f"- {letter}") for letter in dead["messages"]),
         Fact("alarms", told := heard(found["alarms"]), BAD if "NOBODY" in told else ""),
     ]
-    runs = [fact for run in found["runs"] for fact in run_facts(run)] or [Fact("", "none")]
+    runs = [each for run in found["runs"] for each in run_facts(run)] or [fact("runs", "", "none")]
     return [*shown, replace(runs[0], label="last runs"), *runs[1:]]
 
 
@@ -218,11 +267,9 @@ def _holder(lease: HeldLease) -> str:
 
 def _in_source(found: Status) -> str:
     source = found["source"]
-    if source["unknown"] is not None:
-        return f"not known what is in it: {source['unknown']}"
     images = f"{'more than ' if source['more'] else ''}{source['images']} images"
     messages = sum(found[queue][count] for queue in QUEUES for count in COUNTS)
-    if not source["images"] or messages:
+    if not source["images"] or messages or found["unknown"].keys() & {"queue", "dead_letter_queue"}:
         return images
     return (
         f"{images}, no message: S3 begins to notify about five minutes after an apply. "
@@ -255,10 +302,11 @@ def run_facts(run: dict[str, Any]) -> list[Fact]:
     return shown
 
 
-def status(name: Name = None, outputs: Outputs = None, as_json: AsJson = False) -> None:
+def status(name: Name = None, outputs: Outputs = None, as_json: AsJson = False) -> Exit:
     """Show the model, trigger, lease, queues, dead letters, alarms and last receipts."""
     found = status_of(chosen(name, outputs))
     if as_json:
         output.document(found)
     else:
         output.facts(found["name"], facts(found))
+    return Exit.FAILED if found["unknown"] else Exit.OK

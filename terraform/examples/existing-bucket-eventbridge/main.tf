@@ -20,7 +20,8 @@ resource "aws_s3_bucket_versioning" "photos" {
   }
 }
 
-# One switch for the whole bucket. Any number of rules may listen, and none replaces another.
+# Do not copy this: it replaces the bucket's whole notification configuration. If your bucket has such a resource, add
+# `eventbridge = true` to it. Once that is on, any number of rules may listen.
 resource "aws_s3_bucket_notification" "photos" {
   bucket      = aws_s3_bucket.photos.id
   eventbridge = true

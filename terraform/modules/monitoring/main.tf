@@ -28,10 +28,10 @@ locals {
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-actions.html
   ok_actions = var.alarm_ok_enabled ? local.actions : []
 
-  # Parts of the alarms' texts. CloudWatch allows 1024 characters per text, and a model's ARN may have 640.
+  # Parts of the alarms' texts. CloudWatch allows 1024 characters per text, and a model's ARN may have 600.
   status       = "`clb status --name ${var.name}`"
   cost         = format("about US$%s an hour", var.model_hour_usd)
-  stop_by_hand = "aws rekognition stop-project-version --project-version-arn ${var.project_version_arn}"
+  stop_by_hand = "aws rekognition stop-project-version --project-version-arn ${length(var.project_version_arn) <= 400 ? var.project_version_arn : "ARN (`clb status` shows it)"}"
 
   # Where each text sends the person on call. The page's table of alarms has a section for each.
   more = {
@@ -140,7 +140,7 @@ check "alarms_reach_somebody" {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
   alarm_name        = local.alarm_names["dead-letter-queue-not-empty"]
-  alarm_description = "Messages are in the dead-letter queue. They cost nothing, and SQS deletes them after at most 14 days. ${local.more["dead-letter-queue-not-empty"]} 1) ${local.status} shows each reason. 2) Fix the cause. 3) `clb redrive --name ${var.name}` requeues the images."
+  alarm_description = "Messages are in the dead-letter queue. Their images are safe in the source bucket, and cost nothing. SQS deletes the messages after at most 14 days. ${local.more["dead-letter-queue-not-empty"]} 1) ${local.status} shows the first ten reasons, and `clb why KEY` that of one image. 2) Fix the cause. 3) `clb redrive --name ${var.name}` requeues the images, for roles in redrive_principal_arns: add yours and apply."
 
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
@@ -160,7 +160,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_queue_not_empty" {
 # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 resource "aws_cloudwatch_metric_alarm" "run_failed" {
   alarm_name        = local.alarm_names["run-failed"]
-  alarm_description = "A run failed, timed out or was aborted. No image is lost: the images wait for the next run. An abandoned model costs ${local.cost} until the watchdog stops it, within minutes. ${local.more["run-failed"]} 1) ${local.status} shows the error, and whether the model is STOPPED. 2) Fix the cause. 3) Start the workflow by hand, or wait for its schedule. This alarm returning to OK does not mean that the cause is fixed."
+  alarm_description = "A run failed, timed out or was aborted. No image is lost: the images wait for the next run. An abandoned model costs ${local.cost} until the watchdog stops it, within minutes. ${local.more["run-failed"]} 1) ${local.status} shows the error, and whether the model is STOPPED. 2) Fix the cause; if somebody ran `clb stop` or Terraform, there is none. 3) `clb run --name ${var.name}` tries again at once; the schedule may wait up to a day. This alarm returning to OK does not mean that the cause is fixed."
 
   # The sum counts a metric without a value as 0, so that one of the three is enough.
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html#metric-math-syntax-arithmetic
@@ -203,7 +203,7 @@ resource "aws_cloudwatch_metric_alarm" "run_failed" {
 
 resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
   alarm_name        = local.alarm_names["model-running-without-run"]
-  alarm_description = "For 10 minutes the model has been STARTING or RUNNING, or Rekognition did not say, with no active run: ${local.cost}. ${local.more["model-running-without-run"]} 1) ${local.status} shows who started it. 2) If this system did, the watchdog stops it within minutes; if not, ask its owner. 3) To stop it now: ${local.stop_by_hand}"
+  alarm_description = "For 10 minutes the model has been STARTING or RUNNING, or Rekognition did not say, with no active run: ${local.cost}. ${local.more["model-running-without-run"]} 1) ${local.status} shows who started it. 2) If a run did, the watchdog tries each minute, but cannot stop a model before it is RUNNING; if none did, ask its owner. 3) To stop it: ${local.stop_by_hand}"
 
   namespace           = var.metrics_namespace
   metric_name         = "ModelRunningWithoutRun"
@@ -223,7 +223,7 @@ resource "aws_cloudwatch_metric_alarm" "model_running_without_run" {
 
 resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
   alarm_name        = local.alarm_names["stop-not-confirmed"]
-  alarm_description = "A stop was requested, but Rekognition did not report STOPPED: the model may still cost ${local.cost}. The watchdog retries every minute. ${local.more["stop-not-confirmed"]} 1) ${local.status} shows the model. 2) If it is STOPPED, do nothing. 3) If not, stop it now: ${local.stop_by_hand}"
+  alarm_description = "A stop was requested, but Rekognition did not report STOPPED: the model may still cost ${local.cost}, also when this alarm is OK again. The watchdog retries. ${local.more["stop-not-confirmed"]} 1) ${local.status} shows the model. 2) STOPPED: do nothing. STOPPING for an hour: ask AWS Support. 3) RUNNING: ${local.stop_by_hand}"
 
   # CloudWatch keeps a metric per function.
   metric_query {
@@ -267,7 +267,7 @@ resource "aws_cloudwatch_metric_alarm" "stop_not_confirmed" {
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 resource "aws_cloudwatch_metric_alarm" "image_waiting_too_long" {
   alarm_name        = local.alarm_names["image-waiting-too-long"]
-  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It is not lost, and waiting is free, but each run that tries it pays for the model. SQS deletes its message after 14 days; then the reconcile queues it again. ${local.more["image-waiting-too-long"]} 1) ${local.status} shows whether runs fail, stop early or are switched off. 2) If runs succeed, the saved query says why the image was deferred. 3) Fix the cause, and start the workflow by hand or wait for its schedule. This alarm returns to OK two hours after it last saw such an image."
+  alarm_description = "An image has waited for more than ${var.image_age_alarm_hours} hours. It is not lost. Each run that tries it pays for the model. SQS deletes its message after 14 days; then the reconcile queues it again. ${local.more["image-waiting-too-long"]} 1) ${local.status} shows the last runs and why they ended; if none is recent, check that the schedule is enabled. 2) If runs succeed, the saved query says why the image was deferred. 3) Fix the cause; `clb run --name ${var.name}` tries again at once. This alarm returns to OK two hours after it last saw such an image."
 
   metric_query {
     id          = "oldest"
@@ -339,7 +339,7 @@ resource "aws_cloudwatch_metric_alarm" "many_images_failed" {
   count = var.failed_share_alarm_percent == null ? 0 : 1
 
   alarm_name        = local.alarm_names["many-images-failed"]
-  alarm_description = format("More than %s %% of a run's images ended under failed/, each with its reason. The run labels on: %s. Nothing is lost. %s 1) %s shows the run. 2) Read one JSON under failed/: its error says what Rekognition refused, such as a format or a size. 3) Fix what uploads such images; to label one again, upload it again. This alarm returning to OK does not mean that the cause is fixed.", coalesce(var.failed_share_alarm_percent, 0), local.cost, local.more["many-images-failed"], local.status)
+  alarm_description = format("More than %s %% of a run's images ended under failed/, each with its reason. The run labels on: %s. Nothing is lost. %s 1) %s shows the run ID: in the line `lease`, or among the last runs. 2) Read one JSON under failed/: its error says what Rekognition refused, such as a format or a size. 3) Fix what uploads such images; to label one again, upload it again. This alarm returning to OK does not mean that the cause is fixed.", coalesce(var.failed_share_alarm_percent, 0), local.cost, local.more["many-images-failed"], local.status)
 
   namespace           = var.metrics_namespace
   metric_name         = "FailedImagesPercent"
@@ -360,7 +360,7 @@ resource "aws_cloudwatch_metric_alarm" "many_images_failed" {
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
 resource "aws_cloudwatch_metric_alarm" "watchdog_failing" {
   alarm_name        = local.alarm_names["watchdog-failing"]
-  alarm_description = "Calls of the watchdog have failed for 15 minutes, so an abandoned model may keep running: ${local.cost}. ${local.more["watchdog-failing"]} 1) ${local.status} shows the model and the lease. 2) If the log says that the runs table cannot be used, restore it or its KMS key. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
+  alarm_description = "Calls of the watchdog have failed for 15 minutes, so an abandoned model may keep running: ${local.cost}. ${local.more["watchdog-failing"]} 1) ${local.status} shows the model and the lease. 2) If the lease is not known, restore the runs table or its KMS key. 3) If the model is RUNNING with no active run, stop it: ${local.stop_by_hand}"
 
   metric_query {
     id          = "not_done"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from botocore import exceptions as aws
@@ -23,7 +23,7 @@ from tests.unit.desk.conftest import MACHINE, Account
 from tests.unit.test_terminal import HOSTILE, assert_harmless
 from tools.dead_letters import DeadLetter
 from tools.desk import __main__ as desk
-from tools.desk import backfill, cost, init, report, watch, why
+from tools.desk import backfill, cost, init, report, status, watch, why
 from tools.desk.evidence import Evidence
 from tools.desk.init import Trained
 from tools.report import Report
@@ -190,6 +190,36 @@ def test_markup_in_a_dead_letter_is_text(
     monkeypatch.setattr(DeadLetter, "__str__", lambda _: "[bold]loud[/bold] [/]")
     assert desk.command(["status", "--name", "labels"]) == 0
     assert "[bold]loud[/bold] [/]" in COLOUR.sub("", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("part", get_args(status.Part))
+def test_what_aws_refuses_keeps_nothing_else_of_the_status_back(
+    scene: Account, part: status.Part, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is gone or a key that is disabled must not hide whether the model runs."""
+    held_by("run-7")
+    scene.model = ScriptedModel(["RUNNING"])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise aws_error("AccessDeniedException", "the key is disabled", "OfThisPart")
+
+    asks: dict[status.Part, tuple[object, str]] = {
+        "model": (scene.model, "describe_project_versions"),
+        "trigger": (scene, "get_event_source_mapping"),
+        "lease": (status.ModelStates, "read"),
+        "source": (status, "_source_images"),
+        "queue": (status, "_counts"),
+        "dead_letter_queue": (status, "_dead_letters"),
+        "runs": (status, "latest"),
+    }
+    monkeypatch.setattr(*asks[part], refuse)
+    assert desk.command(["status", "--name", "labels"]) == 1
+    shown = capsys.readouterr().out
+    assert "not known: you may not call OfThisPart: the key is disabled" in shown
+    for known, words in {"model": "RUNNING", "lease": "held by run-7", "trigger": "Disabled"}.items():
+        assert (words in shown) is (known != part)
+    assert desk.command(["status", "--name", "labels", "--json"]) == 1
+    assert part in json.loads(capsys.readouterr().out)["unknown"]
 
 
 # --- run and stop

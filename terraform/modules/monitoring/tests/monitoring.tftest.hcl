@@ -15,8 +15,8 @@ run "each_alarm_looks_at_its_metric_and_tells_the_topic_what_to_do" {
   variables {
     alarm_ok_enabled = true
 
-    # The longest that a model may have.
-    project_version_arn = "arn:aws-us-gov:rekognition:us-gov-west-1:123456789012:project/${join("", [for i in range(255) : "p"])}/version/${join("", [for i in range(255) : "v"])}/1700000000001"
+    # The longest that the texts hold.
+    project_version_arn = "arn:aws:rekognition:us-east-1:123456789012:project/${join("", [for i in range(163) : "p"])}/version/${join("", [for i in range(163) : "v"])}/1700000000001"
   }
 
   assert {
@@ -308,6 +308,14 @@ run "a_dashboard_is_made_on_request" {
   variables {
     dashboard_enabled       = true
     max_model_hours_per_day = 2.5
+
+    # The longest that a model may have.
+    project_version_arn = "arn:aws-us-gov:rekognition:us-gov-west-1:123456789012:project/${join("", [for i in range(255) : "p"])}/version/${join("", [for i in range(255) : "v"])}/1700000000001"
+  }
+
+  assert {
+    condition     = endswith(aws_cloudwatch_metric_alarm.model_running_without_run.alarm_description, "--project-version-arn ARN (`clb status` shows it)")
+    error_message = "A text must leave out an ARN with which it would be too long for CloudWatch."
   }
 
   assert {
