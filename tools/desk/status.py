@@ -16,7 +16,7 @@ from shared.clients import client
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.items import Items
 from shared.model_state import ModelState, ModelStates
-from shared.project_version import STATUS_UNAVAILABLE
+from shared.project_version import STATUS_UNAVAILABLE, ModelDescription
 from shared.sqs import count_messages
 from tools.dead_letters import DeadLetter, put_back
 from tools.deployment import Deployment
@@ -114,7 +114,10 @@ class Status(TypedDict):
 
 T = TypeVar("T")
 
+# What a part holds of which AWS did not tell.
 NO_COUNTS: Counts = {"waiting": 0, "in_flight": 0, "delayed": 0}
+NO_DEAD_LETTERS: DeadLetters = {"waiting": 0, "in_flight": 0, "delayed": 0, "messages": []}
+NO_IMAGES: SourceImages = {"images": 0, "more": False}
 
 
 def status_of(deployment: Deployment) -> Status:
@@ -130,28 +133,21 @@ def status_of(deployment: Deployment) -> Status:
 
     table = Items(client("dynamodb"), deployment.runs_table, deployment.project_version_arn)
     state = told("lease", ModelStates(table).read, ModelState())
+    model = told("model", lambda: _describe(deployment), ModelDescription(STATUS_UNAVAILABLE, "", None))
     return {
         "name": deployment.name,
-        "model": told(
-            "model",
-            lambda: _model(deployment, state),
-            {
-                "project_version_arn": deployment.project_version_arn,
-                "status": STATUS_UNAVAILABLE,
-                "inference_units": None,
-                "started_by": state.started_by,
-            },
-        ),
-        "trigger": told(
-            "trigger",
-            lambda: client("lambda").get_event_source_mapping(UUID=deployment.event_source_mapping_uuid)["State"],
-            "",
-        ),
+        "model": {
+            "project_version_arn": deployment.project_version_arn,
+            "status": model.status,
+            "inference_units": model.inference_units,
+            "started_by": state.started_by,
+        },
+        "trigger": told("trigger", lambda: _trigger(deployment), ""),
         "lease": _lease(state),
-        "source": told("source", lambda: _source_images(client("s3"), deployment), {"images": 0, "more": False}),
+        "source": told("source", lambda: _source_images(client("s3"), deployment), NO_IMAGES),
         "queue": told("queue", lambda: _counts(client("sqs"), deployment.queue_url), NO_COUNTS),
         "dead_letter_queue": told(
-            "dead_letter_queue", lambda: _dead_letters(client("sqs"), deployment), {**NO_COUNTS, "messages": []}
+            "dead_letter_queue", lambda: _dead_letters(client("sqs"), deployment), NO_DEAD_LETTERS
         ),
         "alarms": alarms_of(deployment.name),
         "runs": told("runs", lambda: latest(client("s3"), deployment, RECEIPTS_SHOWN), []),
@@ -159,15 +155,13 @@ def status_of(deployment: Deployment) -> Status:
     }
 
 
-def _model(deployment: Deployment, state: ModelState) -> Model:
-    connected = project_version.connect(deployment.project_arn, deployment.project_version_arn, deployment.name)
-    model = connected.describe()
-    return {
-        "project_version_arn": deployment.project_version_arn,
-        "status": model.status,
-        "inference_units": model.inference_units,
-        "started_by": state.started_by,
-    }
+def _describe(deployment: Deployment) -> ModelDescription:
+    model = project_version.connect(deployment.project_arn, deployment.project_version_arn, deployment.name)
+    return model.describe()
+
+
+def _trigger(deployment: Deployment) -> str:
+    return client("lambda").get_event_source_mapping(UUID=deployment.event_source_mapping_uuid)["State"]
 
 
 def _lease(state: ModelState) -> HeldLease:

@@ -134,7 +134,7 @@ def test_a_dead_letter_that_came_back_meanwhile_keeps_no_other_from_the_status(
 ) -> None:
     fill(sqs, deployment, "a.jpg", "b.jpg")
     client = Failing(sqs, "change_message_visibility_batch", lambda _: True)
-    assert len(status._dead_letters(client, deployment)) == 3
+    assert len(status._dead_letters(client, deployment)["messages"]) == 3
 
 
 @pytest.mark.parametrize("body", ["not JSON", "[]", "{}", '{"model": null}', "\ud800".encode(errors="surrogatepass")])
