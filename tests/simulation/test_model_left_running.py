@@ -201,6 +201,33 @@ def test_a_model_of_somebody_else_is_not_stopped_because_the_table_is_gone(momen
         assert world.model_now.status == "RUNNING"
 
 
+@pytest.mark.parametrize("moment", ["starting", "running"])
+@pytest.mark.parametrize("run", ["lives", "died", "is retired"])
+def test_a_table_made_anew_keeps_no_model_running(run: str, moment: str) -> None:
+    with World(orphan_seconds=ORPHAN_SECONDS) as world:
+        start_of(world)
+        if moment == "running":
+            world.advance(75)
+        if run == "died":
+            world.abort(world.living[0])
+        world.make_table_anew()
+        if run == "is retired":
+            assert world.retire()
+            world.remove()
+        world.advance(HOUR)
+        assert world.model_now.status in AT_REST, world.describe()
+        # Nobody knows the run that a retirement overtakes: it ends at its next step.
+        assert run == "is retired" or world.violations() == []
+
+
+def test_a_table_made_anew_does_not_make_somebody_elses_model_ours() -> None:
+    with World() as world:
+        world.handle_model("start")
+        world.make_table_anew()
+        world.advance(HOUR)
+        assert world.model_now.status == "RUNNING"
+
+
 @pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
 def test_a_start_that_is_throttled_does_not_make_somebody_elses_model_ours(code: str) -> None:
     def between(call: Call) -> AWSResponse | None:
