@@ -137,7 +137,7 @@ class ModelStart:
         )
         message = description.message or "no message"
         if action is Action.USE:
-            return self._use(run_id, description, progress, ours=bool(state.starts))
+            return self._use(run_id, description, progress, state)
         if action is Action.GIVE_UP:
             raise ModelNotStartable(
                 f"model {self._model.arn} has status {description.status} ({message}), from which it cannot be "
@@ -170,10 +170,14 @@ class ModelStart:
         logger.warning("the watchdog has not looked at this model yet; the start waits for it")
         return _wait(description, progress, ours=False, seconds=WATCHDOG_POLL_SECONDS)
 
-    def _use(self, run_id: str, description: ModelDescription, progress: StartProgress, *, ours: bool) -> StartStep:
+    def _use(self, run_id: str, description: ModelDescription, progress: StartProgress, state: ModelState) -> StartStep:
+        ours = bool(state.starts)
         limits = self._units.limits
         units = description.inference_units or limits.min_units
         self._records.record_model_running(run_id, inference_units=units, ours=ours, fixed=not self._units.scales)
+        if ours and not state.start_accepted_for(run_id):
+            # The watchdog goes by the tag where it cannot use the table: no run that began before it is gone.
+            self._model.tag()
         if not ours:
             logger.warning("someone else started the model; this run uses it and leaves it running")
         max_units = limits.max_units if self._units.scales else None

@@ -107,10 +107,12 @@ class Watchdog:
 
     def _stop_without_table(self) -> None:
         tagged_at = self._model.tagged_at()
-        if tagged_at is None or self._epoch() - tagged_at.timestamp() < LISTING_LAG_SECONDS:
+        if tagged_at is None:
             return
-        # A run without a table ends by itself within minutes: each of its steps needs the lease.
-        if self._executions.any_running():
+        is_listed_by = tagged_at + timedelta(seconds=LISTING_LAG_SECONDS)
+        # The run that started the model ends by itself within minutes: each of its steps needs the lease. Runs that
+        # began later can only fail, however many a short schedule starts.
+        if self._epoch() < is_listed_by.timestamp() or self._executions.any_running_since(is_listed_by):
             return
         description = self._model.describe_or_unknown()
         logger.error(
@@ -121,11 +123,15 @@ class Watchdog:
         runs_without_owner = description.phase in RUNS_AND_COSTS
         metrics.add_metric(name="ModelRunningWithoutRun", unit=MetricUnit.Count, value=int(runs_without_owner))
         try:
-            self._trigger.close_without_table()
+            is_closed = self._trigger.close_without_table()
         except (ClientError, BotoCoreError):
             logger.exception("could not close the trigger; the next tick tries again")
+            is_closed = False
         if runs_without_owner:
             self._model_stop.ask()
+        elif is_closed and description.is_stopped:
+            # A model that someone else starts from now on is theirs, also for a table that is made anew.
+            self._model.untag()
 
     def _tick(self, invocation_id: str, ended: ExecutionEnded | None) -> dict[str, Any]:
         state = self._watch()

@@ -189,6 +189,31 @@ def test_a_model_is_stopped_although_the_table_is_gone_or_its_key_disabled(code:
         assert world.model_now.meter()["running_seconds"] < HOUR
 
 
+def test_a_short_schedule_of_runs_that_fail_without_the_table_keeps_no_model_running() -> None:
+    with World(schedule_seconds=60) as world:
+        start_of(world)
+        world.advance(75)
+        world.set_faults(Fault("dynamodb", "*", "ResourceNotFoundException"))
+        world.abort(world.living[0])
+        world.advance(HOUR)
+        assert world.living, "at each look of the watchdog there is a run that has not failed yet"
+        assert world.model_now.status in AT_REST, world.describe()
+        assert world.model_now.meter()["running_seconds"] < ORPHAN_SECONDS
+
+
+def test_a_model_that_somebody_starts_after_a_stop_without_the_table_is_theirs() -> None:
+    with World() as world:
+        start_of(world)
+        world.set_faults(Fault("dynamodb", "*", "ResourceNotFoundException"))
+        world.advance(HOUR)
+        world.handle_model("start")
+        world.advance(HOUR)
+        world.set_faults()
+        world.make_table_anew()
+        world.advance(HOUR)
+        assert world.model_now.status == "RUNNING"
+
+
 @pytest.mark.parametrize("moment", ["starting", "running"])
 def test_a_model_of_somebody_else_is_not_stopped_because_the_table_is_gone(moment: str) -> None:
     with World() as world:

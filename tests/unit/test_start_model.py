@@ -442,3 +442,19 @@ def test_nothing_is_started_before_the_watchdog_watches_the_model(
     states.record_watched()
     step(start)
     assert [name for name, _ in model.calls] == ["start"]
+
+
+@pytest.mark.parametrize("status", ["STARTING", "RUNNING"])
+def test_a_run_that_uses_the_model_of_a_dead_run_tags_it_anew(
+    status: str, lease: Lease, records: RunRecords, states: ModelStates, clock: Clock
+) -> None:
+    """Without the table the watchdog stops a model once no run is left that began before the tag."""
+    states.record_watched()
+    lease.acquire(RUN_0)
+    accept_start(states, RUN_0)
+    clock.now += 901
+    lease.acquire(RUN)
+    old = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
+    model = ScriptedModel([status], tags=dict(old))
+    step(starter(model, lease, records))
+    assert (model.tags != old) is (status == "RUNNING")

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from botocore.exceptions import ClientError
@@ -31,6 +31,8 @@ class States:
     """A Step Functions client: the status of each execution; the others do not exist."""
 
     executions: dict[str, str] = field(default_factory=dict)
+    # Epoch seconds; the others began long ago.
+    began_at: dict[str, float] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
     stop_error: Exception | None = None
 
@@ -41,10 +43,18 @@ class States:
             raise aws_error("ExecutionDoesNotExist")
         return {"status": self.executions[name]}
 
-    def list_executions(self, *, stateMachineArn: str, statusFilter: str, maxResults: int) -> Any:  # noqa: ANN401, N803
-        assert (stateMachineArn, maxResults) == (MACHINE, 1)
+    def get_paginator(self, operation: str) -> Self:
+        assert operation == "list_executions"
+        return self
+
+    def paginate(self, *, stateMachineArn: str, statusFilter: str, PaginationConfig: dict[str, int]) -> Any:  # noqa: ANN401, N803
+        assert (stateMachineArn, PaginationConfig) == (MACHINE, {"MaxItems": 5000, "PageSize": 1000})
         found = [name for name, status in self.executions.items() if status == statusFilter]
-        return {"executions": [{"name": name} for name in found[:1]]}
+        began = {name: datetime.fromtimestamp(self.began_at.get(name, 0), UTC) for name in found}
+        # A page may be empty, and the newest execution comes first.
+        yield {"executions": []}
+        for name in sorted(found, key=began.__getitem__, reverse=True):
+            yield {"executions": [{"name": name, "startDate": began[name]}]}
 
     def stop_execution(self, *, executionArn: str, error: str, cause: str) -> None:  # noqa: ARG002, N803
         self.stopped.append(executionArn.rsplit(":", 1)[1])
@@ -658,6 +668,44 @@ def test_without_the_table_a_model_with_our_tag_and_no_run_is_stopped(
             world.tick()
     assert world.stops() == stops
     assert world.mapping.state == ("Disabled" if stops else "Enabled")
+
+
+@pytest.mark.parametrize(("seconds_after_tag", "stops"), [(-60, 0), (179, 0), (180, 1), (3000, 1)])
+def test_without_the_table_a_run_that_began_after_the_start_cannot_be_the_one_that_asked_for_it(
+    seconds_after_tag: int, stops: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise aws_error("AccessDeniedException")
+
+    world.start_run()
+    tagged_at = world.clock.now - 3600
+    world.model.tags = {"started-by/logos": datetime.fromtimestamp(tagged_at, UTC).isoformat()}
+    world.states.executions = {"run-1": "ABORTED", "run-2": "RUNNING", "run-3": "RUNNING"}
+    world.states.began_at = {"run-2": tagged_at + seconds_after_tag, "run-3": world.clock.now - 1}
+    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refused)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        world.tick()
+    assert world.stops() == stops
+
+
+def test_without_the_table_the_tag_goes_once_all_is_at_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise aws_error("AccessDeniedException")
+
+    def tick() -> bool:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            world.tick()
+        return bool(world.model.tags)
+
+    world.start_run()
+    world.model.tags = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
+    world.states.executions["run-1"] = "FAILED"
+    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refused)
+    assert tick(), "it is asked to stop"
+    world.model.statuses, world.mapping.state = ["STOPPED"], "Enabled"
+    assert tick(), "the trigger is asked to close"
+    assert not tick()
+    assert world.stops() == 1
 
 
 def test_without_the_table_a_trigger_that_cannot_be_closed_does_not_keep_the_model_from_its_stop(

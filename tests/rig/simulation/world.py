@@ -829,7 +829,7 @@ class World:
                 return self.mapping.answer(call)
             case "sfn":
                 runs = {run.arn: run for run in self.runs.values()}
-                return services.executions(runs, self._stop, call, seen_at=self.now - self.lag_seconds)
+                return services.executions(runs, self._stop, call, seen_at=self.now - self.lag_seconds, epoch=EPOCH)
         return moto()
 
     def _invoke_for_function(self, call: Call) -> AWSResponse:
