@@ -415,17 +415,23 @@ def test_every_status_of_the_service_model_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "raised"), [("AccessDeniedException", ModelStartRefused), ("Throttling", ClientError)]
+    ("error", "raised"),
+    [
+        (aws_error("AccessDeniedException", operation="TagResource"), ModelStartRefused),
+        (aws_error("ServiceQuotaExceededException", operation="TagResource"), ModelStartRefused),
+        (aws_error("InternalServerError", operation="TagResource"), ClientError),
+        (aws_error("AnyOther", operation="TagResource"), ClientError),
+        (ReadTimeoutError(endpoint_url="TagResource"), ReadTimeoutError),
+    ],
 )
-def test_a_model_that_cannot_be_tagged_is_not_started(
-    code: str, raised: type[Exception], held: Lease, records: RunRecords
+def test_a_model_that_cannot_be_tagged_is_not_started_and_keeps_no_mark(
+    error: Exception, raised: type[Exception], held: Lease, records: RunRecords
 ) -> None:
-    model = ScriptedModel(["STOPPED"], tag_error=aws_error(code))
-    model.tag_error.response["ResponseMetadata"] = {"HTTPStatusCode": 400}
-    with pytest.raises(raised):
+    model = ScriptedModel(["STOPPED"], tag_error=error)
+    with pytest.raises(raised, match="TagResource"):
         step(starter(model, held, records))
     assert model.calls == []
-    assert held.renew(RUN).started_by is None
+    assert held.renew(RUN).starts == {}
 
 
 def test_nothing_is_started_before_the_watchdog_watches_the_model(
