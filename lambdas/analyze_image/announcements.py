@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +39,36 @@ class Announcements:
         # Whatever goes wrong, the images have their results, which must be counted.
         if self._bus:
             try:
-                alerts = [alert for image in images if (alert := alert_of(image, self._alert_labels))]
-                self._bus.send(ALERT_LABEL_FOUND, alerts)
+                alerts = _details(images, lambda image: alert_of(image, self._alert_labels))
+                self._bus.send(ALERT_LABEL_FOUND, list(alerts))
             except Exception:
                 logger.exception("could not tell of the alert labels of this batch")
         if self._stream:
             try:
-                self._stream.send([line_of(image.upload_id, image.document) for image in images])
+                lines = _details(images, lambda image: line_of(image.upload_id, image.document))
+                self._stream.send(list(lines))
             except Exception:
                 logger.exception("could not send the lines of this batch")
+
+
+def _details(images: Sequence[Told], detail_of: Callable[[Told], dict[str, Any] | None]) -> Iterator[dict[str, Any]]:
+    """Yield what is told of each image, if anything is.
+
+    A result that an earlier attempt claimed is read back from the bucket, where anybody may have changed it. An odd one
+    loses its own detail, and not those of its batch.
+    """
+    for image in images:
+        try:
+            detail = detail_of(image)
+            # Text that JSON can escape, and UTF-8 cannot hold.
+            json.dumps(detail, ensure_ascii=False).encode()
+        except Exception:
+            logger.exception(
+                "the result is not as this system writes it, so nobody is told", source=image.document.get("source")
+            )
+        else:
+            if detail:
+                yield detail
 
 
 def alert_of(image: Told, alert_labels: Mapping[str, float]) -> dict[str, Any] | None:

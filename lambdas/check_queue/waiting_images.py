@@ -54,13 +54,20 @@ class Waiting:
 
 @dataclass
 class _Listing:
-    """What a listing showed, as far as it was read, and how many dead letters there are to compare it with."""
+    """What a listing showed, as far as it was read, and how many dead letters there are to compare it with.
+
+    `dead_letters` is None when they are too many to read, and their images count as waiting.
+    """
 
     images: list[ListedObject]
     archived: list[ListedObject]
     objects: int = 0
     is_all: bool = False
-    dead_letters: int = 0
+    dead_letters: int | None = 0
+
+    def suffices(self, enough: int) -> bool:
+        """Whether `enough` images wait even if each dead letter that can be read is about one of them."""
+        return len(self.images) >= enough + (self.dead_letters or 0)
 
 
 class WaitingImages:
@@ -87,10 +94,9 @@ class WaitingImages:
         try:
             seen = self._list(enough, most_pages)
             # Where there are so many more images than dead letters, enough wait in any case.
-            is_close = seen.is_all and len(seen.images) < enough + seen.dead_letters
-            dead = (
-                self._dead_lettered({listed.image for listed in seen.images}, seen.dead_letters) if is_close else set()
-            )
+            dead: set[ImageId] = set()
+            if seen.dead_letters and seen.is_all and not seen.suffices(enough):
+                dead = self._dead_lettered({listed.image for listed in seen.images}, seen.dead_letters)
         except (ClientError, BotoCoreError) as error:
             logger.warning("could not list what waits; counting instead", reason=str(error))
             return Waiting(None, f"{place} could not be listed: {error}")
@@ -102,9 +108,10 @@ class WaitingImages:
             )
         if waiting:
             count = f"{len(waiting)}" if seen.is_all else f"at least {len(waiting)}"
+            unread = "; the dead letters are too many to compare them with" if seen.dead_letters is None else ""
             return Waiting(
                 len(waiting),
-                f"{count} images are in {place}, such as {waiting[0].key}",
+                f"{count} images are in {place}, such as {waiting[0].key}{unread}",
                 seen.is_all,
                 min(listed.last_modified for listed in waiting) if seen.is_all else None,
             )
@@ -133,21 +140,19 @@ class WaitingImages:
             seen.archived += [listed for listed in images if listed.is_archived]
             seen.objects += len(page.objects)
             seen.is_all, token = page.is_all, page.next_token
-            if seen.is_all or len(seen.images) >= enough + seen.dead_letters:
+            if seen.is_all or seen.suffices(enough):
                 break
         return seen
 
-    def _readable_dead_letters(self) -> int:
-        """Return how many dead letters there are; 0 if they are too many to read, and their images count as waiting."""
+    def _readable_dead_letters(self) -> int | None:
+        """Return how many dead letters there are; None if they are too many to read."""
         counted = self._dead_letters.count().visible
-        return counted if counted <= MAX_DEAD_LETTERS else 0
+        return counted if counted <= MAX_DEAD_LETTERS else None
 
     def _dead_lettered(self, images: set[ImageId], counted: int) -> set[ImageId]:
         """Return those of the images that have a message among the `counted` dead letters, as far as they are read."""
         handles: list[str] = []
         found: set[ImageId] = set()
-        if not counted:
-            return found
         try:
             for messages in self._dead_letters.read(hidden_seconds=HIDDEN_SECONDS):
                 handles += [message["ReceiptHandle"] for message in messages]

@@ -92,8 +92,9 @@ class Lease:
 
     def keep_retired(self) -> None:
         """Keep everybody out for as long as Terraform takes, now that all is at rest. Error: LeaseLost."""
-        values = {"until": int(self._epoch()) + RETIRED_SECONDS}
-        write_as_owner(self._items, RETIRED, "SET lease_expires_at = :until REMOVE clean_up, watched", values)
+        values = {"until": int(self._epoch()) + RETIRED_SECONDS, "no": False}
+        expression = "SET lease_expires_at = :until, watched = :no REMOVE clean_up"
+        write_as_owner(self._items, RETIRED, expression, values)
 
     def transfer(self, owner: Owner, new_owner: Owner) -> None:
         """Give the lease, with an unfinished clean-up, from one owner to another. Error: LeaseLost."""

@@ -13,7 +13,8 @@ condition of every write. The end of a start is the exception: it is written by 
     images_waiting                  check_queue: images are known to wait, so no later run has to peek into the queue
     queue_empty_at                  check_queue: epoch seconds at which the queue was last counted empty, with the
                                     trigger closed, or the listing of the bucket proved that no image waits
-    watched                         watchdog: it watches this model, rather than another one
+    watched                         watchdog: it watches this model, rather than another one; false after a retirement,
+                                    and absent in a table that was just made
     clean_up                        watchdog: what it cleans up after, and why
 """
 
@@ -28,6 +29,9 @@ from shared.owner import RETIRED, Owner, OwnerKind
 from shared.request_rate import RequestRate
 
 STATE_ITEM = "lease"
+
+# In place of the run, in the mark of a start that the model's tag tells of and the table does not.
+UNKNOWN_RUN = "unknown"
 
 # A start may be asked for this long after its mark: start_model lives for 30 s, and its last call ends with it. The
 # rest is for a request on its way and for the difference of two clocks.
@@ -79,7 +83,7 @@ class ModelState:
     stop_accepted_at: int | None = None
     images_waiting: bool = False
     queue_empty_at: int | None = None
-    is_watched: bool = False
+    watched: bool | None = None
     clean_up: CleanUp | None = None
 
     @classmethod
@@ -94,7 +98,7 @@ class ModelState:
             stop_accepted_at=item.get("stop_accepted_at"),
             images_waiting=item.get("images_waiting", False),
             queue_empty_at=item.get("queue_empty_at"),
-            is_watched=item.get("watched", False),
+            watched=item.get("watched"),
             clean_up=CleanUp(**item["clean_up"]) if "clean_up" in item else None,
         )
 
@@ -106,6 +110,11 @@ class ModelState:
         return None if self.owner is None else self.owner.id
 
     @property
+    def is_watched(self) -> bool:
+        """Whether the watchdog watches this model."""
+        return bool(self.watched)
+
+    @property
     def is_retiring(self) -> bool:
         """Whether Terraform took the lease, and not all is at rest yet."""
         return self.owner is not None and self.owner.kind is OwnerKind.TERRAFORM and self.clean_up is not None
@@ -115,6 +124,11 @@ class ModelState:
         """The run that asked last for the model's start; None when the model is not ours to stop."""
         newest = max(self.starts.values(), key=lambda mark: mark.asked_at, default=None)
         return None if newest is None else newest.run_id
+
+    @property
+    def left_by(self) -> str | None:
+        """The run to clean up after when nobody holds the lease; None when there is none, or none that is known."""
+        return None if self.started_by == UNKNOWN_RUN else self.started_by
 
     @property
     def may_start_until(self) -> int:
@@ -142,6 +156,18 @@ class ModelStates:
         values = {"yes": True, "retired": str(RETIRED)}
         with suppress(ConditionFailed):
             self._items.update(Update(STATE_ITEM, "SET watched = :yes", values, condition))
+
+    def record_watched_with_start(self, asked_at: int) -> None:
+        """Record that the watchdog watches this model, and a start that a table before this one knew of.
+
+        Does nothing in an item that ever said whether the model is watched. No run marks a start before that.
+        """
+        starts = {"from_tag": asdict(StartMark(UNKNOWN_RUN, asked_at))}
+        expression = "SET watched = :yes, model_starts = :starts"
+        with suppress(ConditionFailed):
+            self._items.update(
+                Update(STATE_ITEM, expression, {"yes": True, "starts": starts}, "attribute_not_exists(watched)")
+            )
 
     def record_start_asked(self, owner: Owner, token: str, mark: StartMark) -> None:
         """Mark the model as ours to stop, for one call. Only the model's tag comes between this write and the call."""

@@ -75,7 +75,9 @@ class ModelStop:
         description = self._model.describe_or_unknown()
         if not state.starts:
             logger.info("this system did not start the model; nothing to stop", status=description.status)
-            self._untag()
+            # In a table that was just made, the tag may be all that is left of a start; the watchdog looks at it.
+            if state.watched is not None:
+                self._untag()
             return StopStep(description.status, settled=True, wait_seconds=0)
         self._record_model_time(run_id, description)
         action = next_action(description, state, now=int(self._epoch()))

@@ -66,11 +66,15 @@ class Trigger:
         logger.info("checked the trigger", state=state, wanted=wanted)
         return state == wanted
 
-    def close_without_table(self) -> None:
-        """Ask for the switch to Disabled unless it is done or under way, whoever owns the lease."""
+    def close_without_table(self) -> bool:
+        """Ask for the switch to Disabled unless it is done or under way, whoever owns the lease.
+
+        Return whether it is done.
+        """
         state = self._state()
         if state != "Disabled" and state not in TRANSIENT_STATES:
             self._update(enable=False, rate=None)
+        return state == "Disabled"
 
     def _state(self) -> str:
         return self._lambda.get_event_source_mapping(UUID=self._uuid)["State"]

@@ -43,6 +43,7 @@ REFUSALS = {
     "InvalidParameterException": "Rekognition rejected the parameters; check min/max_inference_units.",
     # In no list of the API; Rekognition answers it to parameters of the wrong form.
     "ValidationException": "Rekognition rejected the parameters; check the ARNs and min/max_inference_units.",
+    "ServiceQuotaExceededException": "the model has as many tags as AWS allows; remove one that nobody needs.",
 }
 
 # The call was not carried out, whatever the status: AWS answers throttles with 400 or 500.
@@ -137,7 +138,7 @@ class ModelStart:
         )
         message = description.message or "no message"
         if action is Action.USE:
-            return self._use(run_id, description, progress, ours=bool(state.starts))
+            return self._use(run_id, description, progress, state)
         if action is Action.GIVE_UP:
             raise ModelNotStartable(
                 f"model {self._model.arn} has status {description.status} ({message}), from which it cannot be "
@@ -170,10 +171,14 @@ class ModelStart:
         logger.warning("the watchdog has not looked at this model yet; the start waits for it")
         return _wait(description, progress, ours=False, seconds=WATCHDOG_POLL_SECONDS)
 
-    def _use(self, run_id: str, description: ModelDescription, progress: StartProgress, *, ours: bool) -> StartStep:
+    def _use(self, run_id: str, description: ModelDescription, progress: StartProgress, state: ModelState) -> StartStep:
+        ours = bool(state.starts)
         limits = self._units.limits
         units = description.inference_units or limits.min_units
         self._records.record_model_running(run_id, inference_units=units, ours=ours, fixed=not self._units.scales)
+        if ours and not state.start_accepted_for(run_id):
+            # The watchdog goes by the tag where it cannot use the table: no run that began before it is gone.
+            self._model.tag()
         if not ours:
             logger.warning("someone else started the model; this run uses it and leaves it running")
         max_units = limits.max_units if self._units.scales else None
@@ -225,16 +230,27 @@ class ModelStart:
         self._states.record_start_asked(Owner.run(run_id), token, mark)
         try:
             self._model.tag()
+        except ClientError as error:
+            return self._refused(error, token)
+        except BotoCoreError:
+            # The model may have its tag, but nothing is started without the answer.
+            self._states.record_start_refused(token)
+            raise
+        try:
             self._model.start(units, self._units.limits.max_units if self._units.scales else None)
         except ClientError as error:
             if is_certain(error):
-                return error, bool(self._states.record_start_refused(token).starts)
+                return self._refused(error, token)
             # It may have started the model, and is over. Unless that can be written, the mark only counts for longer.
             with suppress(ClientError, BotoCoreError):
                 self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch())))
             raise
         self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch()), accepted=True))
         return None, True
+
+    def _refused(self, error: ClientError, token: str) -> tuple[ClientError, bool]:
+        """Remove the mark of a call that started nothing; return the refusal, and whether another mark is left."""
+        return error, bool(self._states.record_start_refused(token).starts)
 
     def _wait_for_quota(
         self, run_id: str, description: ModelDescription, progress: StartProgress, error: ClientError, *, ours: bool

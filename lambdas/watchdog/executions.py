@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 RUNNING = "RUNNING"
+# Executions are listed newest first, so many of them hide older ones. So many at once can only be runs that fail.
+MAX_LISTED = 5000
+EXECUTIONS_PER_CALL = 1000
+
 # Ours, for an execution that Step Functions does not know (any more).
 UNKNOWN = "UNKNOWN"
 
@@ -35,15 +40,17 @@ class Executions:
                 raise
             return UNKNOWN
 
-    def any_running(self) -> bool:
-        """Whether an execution is RUNNING. Eventually consistent: one that has just begun may be missing.
+    def any_running_since(self, instant: datetime) -> bool:
+        """Whether an execution that began before `instant` is RUNNING. One that has just begun may be missing.
 
         https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html
         """
-        answer = self._step_functions.list_executions(
-            stateMachineArn=self._state_machine_arn, statusFilter="RUNNING", maxResults=1
+        pages = self._step_functions.get_paginator("list_executions").paginate(
+            stateMachineArn=self._state_machine_arn,
+            statusFilter="RUNNING",
+            PaginationConfig={"MaxItems": MAX_LISTED, "PageSize": EXECUTIONS_PER_CALL},
         )
-        return bool(answer["executions"])
+        return any(execution["startDate"] < instant for page in pages for execution in page["executions"])
 
     def stop(self, run_id: str, cause: str) -> None:
         """Abort the execution; does nothing when it has ended or does not exist."""

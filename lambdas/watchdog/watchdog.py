@@ -107,10 +107,12 @@ class Watchdog:
 
     def _stop_without_table(self) -> None:
         tagged_at = self._model.tagged_at()
-        if tagged_at is None or self._epoch() - tagged_at.timestamp() < LISTING_LAG_SECONDS:
+        if tagged_at is None:
             return
-        # A run without a table ends by itself within minutes: each of its steps needs the lease.
-        if self._executions.any_running():
+        is_listed_by = tagged_at + timedelta(seconds=LISTING_LAG_SECONDS)
+        # The run that started the model ends by itself within minutes: each of its steps needs the lease. Runs that
+        # began later can only fail, however many a short schedule starts.
+        if self._epoch() < is_listed_by.timestamp() or self._executions.any_running_since(is_listed_by):
             return
         description = self._model.describe_or_unknown()
         logger.error(
@@ -121,16 +123,18 @@ class Watchdog:
         runs_without_owner = description.phase in RUNS_AND_COSTS
         metrics.add_metric(name="ModelRunningWithoutRun", unit=MetricUnit.Count, value=int(runs_without_owner))
         try:
-            self._trigger.close_without_table()
+            is_closed = self._trigger.close_without_table()
         except (ClientError, BotoCoreError):
             logger.exception("could not close the trigger; the next tick tries again")
+            is_closed = False
         if runs_without_owner:
             self._model_stop.ask()
+        elif is_closed and description.is_stopped:
+            # A model that someone else starts from now on is theirs, also for a table that is made anew.
+            self._model.untag()
 
     def _tick(self, invocation_id: str, ended: ExecutionEnded | None) -> dict[str, Any]:
-        state = self._states.read()
-        if not state.is_watched:
-            self._states.record_watched()
+        state = self._watch()
         holder, clean_up = self._holder(state, ended)
         if holder in (Holder.LIVING_RUN, Holder.TERRAFORM):
             return _answer(holder, state, runs_without_owner=False)
@@ -153,6 +157,22 @@ class Watchdog:
             logger.info("another watchdog invocation took the lease; leaving the clean-up to it")
             return _answer(holder, state, runs_without_owner=False)
         return _answer(holder, state, runs_without_owner=runs_without_owner, settled=settled)
+
+    def _watch(self) -> ModelState:
+        """Record that this model is watched, unless it is; return the state.
+
+        A table that was deleted and made anew has forgotten who started the model. The model's tag has not.
+        """
+        state = self._states.read()
+        if state.is_watched:
+            return state
+        tagged_at = self._model.tagged_at() if state.watched is None else None
+        if tagged_at is None:
+            self._states.record_watched()
+            return state
+        logger.warning("the runs table is new, and the model's tag says that this system started the model")
+        self._states.record_watched_with_start(int(tagged_at.timestamp()))
+        return self._states.read()
 
     def _clean_up(self, me: Owner, clean_up: CleanUp, owed: Sequence[str]) -> bool:
         # Each tick waits for nothing.
@@ -194,9 +214,9 @@ class Watchdog:
     def _take_for_terraform(self) -> tuple[ModelState, CleanUp]:
         """Take the lease from whoever holds it, with what there is to clean up, in one write."""
         for _ in range(TAKE_ATTEMPTS):
-            state = self._states.read()
+            state = self._watch()
             reason = "Terraform removed or changed the pipeline while the run went on"
-            new = CleanUp(state.run_id or state.started_by, "RunRetired", reason, int(self._epoch()))
+            new = CleanUp(state.run_id or state.left_by, "RunRetired", reason, int(self._epoch()))
             clean_up = state.clean_up or new
             if self._lease.take_over(RETIRED, state, clean_up):
                 return state, clean_up
@@ -231,7 +251,7 @@ class Watchdog:
                     self._lease.transfer(RETIRED, Owner.watchdog(str(RETIRED)))
                 else:
                     self._lease.release(RETIRED)
-                    self._states.record_watched()
+                    self._watch()
             except LeaseLost:
                 # The SDK repeated a transfer whose answer was lost, or a tick was faster: the watchdog has it.
                 return _reply(Holder.WATCHDOG, None, settled=True)
@@ -263,7 +283,7 @@ class Watchdog:
         instant = int(self._epoch())
         if state.started_by is not None:
             reason = "the run ended without seeing its model stopped"
-            return CleanUp(state.started_by, "ModelLeftRunning", reason, instant)
+            return CleanUp(state.left_by, "ModelLeftRunning", reason, instant)
         if self._trigger.is_open():
             return CleanUp(None, "TriggerLeftOpen", "no run is active, and the trigger is open", instant)
         return None

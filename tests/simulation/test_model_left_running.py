@@ -189,6 +189,31 @@ def test_a_model_is_stopped_although_the_table_is_gone_or_its_key_disabled(code:
         assert world.model_now.meter()["running_seconds"] < HOUR
 
 
+def test_a_short_schedule_of_runs_that_fail_without_the_table_keeps_no_model_running() -> None:
+    with World(schedule_seconds=60) as world:
+        start_of(world)
+        world.advance(75)
+        world.set_faults(Fault("dynamodb", "*", "ResourceNotFoundException"))
+        world.abort(world.living[0])
+        world.advance(HOUR)
+        assert world.living, "at each look of the watchdog there is a run that has not failed yet"
+        assert world.model_now.status in AT_REST, world.describe()
+        assert world.model_now.meter()["running_seconds"] < ORPHAN_SECONDS
+
+
+def test_a_model_that_somebody_starts_after_a_stop_without_the_table_is_theirs() -> None:
+    with World() as world:
+        start_of(world)
+        world.set_faults(Fault("dynamodb", "*", "ResourceNotFoundException"))
+        world.advance(HOUR)
+        world.handle_model("start")
+        world.advance(HOUR)
+        world.set_faults()
+        world.make_table_anew()
+        world.advance(HOUR)
+        assert world.model_now.status == "RUNNING"
+
+
 @pytest.mark.parametrize("moment", ["starting", "running"])
 def test_a_model_of_somebody_else_is_not_stopped_because_the_table_is_gone(moment: str) -> None:
     with World() as world:
@@ -198,6 +223,33 @@ def test_a_model_of_somebody_else_is_not_stopped_because_the_table_is_gone(momen
         world.advance(30 if moment == "starting" else 90)
         world.set_faults(Fault("dynamodb", "*", "ResourceNotFoundException"))
         world.advance(4 * HOUR)
+        assert world.model_now.status == "RUNNING"
+
+
+@pytest.mark.parametrize("moment", ["starting", "running"])
+@pytest.mark.parametrize("run", ["lives", "died", "is retired"])
+def test_a_table_made_anew_keeps_no_model_running(run: str, moment: str) -> None:
+    with World(orphan_seconds=ORPHAN_SECONDS) as world:
+        start_of(world)
+        if moment == "running":
+            world.advance(75)
+        if run == "died":
+            world.abort(world.living[0])
+        world.make_table_anew()
+        if run == "is retired":
+            assert world.retire()
+            world.remove()
+        world.advance(HOUR)
+        assert world.model_now.status in AT_REST, world.describe()
+        # Nobody knows the run that a retirement overtakes: it ends at its next step.
+        assert run == "is retired" or world.violations() == []
+
+
+def test_a_table_made_anew_does_not_make_somebody_elses_model_ours() -> None:
+    with World() as world:
+        world.handle_model("start")
+        world.make_table_anew()
+        world.advance(HOUR)
         assert world.model_now.status == "RUNNING"
 
 

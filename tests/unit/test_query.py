@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from analyze_image.announcements import Announcements, Told
 from analyze_image.documents import Detection, FailureReason, InferenceSettings, result_document
 from analyze_image.lines import MAX_LINE_BYTES, Stream, line_of
+from shared.events import EventBus
 from shared.retry_state import mark_of
 from shared.s3_events import Upload
 from tests.unit.analyze_image_kit import RECEIVES_AT_MOST, VISIBILITY_SECONDS, Pipeline, detect_error, document
 from tests.unit.analyze_image_kit import pipeline as pipeline
-from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, aws_error
+from tests.unit.conftest import FINAL, MODEL_ARN, SOURCE, FakeEvents, aws_error
 from tools.query import COLUMNS, QueryError, Rows, download, named_queries, run
 
 Document = dict[str, Any]
@@ -137,6 +139,29 @@ def documents() -> Iterator[tuple[str, Document]]:
 @pytest.fixture(scope="module")
 def found() -> list[Document]:
     return [made for _, made in documents()]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"model": None, "CustomLabels": {"logo": 99.0}},
+        {"CustomLabels": [{"Name": "logo"}]},
+        {"CustomLabels": [{"Name": "\ud800", "Confidence": 99}]},
+    ],
+)
+def test_an_odd_result_loses_its_own_line_and_event_and_no_others(
+    odd: dict[str, Any], firehose: FakeFirehose, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels, events = [{"Name": "logo", "Confidence": 99.0}], FakeEvents()
+    sound, other = (
+        result_document(Upload(SOURCE, key, "e", None, 1), Detection(labels), SETTINGS, FINAL, key, None)
+        for key in ("sound.png", "odd.png")
+    )
+    announcements = Announcements({"logo": 90}, EventBus(events, "logos"), Stream(firehose, "stream"))
+    announcements.tell([Told("1", {**other, **odd}), Told("2", sound)])
+    assert [line["id"] for line in firehose.lines] == ["2"]
+    assert [event["Detail"]["id"] for event in events.sent] == ["2"]
+    assert {vars(record)["source"]["key"] for record in caplog.records} == {"odd.png"}
 
 
 @pytest.fixture(scope="module", params=["stream", "documents"])

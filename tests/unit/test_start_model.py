@@ -415,17 +415,23 @@ def test_every_status_of_the_service_model_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "raised"), [("AccessDeniedException", ModelStartRefused), ("Throttling", ClientError)]
+    ("error", "raised"),
+    [
+        (aws_error("AccessDeniedException", operation="TagResource"), ModelStartRefused),
+        (aws_error("ServiceQuotaExceededException", operation="TagResource"), ModelStartRefused),
+        (aws_error("InternalServerError", operation="TagResource"), ClientError),
+        (aws_error("AnyOther", operation="TagResource"), ClientError),
+        (ReadTimeoutError(endpoint_url="TagResource"), ReadTimeoutError),
+    ],
 )
-def test_a_model_that_cannot_be_tagged_is_not_started(
-    code: str, raised: type[Exception], held: Lease, records: RunRecords
+def test_a_model_that_cannot_be_tagged_is_not_started_and_keeps_no_mark(
+    error: Exception, raised: type[Exception], held: Lease, records: RunRecords
 ) -> None:
-    model = ScriptedModel(["STOPPED"], tag_error=aws_error(code))
-    model.tag_error.response["ResponseMetadata"] = {"HTTPStatusCode": 400}
-    with pytest.raises(raised):
+    model = ScriptedModel(["STOPPED"], tag_error=error)
+    with pytest.raises(raised, match="TagResource"):
         step(starter(model, held, records))
     assert model.calls == []
-    assert held.renew(RUN).started_by is None
+    assert held.renew(RUN).starts == {}
 
 
 def test_nothing_is_started_before_the_watchdog_watches_the_model(
@@ -442,3 +448,19 @@ def test_nothing_is_started_before_the_watchdog_watches_the_model(
     states.record_watched()
     step(start)
     assert [name for name, _ in model.calls] == ["start"]
+
+
+@pytest.mark.parametrize("status", ["STARTING", "RUNNING"])
+def test_a_run_that_uses_the_model_of_a_dead_run_tags_it_anew(
+    status: str, lease: Lease, records: RunRecords, states: ModelStates, clock: Clock
+) -> None:
+    """Without the table the watchdog stops a model once no run is left that began before the tag."""
+    states.record_watched()
+    lease.acquire(RUN_0)
+    accept_start(states, RUN_0)
+    clock.now += 901
+    lease.acquire(RUN)
+    old = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
+    model = ScriptedModel([status], tags=dict(old))
+    step(starter(model, lease, records))
+    assert (model.tags != old) is (status == "RUNNING")

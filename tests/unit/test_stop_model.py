@@ -250,3 +250,15 @@ def test_without_the_table_a_model_without_our_tag_is_left_running(
     with pytest.raises(ClientError, match="AccessDenied"):
         ours.step(model)
     assert model.calls == []
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_in_a_table_that_was_just_made_the_tag_of_a_model_that_is_not_known_to_be_ours_stays(
+    lease: Lease, states: ModelStates, records: RunRecords, clock: Clock, *, is_new: bool
+) -> None:
+    if not is_new:
+        states.record_watched()
+    lease.acquire(RUN)
+    model = ScriptedModel(["RUNNING"], tags={"started-by/logos": "2026-11-27T01:00:00.000Z"})
+    assert ModelStop(model.model(), lease, states, records, clock).step(RUN, "run-1", 0).settled
+    assert bool(model.tags) is is_new

@@ -146,12 +146,19 @@ def test_another_upload_under_the_name_of_a_dead_letter_waits(sqs: Any) -> None:
     assert look(Bucket("in/a.jpg"), DeadLetterQueue(sqs, url)).images == 1
 
 
-def test_too_many_dead_letters_are_not_read(sqs: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+@pytest.mark.parametrize("letters", [0, 2])
+def test_too_many_dead_letters_are_not_read_and_the_reason_says_so(
+    letters: int,
+    sqs: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(waiting_images, "MAX_DEAD_LETTERS", 1)
     url = sqs.create_queue(QueueName="images-dead-letter")["QueueUrl"]
-    for _ in range(2):
+    for _ in range(letters):
         sqs.send_message(QueueUrl=url, MessageBody=dead_letter("in/a.jpg"))
-    assert look(Bucket("in/a.jpg"), DeadLetterQueue(sqs, url)).images == 1
+    waiting = look(Bucket("in/a.jpg"), DeadLetterQueue(sqs, url))
+    assert waiting.images == 1
+    assert ("too many to compare" in waiting.reason) is (letters > 1)
 
 
 # --- before a start: as many pages as min_backlog needs

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,7 +19,7 @@ from shared.owner import RETIRED, Owner
 from shared.receipts import Receipts
 from shared.run_record import RunRecords
 from shared.trigger import Trigger
-from tests.unit.conftest import FINAL, RUN_2, Clock, ScriptedModel, accept_start, ask_for_start, aws_error
+from tests.unit.conftest import FINAL, RUN_2, TABLE, Clock, ScriptedModel, accept_start, ask_for_start, aws_error
 from watchdog.executions import Executions
 from watchdog.watchdog import ExecutionEnded, Step, Watchdog
 
@@ -31,6 +31,8 @@ class States:
     """A Step Functions client: the status of each execution; the others do not exist."""
 
     executions: dict[str, str] = field(default_factory=dict)
+    # Epoch seconds; the others began long ago.
+    began_at: dict[str, float] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
     stop_error: Exception | None = None
 
@@ -41,10 +43,18 @@ class States:
             raise aws_error("ExecutionDoesNotExist")
         return {"status": self.executions[name]}
 
-    def list_executions(self, *, stateMachineArn: str, statusFilter: str, maxResults: int) -> Any:  # noqa: ANN401, N803
-        assert (stateMachineArn, maxResults) == (MACHINE, 1)
+    def get_paginator(self, operation: str) -> Self:
+        assert operation == "list_executions"
+        return self
+
+    def paginate(self, *, stateMachineArn: str, statusFilter: str, PaginationConfig: dict[str, int]) -> Any:  # noqa: ANN401, N803
+        assert (stateMachineArn, PaginationConfig) == (MACHINE, {"MaxItems": 5000, "PageSize": 1000})
         found = [name for name, status in self.executions.items() if status == statusFilter]
-        return {"executions": [{"name": name} for name in found[:1]]}
+        began = {name: datetime.fromtimestamp(self.began_at.get(name, 0), UTC) for name in found}
+        # A page may be empty, and the newest execution comes first.
+        yield {"executions": []}
+        for name in sorted(found, key=began.__getitem__, reverse=True):
+            yield {"executions": [{"name": name, "startDate": began[name]}]}
 
     def stop_execution(self, *, executionArn: str, error: str, cause: str) -> None:  # noqa: ARG002, N803
         self.stopped.append(executionArn.rsplit(":", 1)[1])
@@ -286,7 +296,7 @@ def test_a_dead_run_on_someone_elses_model_stops_nothing_and_frees_the_lease(wor
 def test_at_rest_nothing_is_written_or_stopped(world: World) -> None:
     world.model.statuses = ["STOPPED"]
     assert world.tick() == {"holder": "nobody", "owner": None, "settled": None}
-    assert world.held() == ModelState(is_watched=True)
+    assert world.held() == ModelState(watched=True)
 
 
 def test_a_stop_that_is_refused_is_asked_for_at_every_tick(world: World) -> None:
@@ -484,7 +494,7 @@ def test_a_retired_pipeline_is_left_to_terraform_and_comes_back_with_it(world: W
 
 def test_a_first_apply_changes_nothing(world: World) -> None:
     world.watchdog.resume(pause=lambda _: None)
-    assert world.held() == ModelState(is_watched=True)
+    assert world.held() == ModelState(watched=True)
 
 
 def test_an_apply_does_not_take_the_lease_from_a_run(world: World) -> None:
@@ -660,6 +670,44 @@ def test_without_the_table_a_model_with_our_tag_and_no_run_is_stopped(
     assert world.mapping.state == ("Disabled" if stops else "Enabled")
 
 
+@pytest.mark.parametrize(("seconds_after_tag", "stops"), [(-60, 0), (179, 0), (180, 1), (3000, 1)])
+def test_without_the_table_a_run_that_began_after_the_start_cannot_be_the_one_that_asked_for_it(
+    seconds_after_tag: int, stops: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise aws_error("AccessDeniedException")
+
+    world.start_run()
+    tagged_at = world.clock.now - 3600
+    world.model.tags = {"started-by/logos": datetime.fromtimestamp(tagged_at, UTC).isoformat()}
+    world.states.executions = {"run-1": "ABORTED", "run-2": "RUNNING", "run-3": "RUNNING"}
+    world.states.began_at = {"run-2": tagged_at + seconds_after_tag, "run-3": world.clock.now - 1}
+    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refused)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        world.tick()
+    assert world.stops() == stops
+
+
+def test_without_the_table_the_tag_goes_once_all_is_at_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise aws_error("AccessDeniedException")
+
+    def tick() -> bool:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            world.tick()
+        return bool(world.model.tags)
+
+    world.start_run()
+    world.model.tags = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
+    world.states.executions["run-1"] = "FAILED"
+    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refused)
+    assert tick(), "it is asked to stop"
+    world.model.statuses, world.mapping.state = ["STOPPED"], "Enabled"
+    assert tick(), "the trigger is asked to close"
+    assert not tick()
+    assert world.stops() == 1
+
+
 def test_without_the_table_a_trigger_that_cannot_be_closed_does_not_keep_the_model_from_its_stop(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -685,3 +733,63 @@ def test_a_look_says_that_the_model_is_watched_until_terraform_retires_it(world:
     assert not world.held().is_watched, "the next apply may give the watchdog another model"
     world.watchdog.resume(pause=lambda _: None)
     assert world.held().is_watched
+
+
+def make_table_anew(world: World) -> None:
+    for item in world.state._items._dynamodb.scan(TableName=TABLE)["Items"]:
+        key = {name: item[name] for name in ("model", "item")}
+        world.state._items._dynamodb.delete_item(TableName=TABLE, Key=key)
+
+
+def test_a_start_that_a_table_made_anew_does_not_know_is_cleaned_up_after(world: World) -> None:
+    world.start_run()
+    world.model.tags = {"started-by/logos": datetime.fromtimestamp(world.clock.now, UTC).isoformat()}
+    make_table_anew(world)
+    assert world.tick() == {"holder": "nobody", "owner": None, "settled": False}
+    assert (world.held().started_by, world.held().watched) == ("unknown", True)
+    assert (world.stops(), world.mapping.state) == (1, "Disabled")
+    world.model.statuses = ["STOPPED"]
+    world.clock.now += STILL_ACTING_SECONDS + 1
+    world.tick(invocation="2")
+    world.clock.now += DESCRIPTION_LAG_SECONDS
+    world.tick(invocation="3")
+    assert at_rest(world)
+    assert world.model.tags == {}
+
+
+def test_a_run_in_a_table_made_anew_stops_the_model_at_its_end(world: World) -> None:
+    world.model.tags = {"started-by/logos": datetime.fromtimestamp(world.clock.now, UTC).isoformat()}
+    make_table_anew(world)
+    world.records.open("run-2")
+    assert world.lease.acquire(RUN_2).acquired
+    world.states.executions["run-2"] = "RUNNING"
+    assert world.tick()["holder"] == "a living run"
+    assert not world.watchdog._model_stop.step(RUN_2, "run-2", 0).settled
+    assert world.stops() == 1
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_tag_does_not_count_where_the_table_ever_knew_the_model(world: World, *, watched: bool) -> None:
+    world.state._items.update(Update(STATE_ITEM, "SET watched = :watched", {"watched": watched}))
+    world.model.tags = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
+    world.tick()
+    world.watchdog.resume(pause=lambda _: None)
+    assert (world.held().started_by, world.stops()) == (None, 0)
+
+
+def test_two_looks_at_once_into_a_table_made_anew_keep_a_start_that_came_between(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.model.tags = {"started-by/logos": datetime.fromtimestamp(world.clock.now, UTC).isoformat()}
+    make_table_anew(world)
+    seen = world.held()
+    # The other look, and a start after it.
+    world.state.record_watched()
+    assert world.lease.acquire(RUN_2).acquired
+    ask_for_start(world.state, RUN_2, "t2", at=int(world.clock.now))
+    read = world.state.read
+    reads = iter([seen])
+    monkeypatch.setattr(world.state, "read", lambda: next(reads, None) or read())
+    world.states.executions["run-2"] = "RUNNING"
+    assert world.tick()["holder"] == "a living run"
+    assert list(read().starts) == ["t2"]

@@ -45,12 +45,13 @@ EMPTY = Backlog(visible=0, in_flight=0, delayed=0)
 
 @dataclass(frozen=True)
 class SourceObject:
-    """The object under the key in the source bucket; the etag without quotes."""
+    """The object under the key in the source bucket; the etag without quotes, the version None without versions."""
 
     etag: str
     uploaded_at: datetime
     storage_class: str = "STANDARD"
     is_archived: bool = False
+    version_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,9 @@ def _source(s3: S3Client, deployment: Deployment, key: str) -> SourceObject | No
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     is_restored = 'ongoing-request="false"' in found.get("Restore", "")
     is_archived = (storage_class in ARCHIVE_CLASSES or bool(found.get("ArchiveStatus"))) and not is_restored
-    return SourceObject(found["ETag"].strip('"'), found["LastModified"], storage_class, is_archived)
+    return SourceObject(
+        found["ETag"].strip('"'), found["LastModified"], storage_class, is_archived, found.get("VersionId")
+    )
 
 
 def _deleted_at(s3: S3Client, bucket: str, key: str) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from shared.s3_events import RESULT_SUFFIX
+from shared.s3_events import RESULT_SUFFIX, Upload
 from tools.deployment import Deployment
 from tools.desk import output
 from tools.desk.errors import Exit, UsageError
@@ -64,7 +64,7 @@ def answer(deployment: Deployment, key: str, evidence: Evidence, now: datetime) 
 def _answers(deployment: Deployment, key: str, evidence: Evidence, now: datetime) -> Iterator[Answer]:
     """Yield what holds, what is most certain first."""
     source, image = evidence.source, f"s3://{deployment.source.bucket}/{key}"
-    result = next((one for one in evidence.results if _is_of_present_upload(one, evidence)), None)
+    result = next((one for one in evidence.results if _is_of_present_upload(deployment, key, one, evidence)), None)
     if result is not None:
         yield _finished(deployment, key, evidence, result)
     if source is None:
@@ -99,8 +99,12 @@ def _answers(deployment: Deployment, key: str, evidence: Evidence, now: datetime
     yield from _waiting(deployment, key, evidence, now)
 
 
-def _is_of_present_upload(result: StoredResult, evidence: Evidence) -> bool:
-    return evidence.source is None or result.document["source"].get("etag") == evidence.source.etag
+def _is_of_present_upload(deployment: Deployment, key: str, result: StoredResult, evidence: Evidence) -> bool:
+    """Whether the result is of what lies there now. The same bytes, uploaded again, are another version."""
+    source = evidence.source
+    if source is None:
+        return True
+    return Upload(deployment.source.bucket, key, source.etag, source.version_id, 0).same_as(result.document["source"])
 
 
 def _finished(deployment: Deployment, key: str, evidence: Evidence, result: StoredResult) -> Answer:

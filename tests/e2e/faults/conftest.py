@@ -210,6 +210,13 @@ class Scene:
         """Do something to the model as somebody outside of the system."""
         self.stack.post_emulator(f"models/{what}", project_version_arn=self.stack.model.version_arn, **members)
 
+    def start_with_old_tag(self) -> None:
+        """Let the model run with a tag that says that this deployment started it, long ago."""
+        self.tell_model("start")
+        self.until(lambda: self.model_status() == "RUNNING", "the model did not start")
+        tag = {f"started-by/{self.stack.name}": "2020-01-01T00:00:00.000Z"}
+        self.stack.client("rekognition").tag_resource(ResourceArn=self.stack.model.version_arn, Tags=tag)
+
     def invoke(self, function: str, event: dict[str, Any]) -> Any:  # noqa: ANN401
         answer = self.stack.client("lambda").invoke(
             FunctionName=f"{self.stack.name}-{function}", Payload=json.dumps(event)
@@ -238,9 +245,16 @@ class Scene:
         return self._item(f"run#{arn.rsplit(':', 1)[1]}")
 
     def _item(self, item: str) -> dict[str, Any]:
+        place = self._place_of(item)
+        return self.stack.client("dynamodb").get_item(**place, ConsistentRead=True).get("Item", {})
+
+    def forget(self, item: str) -> None:
+        """Remove an item, as a table that is made anew has it no more."""
+        self.stack.client("dynamodb").delete_item(**self._place_of(item))
+
+    def _place_of(self, item: str) -> dict[str, Any]:
         key = {"model": {"S": self.stack.model.version_arn}, "item": {"S": item}}
-        table = self.stack.outputs["runs_table_name"]
-        return self.stack.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {})
+        return {"TableName": self.stack.outputs["runs_table_name"], "Key": key}
 
     def tick_until_at_rest(self) -> None:
         def ticked_to_rest() -> bool:

@@ -252,6 +252,14 @@ class HarshPipeline(Pipeline):
             self.world.disturb(function, call, "paused", seconds)
 
     @precondition(lambda self: self.world.has_watchdog)
+    @rule()
+    def the_table_is_made_anew(self) -> None:
+        # A living run would lose the lease to another, and notice at its next step.
+        for run in self.world.living:
+            self.world.abort(run)
+        self.world.make_table_anew()
+
+    @precondition(lambda self: self.world.has_watchdog)
     @rule(after=st.sampled_from([0, 5, 30]), dies_at=st.sampled_from([0, 0, 0, 2, 3, 5, 9]))
     def terraform_retires_the_pipeline_in_the_middle_of_a_start(self, after: float, dies_at: int) -> None:
         world = self.world

@@ -126,8 +126,12 @@ def executions(
     call: Call,
     *,
     seen_at: float,
+    epoch: float,
 ) -> AWSResponse:
-    """Answer Step Functions' operations on executions, which are given by their ARNs, as they were at `seen_at`."""
+    """Answer Step Functions' operations on executions, which are given by their ARNs, as they were at `seen_at`.
+
+    It is in virtual seconds, which begin at `epoch`.
+    """
     parameters: dict[str, Any] = call.body
     if call.operation not in ("DescribeExecution", "ListExecutions", "StopExecution"):
         raise UnplayedError(f"nobody plays states.{call.operation}")
@@ -136,24 +140,26 @@ def executions(
             deployment.STATE_MACHINE_ARN,
             "RUNNING",
         ), f"nobody plays {parameters}"
-        listed = [_described(run, seen_at) for run in runs.values() if run.started_at <= seen_at]
-        return call.answer(json.dumps({"executions": [run for run in listed if run["status"] == "RUNNING"]}).encode())
+        listed = [_described(run, seen_at, epoch) for run in runs.values() if run.started_at <= seen_at]
+        newest_first = [run for run in reversed(listed) if run["status"] == "RUNNING"]
+        assert len(newest_first) <= parameters["maxResults"], "nobody plays further pages"
+        return call.answer(json.dumps({"executions": newest_first}).encode())
     run = runs.get(parameters["executionArn"])
     if run is None:
         return call.refuse("ExecutionDoesNotExist")
     if call.operation == "StopExecution":
         stop(run, parameters.get("error"), parameters.get("cause"))
         return call.answer(json.dumps({"stopDate": datetime.now(UTC).timestamp()}).encode())
-    return call.answer(json.dumps(_described(run, seen_at)).encode())
+    return call.answer(json.dumps(_described(run, seen_at, epoch)).encode())
 
 
-def _described(run: Execution, seen_at: float) -> dict[str, Any]:
+def _described(run: Execution, seen_at: float, epoch: float) -> dict[str, Any]:
     has_ended = run.stopped_at is not None and run.stopped_at <= seen_at
     return {
         "executionArn": run.arn,
         "stateMachineArn": deployment.STATE_MACHINE_ARN,
         "name": run.name,
         "status": run.status if has_ended else "RUNNING",
-        "startDate": run.started_at,
-        **({"stopDate": run.stopped_at} if has_ended else {}),
+        "startDate": epoch + run.started_at,
+        **({"stopDate": epoch + run.stopped_at} if has_ended and run.stopped_at is not None else {}),
     }

@@ -284,15 +284,7 @@ class World:
                 "RedrivePolicy": json.dumps(redrive),
             },
         )
-        client("dynamodb").create_table(
-            TableName=deployment.TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "model", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "model", "AttributeType": "S"},
-                {"AttributeName": "item", "AttributeType": "S"},
-            ],
-        )
+        _make_table()
         # As Terraform's first call of the watchdog leaves it.
         ModelStates(Items(client("dynamodb"), deployment.TABLE, deployment.MODEL_ARN)).record_watched()
 
@@ -400,6 +392,12 @@ class World:
         for function in functions:
             self._environments[function] = self._environments.get(function, {}) | environment
             _forget_compositions(function)
+
+    def make_table_anew(self) -> None:
+        """Let somebody delete the table, and an apply that calls no function make an empty one in its place."""
+        client("dynamodb").delete_table(TableName=deployment.TABLE)
+        _make_table()
+        self._is_touched = True
 
     def look_later(self, seconds: float) -> None:
         """Let the schedule of the watchdog fall in so many seconds, besides its own minutes."""
@@ -831,7 +829,7 @@ class World:
                 return self.mapping.answer(call)
             case "sfn":
                 runs = {run.arn: run for run in self.runs.values()}
-                return services.executions(runs, self._stop, call, seen_at=self.now - self.lag_seconds)
+                return services.executions(runs, self._stop, call, seen_at=self.now - self.lag_seconds, epoch=EPOCH)
         return moto()
 
     def _invoke_for_function(self, call: Call) -> AWSResponse:
@@ -862,6 +860,18 @@ class World:
                 self.disturbances.remove(disturbance)
                 return disturbance
         return None
+
+
+def _make_table() -> None:
+    client("dynamodb").create_table(
+        TableName=deployment.TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "model", "KeyType": "HASH"}, {"AttributeName": "item", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "model", "AttributeType": "S"},
+            {"AttributeName": "item", "AttributeType": "S"},
+        ],
+    )
 
 
 def _failed(name: str, message: str) -> StateError:

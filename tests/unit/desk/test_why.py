@@ -120,6 +120,15 @@ CASES: dict[str, tuple[dict[str, Any], State, str]] = {
         State.LABELLED_ELSEWHERE,
         "its result is s3://final-bucket/processed/shop/photo 1~eeeeeeee.jpg.json.",
     ),
+    "the same bytes were labelled before, as an older version": (
+        {
+            "source": replace(OLD, version_id="v2"),
+            "queue": ONE,
+            "results": (result(source={"bucket": SOURCE, "key": KEY, "etag": OLD.etag, "version_id": "v1"}),),
+        },
+        State.WAITING,
+        "waits in the image queue",
+    ),
     "uploaded anew after it was labelled": (
         {"source": replace(OLD, etag="new"), "queue": ONE, "results": (result(),)},
         State.WAITING,
