@@ -103,17 +103,26 @@ class Scene:
         bucket = self.stack.outputs["final_bucket_name"]
         return "Contents" in self.stack.client("s3").list_objects_v2(Bucket=bucket, Prefix=f"runs/{name}.json")
 
-    def until(self, holds: Callable[[], Any], otherwise: str, seconds: float = PATIENCE_SECONDS) -> None:
+    def until(
+        self, holds: Callable[[], Any], otherwise: str | Callable[[], str], seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        """Wait until something holds. `otherwise`: what to say if it does not, where it tells of the end as a function.
+
+        Never wait for a number of messages: an image may have two for as long as it waits, as SQS delivers at least
+        once. An answer of SendMessage that comes late is enough.
+        """
         deadline = time.monotonic() + seconds
         while not holds():
-            assert time.monotonic() < deadline, otherwise
+            assert time.monotonic() < deadline, otherwise() if callable(otherwise) else otherwise
             time.sleep(0.2)
 
     def until_state(self, arn: str, state: str) -> None:
         self.until(lambda: state in runs.states_entered(self.stack, arn), f"the run did not reach {state!r}")
 
     def until_model(self, *statuses: str) -> None:
-        self.until(lambda: self.model_status() in statuses, f"the model is not {statuses} but {self.model_status()}")
+        self.until(
+            lambda: self.model_status() in statuses, lambda: f"the model is not {statuses} but {self.model_status()}"
+        )
 
     def model_status(self) -> str:
         return self.stack.meter()["status"]
@@ -261,7 +270,7 @@ class Scene:
             self.tick()
             return self.at_rest() and self.model_status() in ("STOPPED", "FAILED", "TRAINING_COMPLETED")
 
-        self.until(ticked_to_rest, f"the watchdog did not bring {self.lease()} to rest; {self.model_status()}")
+        self.until(ticked_to_rest, lambda: f"the watchdog did not bring {self.lease()} to rest; {self.model_status()}")
 
     def detections(self, key: str) -> int:
         """Calls of the model for one image."""
@@ -296,10 +305,14 @@ class Scene:
         return int(re.search(r"^(\d+) image messages sent back", printed, re.MULTILINE)[1])
 
     def run_until_done(self) -> None:
-        """Run as often as the schedule has to, until no image waits."""
+        """Run as often as the schedule has to, until no message waits: a run ends when no image does."""
         # SQS holds requeued messages back in wall time, which the waits of a run would outrun.
         self.until(lambda: not self._delayed(), "messages are still delayed")
-        self.until(lambda: self.run()["status"] == "SUCCEEDED" and self.waiting() == 0, "images still wait", 120)
+        self.until(
+            lambda: not self.waiting() or (self.run()["status"] == "SUCCEEDED" and not self.waiting()),
+            lambda: f"{self.waiting()} messages still wait",
+            120,
+        )
 
     def _delayed(self) -> int:
         name = "ApproximateNumberOfMessagesDelayed"

@@ -64,7 +64,7 @@ def test_a_final_bucket_that_refuses_writes_keeps_the_images_in_the_source_bucke
     source = invariants.waiting_in_source(scene.stack)
     assert all((upload.key, upload.etag) in source for upload in uploads)
     # A batch that was under way when the run ended may have sent copies of what it has yet to delete.
-    scene.until(lambda: scene.waiting() == len(uploads), "each image's message once")
+    assert scene.waiting() >= len(uploads)
     assert scene.dead_letters() == []
     scene.stack.clear_faults()
     scene.run_until_done()
@@ -107,4 +107,4 @@ def test_a_receipt_that_cannot_be_written_is_written_by_the_watchdog(scene: Scen
         execution = scene.wait(scene.start())
     assert execution["status"] == "FAILED"
     assert scene.receipt_of(execution["executionArn"])["error"]["code"] == "ExecutionFailed"
-    scene.until(scene.at_rest, f"the lease is {json.dumps(scene.lease())}")
+    scene.until(scene.at_rest, lambda: f"the lease is {json.dumps(scene.lease())}")
