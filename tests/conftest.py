@@ -64,6 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the seconds of all workers by folder, and the slowest tests, each with its fixtures."""
+    if hasattr(config, "workerinput"):
+        # The controller has every worker's reports, and would count them a second time.
+        return
     file = config.getoption("times")
     by_test = Counter(json.loads(file.read_text()) if file and file.exists() else {})
     for reports in terminalreporter.stats.values():

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import boto3
 import botocore.session
 import moto
+from botocore.auth import SigV4Auth
 from botocore.config import Config
 from moto.backend_index import backend_url_patterns
 from moto.core import base_backend, responses, serialize
-from moto.core.model import Shape
+from moto.core.model import StructureShape
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
-from moto.dynamodb.parsing import ast_nodes
+from moto.dynamodb.parsing import ast_nodes, expressions
 from moto.sqs import models as sqs
 
 if TYPE_CHECKING:
@@ -49,20 +50,32 @@ def _kinds_of_a_walk(walk: Any) -> tuple[type, ...]:  # noqa: ANN401
 
 _walk.nodes_to_be_processed = _kinds_of_a_walk
 
+# Each update parses its expression twice. Who changes what it was parsed to makes a copy first.
+_parser: Any = vars(expressions)["UpdateExpressionParser"]
+_parser.make = lru_cache(1000)(_parser.make)
+
 Json = Any
 
-_get_value = serialize.JSONSerializer.get_value
+_json: Any = serialize.JSONSerializer
+_serialize_structure = _json._serialize_type_structure
 
 
-def _value_of(serializer: serialize.JSONSerializer, value: Json, key: str, shape: Shape) -> Json:
-    """Take a member of an answer: of an attribute of DynamoDB moto seeks each of ten types under five names."""
-    # moto adds the parent, and does not declare it.
-    if shape.parent.name == "AttributeValue" and type(value) is dict:  # type: ignore[attr-defined]
-        return value.get(key)
-    return _get_value(serializer, value, key, shape)
+def _serialize_type_structure(
+    serializer: serialize.JSONSerializer, serialized: Json, value: Json, shape: StructureShape, key: str
+) -> None:
+    """Write an attribute of DynamoDB as it is stored: moto seeks each of ten types in it, under five names."""
+    if shape.name == "AttributeValue" and key and type(value) is dict:
+        serialized[serializer.get_serialized_name(shape, key)] = value
+    else:
+        _serialize_structure(serializer, serialized, value, shape, key)
 
 
-serialize.JSONSerializer.get_value = _value_of  # type: ignore[assignment, method-assign]
+_json._serialize_type_structure = _serialize_type_structure
+
+# Nobody checks a signature, and each takes its time.
+_auth: Any = SigV4Auth
+_auth.canonical_request = lambda *_: ""
+_auth.signature = lambda *_: "0" * 64
 
 
 def mock_aws() -> moto.core.models.MockAWS:

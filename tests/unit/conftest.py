@@ -16,7 +16,7 @@ from shared.owner import Owner
 from shared.project_version import ProjectVersion
 from shared.receipts import Receipts
 from shared.run_record import RunRecords
-from tests.rig.quick_moto import client, mock_aws
+from tests.rig.quick_moto import client, listening, mock_aws
 
 TABLE = "runs"
 RUN_0, RUN, RUN_2, RUN_3 = (Owner.run(f"run-{number}") for number in range(4))
@@ -195,8 +195,14 @@ def s3(aws: None) -> Any:  # noqa: ANN401, ARG001
 
 
 @pytest.fixture
-def sqs(aws: None) -> Any:  # noqa: ANN401, ARG001
-    return client("sqs")
+def sqs(aws: None) -> Iterator[Any]:  # noqa: ARG001
+    """A client that does not wait for messages: nobody sends any meanwhile, and moto waits in wall time."""
+
+    def wait_no_time(params: dict[str, Any], **_: object) -> None:
+        params["WaitTimeSeconds"] = 0
+
+    with listening(client("sqs"), "provide-client-params.sqs.ReceiveMessage", wait_no_time):
+        yield client("sqs")
 
 
 @pytest.fixture
