@@ -89,7 +89,7 @@ class RunLifecycle:
         self._failed_starts.learn(run_id, before, outcome, error["code"] if error else None)
         document = self._receipts.write(run_id, outcome, error)
         # A repeated attempt finds the run closed, and may have learnt.
-        if before.finished_at is None:
+        if before.outcome is None:
             self._learn(before)
         self._lease.release(Owner.run(run_id))
         return document

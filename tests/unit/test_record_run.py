@@ -14,7 +14,7 @@ from shared import receipts as receipts_module
 from shared.events import EventBus
 from shared.failed_starts import FailedStartsStore
 from shared.failures import readable_error
-from shared.items import Items
+from shared.items import ConditionFailed, Items
 from shared.lease import Lease
 from shared.model_state import ModelStates
 from shared.model_usage import DailyModelUsage
@@ -220,6 +220,27 @@ def test_what_the_functions_record_is_on_the_receipt(book: RunLifecycle, records
     assert stored["phases"]["labelling_seconds"] == 60.0
     record = records.read("run-1")
     assert (record.images_done, record.blocked, record.blocked_reason) == (11, 7, "because")
+
+
+def test_a_batch_that_is_counted_while_the_receipt_is_written_is_on_it_or_refused(
+    book: RunLifecycle,
+    receipts: Receipts,
+    records: RunRecords,
+    s3: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put = receipts._s3.put_object
+
+    def counted_first(**parameters: object) -> None:
+        with pytest.raises(ConditionFailed):
+            records.add_batch("run-1", BatchCounts(processed=1))
+        put(**parameters)
+
+    monkeypatch.setattr(receipts._s3, "put_object", counted_first)
+    book.open("run-1")
+    records.add_batch("run-1", BatchCounts(processed=2))
+    book.close("run-1", Outcome.COMPLETED, None)
+    assert stored_receipt(s3, "run-1")["images"]["processed"] == records.read("run-1").processed == 2
 
 
 def test_a_closed_run_gives_the_lease_back(book: RunLifecycle) -> None:
