@@ -445,6 +445,14 @@ def test_no_failure_is_no_error() -> None:
     assert readable_error(None) is None
 
 
+def test_a_failure_after_another_is_the_error_and_its_message_tells_of_both() -> None:
+    before = {"Error": "NoProgress", "Cause": '{"errorMessage": "stuck"}', "Before": None}
+    assert readable_error({"Error": "ModelStopTimedOut", "Cause": "stop it by hand.", "Before": before}) == {
+        "code": "ModelStopTimedOut",
+        "message": "stop it by hand. Before that, the run failed with NoProgress: stuck",
+    }
+
+
 def test_a_run_that_did_nothing_sends_no_metric_and_one_that_may_cost_something_does(
     book: RunLifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
