@@ -151,8 +151,14 @@ class RunRecords:
         )
 
     def record_start_asked(self, run_id: str, *, backlog: int, sizing_reason: str) -> None:
-        """Record when the start was last asked for, for how many messages, and the reason for the number of units."""
-        expression = "SET start_asked_at = :now, backlog = :backlog, sizing_reason = :reason"
+        """Record when the start was last asked for, for how many messages, and the reason for the number of units.
+
+        So the model does not run, whatever the run took over.
+        """
+        expression = (
+            "SET start_asked_at = :now, backlog = :backlog, sizing_reason = :reason "
+            "REMOVE model_running_at, model_seen_running_at"
+        )
         self._update(run_id, expression, now=format_rfc3339(now()), backlog=backlog, reason=sizing_reason)
 
     def record_reason(self, run_id: str, reason: str) -> None:

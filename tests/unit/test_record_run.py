@@ -100,7 +100,25 @@ def test_a_run_after_a_dead_one_writes_its_receipt_and_ends_its_model_time(
     stored = stored_receipt(s3, "run-1")
     assert (stored["outcome"], stored["error"]["code"]) == ("aborted", "RunSilent")
     assert "run run-2 took over" in stored["error"]["message"]
-    assert records.read("run-1").model_stop_accepted_at is not None
+    over, begun = records.read("run-1").model_stop_accepted_at, records.read("run-2").model_running_at
+    assert over is not None
+    assert begun is not None
+    assert timedelta(0) <= over - begun < timedelta(seconds=1), "the model runs all the time"
+    records.record_start_asked("run-2", backlog=1, sizing_reason="it had failed meanwhile")
+    assert records.read("run-2").model_running_at is None
+
+
+@pytest.mark.parametrize(("ours", "stopped"), [(False, False), (True, True)])
+def test_a_run_after_a_dead_one_has_no_time_of_a_model_that_is_not_ours_or_was_stopped(
+    ours: bool, stopped: bool, book: RunLifecycle, records: RunRecords, clock: Clock
+) -> None:
+    book.open("run-1")
+    records.record_model_running("run-1", inference_units=1, ours=ours)
+    if stopped:
+        records.record_model_stop_accepted("run-1")
+    clock.now += 901
+    book.open("run-2")
+    assert records.read("run-2").model_running_at is None
 
 
 def test_an_opening_that_is_killed_before_the_dead_runs_receipt_is_made_up_for(
