@@ -2,13 +2,16 @@
 
 locals {
   # A change of it ends the waiting after failed starts: what Terraform changed may let the next one work.
-  fingerprint = sha256(jsonencode([
-    # The bytes, and not where they are: to move the zips is no change.
-    try(filebase64sha256(local.code["analyze_image"].file), var.package_s3_object_versions),
-    local.kms_grants,
-    data.aws_iam_policy_document.analyze_image.json,
-    data.aws_iam_policy_document.start_model.json,
-  ]))
+  fingerprint = sha256(jsonencode(local.fingerprinted))
+  fingerprinted = {
+    # Of a zip in a folder its bytes, and not where they are: to move it is no change.
+    code       = { for package, code in local.code : package => merge(code, { file = try(filebase64sha256(code.file), null) }) }
+    controls   = { for name, value in local.controls : name => value if name != "tags" }
+    kms_grants = local.kms_grants
+    policies   = [data.aws_iam_policy_document.analyze_image.json, data.aws_iam_policy_document.start_model.json]
+    analysis   = module.analyze_image.environment
+    units      = [var.min_inference_units, var.max_inference_units, var.autoscaling_enabled]
+  }
 }
 
 data "aws_iam_policy_document" "check_queue" {

@@ -87,7 +87,8 @@ class Analysis:
         """Tell of the images that no batch has counted yet; return False if there is no time for it.
 
         It comes before the count, whose note says that an image was told of too. So a redelivery tells of what a
-        killed batch did not, and of nothing else. An image is told of twice if the batch is killed just in between.
+        killed batch did not, and of nothing else. An image is told of twice if the batch is killed just in between, or
+        if it cannot be counted.
         """
         if not finished or not self.announcements.seconds:
             return True
@@ -129,9 +130,9 @@ class Analysis:
                 total = add_finished(counts, finished, new)
                 if total != BatchCounts():
                     self.records.add_batch(run_id, total, list(new))
-            except ConditionFailed:
-                # Another batch counted one of these images a moment ago.
-                unread = claimed_by
+            except ConditionFailed as refusal:
+                # Another batch counted one of these images a moment ago, or the run has finished.
+                unread, reason = claimed_by, str(refusal)
             except (ClientError, BotoCoreError) as error:
                 if not _is_conflict(error) or attempt == COUNT_ATTEMPTS:
                     logger.exception("could not add to the run's counters", counts=counts)
@@ -139,7 +140,12 @@ class Analysis:
                 time.sleep(random.uniform(0, 0.1 * attempt))  # noqa: S311 - keeps two batches apart
             else:
                 return True
-        logger.error("could not add to the run's counters: other batches count the same images", counts=counts)
+        logger.warning(
+            "not added to the run's counters, because the run has finished or other batches count the same images; "
+            "messages of finished images come again, for the next run to count",
+            counts=counts,
+            reason=reason,
+        )
         return False
 
 

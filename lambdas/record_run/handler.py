@@ -1,6 +1,6 @@
 """Lambda handler: `{"action": "open" | "close", "run_id": …}`; "close" also takes `outcome` and `error`.
 
-`error` is what the workflow caught, as Step Functions describes it, or null.
+`error` is what the workflow caught, as Step Functions describes it, or null; `Before` in it is what was caught before.
 """
 
 from dataclasses import asdict

@@ -15,6 +15,7 @@ from shared.receipts import Receipts
 from shared.run_record import RunRecord, RunRecords
 from shared.telemetry import logger
 from shared.throughput import ThroughputStore, measured
+from shared.timestamps import now
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ class RunLifecycle:
 
         Return whether it is written. If it cannot be, this run goes on, and the lease's next owner tries again.
         """
-        if self._records.read(dead_run).model_running_at is not None:
-            self._records.record_model_time_over(dead_run)
+        self._take_over_model_time(dead_run, run_id)
         message = f"the lease of run {dead_run} expired without renewal; run {run_id} took over"
         try:
             self._failed_starts.learn(dead_run, self._records.read(dead_run), Outcome.ABORTED, "RunSilent")
@@ -82,6 +82,17 @@ class RunLifecycle:
             return False
         return True
 
+    def _take_over_model_time(self, dead_run: str, run_id: str) -> None:
+        record, instant = self._records.read(dead_run), now()
+        if record.model_running_at is None:
+            return
+        if record.model_is_ours and record.model_time_end(instant) == instant:
+            # It may run on. First this write: after a crash in between, both runs have the seconds until the retry.
+            self._records.record_model_running(
+                run_id, inference_units=record.inference_units or 1, ours=True, fixed=record.units_are_fixed
+            )
+        self._records.record_model_time_over(dead_run)
+
     def close(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
         """Write the receipt, learn from the run for the next ones, then give the lease back."""
         before = self._records.read(run_id)
@@ -89,7 +100,7 @@ class RunLifecycle:
         self._failed_starts.learn(run_id, before, outcome, error["code"] if error else None)
         document = self._receipts.write(run_id, outcome, error)
         # A repeated attempt finds the run closed, and may have learnt.
-        if before.finished_at is None:
+        if before.outcome is None:
             self._learn(before)
         self._lease.release(Owner.run(run_id))
         return document

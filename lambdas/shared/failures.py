@@ -15,6 +15,7 @@ _ERROR_MESSAGE = re.compile(r'\s*\{\s*"errorMessage"\s*:\s*')
 def readable_error(failure: dict[str, Any] | None) -> dict[str, str] | None:
     """Return the receipt's `error` for a failure as the workflow caught it: `{"Error": …, "Cause": …}`.
 
+    With an earlier failure as `Before`, the message tells of that too.
     The cause of a function's exception is JSON with errorMessage and a stack trace; a time-out or a service error has
     plain text or nothing. The stack trace stays in the log. Step Functions cuts off a long cause in the middle of the
     JSON, after the message.
@@ -22,6 +23,13 @@ def readable_error(failure: dict[str, Any] | None) -> dict[str, str] | None:
     """
     if failure is None:
         return None
+    readable = _readable(failure)
+    if before := readable_error(failure.get("Before")):
+        readable["message"] += f" Before that, the run failed with {before['code']}: {before['message']}"
+    return readable
+
+
+def _readable(failure: dict[str, Any]) -> dict[str, str]:
     code, message = str(failure.get("Error", "Unknown")), _message(failure.get("Cause") or "no further information")
     answer = _BOTOCORE_ERROR.fullmatch(message)
     if answer is None:

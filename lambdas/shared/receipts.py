@@ -53,14 +53,14 @@ class Receipts:
         self._unit_hour_usd = unit_hour_usd
 
     def write(self, run_id: str, outcome: Outcome, error: dict[str, str] | None) -> dict[str, Any]:
-        """Write the receipt, send it, and close the run's record, in this order: a crash in between repeats it.
+        """Finish the run's record, write the receipt, send it, and close the record: a crash in between repeats it.
 
         A run that was closed before had its event.
         """
         finished_at = now()
-        record = self._records.read(run_id)
+        record = self._records.finish(run_id, finished_at)
         document, model = self._put(run_id, outcome, error, record, finished_at=finished_at, instant=finished_at)
-        if record.finished_at is None:
+        if record.outcome is None:
             self._bus.send(RUN_FINISHED, [document])
         self._records.close(run_id, outcome, record, error, finished_at)
         # CloudWatch charges for a metric in each hour that has a value, and most runs of an hourly schedule do nothing.

@@ -47,6 +47,7 @@ class RunRecord:
     last_detection_at: datetime | None = None
     model_stop_accepted_at: datetime | None = None
     model_stopped_at: datetime | None = None
+    # No batch is added to the run any more. Once its receipt is written, the run has an outcome too.
     finished_at: datetime | None = None
     # Until when the model time is on the days' accounts, and what else the receipt said: it may be written again.
     model_counted_at: datetime | None = None
@@ -150,8 +151,14 @@ class RunRecords:
         )
 
     def record_start_asked(self, run_id: str, *, backlog: int, sizing_reason: str) -> None:
-        """Record when the start was last asked for, for how many messages, and the reason for the number of units."""
-        expression = "SET start_asked_at = :now, backlog = :backlog, sizing_reason = :reason"
+        """Record when the start was last asked for, for how many messages, and the reason for the number of units.
+
+        So the model does not run, whatever the run took over.
+        """
+        expression = (
+            "SET start_asked_at = :now, backlog = :backlog, sizing_reason = :reason "
+            "REMOVE model_running_at, model_seen_running_at"
+        )
         self._update(run_id, expression, now=format_rfc3339(now()), backlog=backlog, reason=sizing_reason)
 
     def record_reason(self, run_id: str, reason: str) -> None:
@@ -203,7 +210,7 @@ class RunRecords:
         """Add a batch to the run's counters, once even if the SDK repeats the call, and note the `images` in it.
 
         It is a transaction because DynamoDB recognises a repeated one by its client request token. Error:
-        ConditionFailed, if one of the images was counted before.
+        ConditionFailed, if the run has finished or one of the images was counted before.
         """
         added = {attribute: getattr(counts, field) for field, attribute in COUNTERS.items()}
         expression = "ADD " + ", ".join(f"{name} :{name}" for name in added)
@@ -219,7 +226,9 @@ class RunRecords:
             values["last"] = format_rfc3339(counts.last_detection_at)
         if sets:
             expression += " SET " + ", ".join(sets)
-        self._items.transact([Update(_item(run_id), expression, values), *_notes_of(images)])
+        # What is added later would be on no receipt.
+        run = Update(_item(run_id), expression, values, condition="attribute_not_exists(finished_at)")
+        self._items.transact([run, *_notes_of(images)])
 
     def counted_images(self, batch_id: str) -> set[CountedImage]:
         """Return which images with a name claimed by this batch were counted."""
@@ -227,21 +236,26 @@ class RunRecords:
         marks = (name.removeprefix(MARK) for name in names if name.startswith(MARK))
         return {CountedImage(batch_id, mark) for mark in marks}
 
+    def finish(self, run_id: str, finished_at: datetime) -> RunRecord:
+        """Let no batch be added to the run any more, and return all that is known of it, for its receipt."""
+        update = Update(_item(run_id), "SET finished_at = :now", {"now": format_rfc3339(finished_at)})
+        return RunRecord.parse(self._items.update(update, returning="ALL_NEW"))
+
     def close(
         self, run_id: str, outcome: Outcome, record: RunRecord, error: Mapping[str, str] | None, finished_at: datetime
     ) -> None:
         """Record how the run ended, and add its model time to the days on which it ran: once, if repeated.
 
-        `record` is what was read of the run before. A run whose stop is not accepted yet counts until `finished_at`.
+        `record` is the receipt's. A run whose stop is not accepted yet counts until `finished_at`.
         """
-        expression = "SET outcome = :outcome, run_error = :error, finished_at = :now"
-        values: dict[str, Any] = {"outcome": outcome.value, "error": error, "now": format_rfc3339(finished_at)}
-        if record.finished_at is None and record.model_running_at is not None and record.model_is_ours:
+        expression = "SET outcome = :outcome, run_error = :error"
+        values: dict[str, Any] = {"outcome": outcome.value, "error": error}
+        if record.outcome is None and record.model_running_at is not None and record.model_is_ours:
             end = record.model_time_end(finished_at)
             additions = self._usage.additions(record.model_running_at, end)
             expression += ", model_counted_at = :counted"
             values["counted"] = format_rfc3339(end)
-            once = Update(_item(run_id), expression, values, condition="attribute_not_exists(finished_at)")
+            once = Update(_item(run_id), expression, values, condition="attribute_not_exists(outcome)")
             try:
                 self._items.transact([once, *additions])
             except ConditionFailed:

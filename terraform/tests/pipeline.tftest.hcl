@@ -107,6 +107,16 @@ run "accepts_odd_values_and_the_code_in_the_accounts_bucket" {
     condition     = local.code["analyze_image"].s3_key == "labels/v1/analyze_image.zip" && local.code["analyze_image"].file == null
     error_message = "Each zip must be looked for under the prefix, and nowhere else."
   }
+
+  assert {
+    condition = (
+      local.fingerprinted.code["check_queue"].s3_key == "labels/v1/check_queue.zip" &&
+      local.fingerprinted.code["watchdog"].s3_object_version == "v1" &&
+      length(local.fingerprinted.controls.vpc_subnet_ids) == 16 &&
+      !can(local.fingerprinted.controls.tags)
+    )
+    error_message = "Another zip and another network must end the waiting after failed starts, and another tag must not."
+  }
 }
 
 run "accepts_an_instant_and_the_longest_name_in_the_longest_region" {
@@ -327,7 +337,7 @@ run "a_whole_apply_wires_the_parts_together" {
       check_queue = {
         ANALYZE_FUNCTION_NAME   = output.analyze_function_name
         DEAD_LETTER_QUEUE_URL   = output.dead_letter_queue_url
-        FINGERPRINT             = local.fingerprint
+        FINGERPRINT             = sha256(jsonencode(local.fingerprinted))
         IMAGE_SUFFIXES          = jsonencode(var.image_suffixes)
         LEASE_SECONDS           = "60"
         MAX_MODEL_HOURS_PER_DAY = "1.5"
@@ -393,6 +403,15 @@ run "a_whole_apply_wires_the_parts_together" {
       aws_lambda_function_recursion_config.analyze_image.recursive_loop == "Allow"
     )
     error_message = "The one function that sends messages to its own queue must not be stopped as a recursive loop."
+  }
+
+  assert {
+    condition = (
+      { for package, code in local.fingerprinted.code : package => code.file } == { for package, code in local.code : package => filebase64sha256(code.file) } &&
+      local.fingerprinted.analysis == module.analyze_image.environment && local.fingerprinted.analysis.MIN_CONFIDENCE == "55.5" &&
+      local.fingerprinted.units == [2, 3, true]
+    )
+    error_message = "Other bytes in a zip, another setting of the analysis and other units must end the waiting after failed starts."
   }
 
   assert {

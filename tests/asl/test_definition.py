@@ -362,5 +362,16 @@ def test_the_name_of_an_error_survives_a_missing_cause(definition: Path, failure
         assert isinstance(texts["Cause"], str)
 
 
+@pytest.mark.parametrize("before", [None, {"Error": "NoProgress", "Cause": "stuck"}])
+def test_a_stop_that_fails_is_the_error_also_after_another_failure(
+    label_batch: Path, before: dict[str, str] | None
+) -> None:
+    """A model that runs on costs money, and the stop's error says how to stop it."""
+    caught = states(label_batch)["Stop the model"]["Catch"][-1]["Assign"]
+    now = {"Error": "ModelStopTimedOut", "Cause": "stop it by hand"}
+    seen = evaluated(caught["failure"], states={"errorOutput": now}, failure=before)
+    assert {name: seen.get(name) for name in (*now, "Before")} == {**now, "Before": before}
+
+
 def evaluated(template: str, **variables: Any) -> Any:  # noqa: ANN401
     return Jsonata(template.removeprefix("{%").removesuffix("%}")).evaluate(None, variables)

@@ -138,6 +138,20 @@ def test_a_batch_that_was_killed_after_all_was_labelled_costs_no_run_more(kind: 
         assert world.model_now.meter()["starts"] == 1, "nothing was left to start the model for"
 
 
+def test_every_result_is_on_a_receipt_although_the_run_ended_before_the_batch_was_counted() -> None:
+    with World(model=QUICK, schedule_seconds=HOUR) as world:
+        # A model that is not ours to stop needs no waiting for.
+        world.handle_model("start")
+        world.advance(60)
+        upload_eight(world)
+        world.disturb("analyze_image", "TransactWriteItems", "paused", 100)
+        run = world.start_run()
+        world.advance(90)
+        assert world.receipt(run)["images"]["processed"] == 0, "its batch goes on"
+        world.advance(HOUR)
+        assert labelled(world) == 8
+
+
 def test_every_result_is_on_a_receipt_although_the_table_refused_the_count_for_a_while() -> None:
     with World(model=QUICK, schedule_seconds=HOUR) as world:
         upload_eight(world)

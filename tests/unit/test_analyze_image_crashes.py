@@ -1,6 +1,7 @@
 """The function killed at any point, and the services it needs to keep its messages failing: one result all the same."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,21 @@ def test_a_message_that_cannot_be_deleted_counts_its_image_once(pipeline: Pipeli
         assert pipeline.invoke(can_delete=False) == 1
         pipeline.pass_time(VISIBILITY_SECONDS + 1)
     assert (pipeline.record.processed, pipeline.record.already_done) == (1, 0)
+
+
+def test_a_batch_that_ends_after_its_run_leaves_its_images_for_the_next_run_to_count(pipeline: Pipeline) -> None:
+    uploads = pipeline.upload("a.jpg", "bad.jpg")
+    pipeline.rekognition.errors["bad.jpg"] = detect_error("ImageTooLargeException")
+    pipeline.records.finish(RUN, datetime.now(UTC))
+    pipeline.invoke()
+    assert (len(pipeline.failures), keys(pipeline.s3, SOURCE)) == (2, [])
+    assert pipeline.record.images_done == 0, "the receipt is written"
+    pipeline.run_id = "the-next-run"
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    record = pipeline.records.read("the-next-run")
+    assert (record.processed, record.failed, pipeline.messages()) == (1, 1, [])
+    pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
 @pytest.mark.parametrize("known", [False, True])

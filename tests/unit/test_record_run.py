@@ -14,7 +14,7 @@ from shared import receipts as receipts_module
 from shared.events import EventBus
 from shared.failed_starts import FailedStartsStore
 from shared.failures import readable_error
-from shared.items import Items
+from shared.items import ConditionFailed, Items
 from shared.lease import Lease
 from shared.model_state import ModelStates
 from shared.model_usage import DailyModelUsage
@@ -100,7 +100,25 @@ def test_a_run_after_a_dead_one_writes_its_receipt_and_ends_its_model_time(
     stored = stored_receipt(s3, "run-1")
     assert (stored["outcome"], stored["error"]["code"]) == ("aborted", "RunSilent")
     assert "run run-2 took over" in stored["error"]["message"]
-    assert records.read("run-1").model_stop_accepted_at is not None
+    over, begun = records.read("run-1").model_stop_accepted_at, records.read("run-2").model_running_at
+    assert over is not None
+    assert begun is not None
+    assert timedelta(0) <= over - begun < timedelta(seconds=1), "the model runs all the time"
+    records.record_start_asked("run-2", backlog=1, sizing_reason="it had failed meanwhile")
+    assert records.read("run-2").model_running_at is None
+
+
+@pytest.mark.parametrize(("ours", "stopped"), [(False, False), (True, True)])
+def test_a_run_after_a_dead_one_has_no_time_of_a_model_that_is_not_ours_or_was_stopped(
+    ours: bool, stopped: bool, book: RunLifecycle, records: RunRecords, clock: Clock
+) -> None:
+    book.open("run-1")
+    records.record_model_running("run-1", inference_units=1, ours=ours)
+    if stopped:
+        records.record_model_stop_accepted("run-1")
+    clock.now += 901
+    book.open("run-2")
+    assert records.read("run-2").model_running_at is None
 
 
 def test_an_opening_that_is_killed_before_the_dead_runs_receipt_is_made_up_for(
@@ -220,6 +238,27 @@ def test_what_the_functions_record_is_on_the_receipt(book: RunLifecycle, records
     assert stored["phases"]["labelling_seconds"] == 60.0
     record = records.read("run-1")
     assert (record.images_done, record.blocked, record.blocked_reason) == (11, 7, "because")
+
+
+def test_a_batch_that_is_counted_while_the_receipt_is_written_is_on_it_or_refused(
+    book: RunLifecycle,
+    receipts: Receipts,
+    records: RunRecords,
+    s3: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put = receipts._s3.put_object
+
+    def counted_first(**parameters: object) -> None:
+        with pytest.raises(ConditionFailed):
+            records.add_batch("run-1", BatchCounts(processed=1))
+        put(**parameters)
+
+    monkeypatch.setattr(receipts._s3, "put_object", counted_first)
+    book.open("run-1")
+    records.add_batch("run-1", BatchCounts(processed=2))
+    book.close("run-1", Outcome.COMPLETED, None)
+    assert stored_receipt(s3, "run-1")["images"]["processed"] == records.read("run-1").processed == 2
 
 
 def test_a_closed_run_gives_the_lease_back(book: RunLifecycle) -> None:
@@ -422,6 +461,14 @@ def test_a_stack_trace_that_step_functions_cut_off_costs_nothing_of_the_message(
 
 def test_no_failure_is_no_error() -> None:
     assert readable_error(None) is None
+
+
+def test_a_failure_after_another_is_the_error_and_its_message_tells_of_both() -> None:
+    before = {"Error": "NoProgress", "Cause": '{"errorMessage": "stuck"}', "Before": None}
+    assert readable_error({"Error": "ModelStopTimedOut", "Cause": "stop it by hand.", "Before": before}) == {
+        "code": "ModelStopTimedOut",
+        "message": "stop it by hand. Before that, the run failed with NoProgress: stuck",
+    }
 
 
 def test_a_run_that_did_nothing_sends_no_metric_and_one_that_may_cost_something_does(

@@ -87,7 +87,7 @@ def progress(run_id: str, record: RunRecord, model: str, left: int, unit_hour_us
 
 
 def _phase(record: RunRecord, left: int) -> str:
-    if record.finished_at is not None:
+    if record.outcome is not None:
         return ENDED
     if record.model_stopped_at is not None:
         return CLOSING

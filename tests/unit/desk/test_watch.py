@@ -57,7 +57,8 @@ STOPPED = replace(BUSY, model_stop_accepted_at=ago(30))
         (BUSY, 0, DRAINING, 0.4, 75 + 120),
         (STOPPED, 0, STOPPING, 0.3333, 90),
         (replace(STOPPED, model_stopped_at=ago(1)), 0, CLOSING, 0.3333, 0),
-        (replace(STOPPED, finished_at=ago(1)), 0, ENDED, 0.3333, 0),
+        (replace(STOPPED, model_stopped_at=ago(2), finished_at=ago(1)), 0, CLOSING, 0.3333, 0),
+        (replace(STOPPED, finished_at=ago(1), outcome="completed"), 0, ENDED, 0.3333, 0),
         (replace(BUSY, model_is_ours=False), 600, LABELLING, None, 500),
     ],
 )
@@ -74,7 +75,7 @@ LOOKS = [
     progress("run-7", RUNNING, "RUNNING", 600, 4.0, NOW),
     progress("run-7", BUSY, "RUNNING", 500, 4.0, NOW),
     progress("run-7", STOPPED, "STOPPING", 0, 4.0, NOW),
-    progress("run-7", replace(STOPPED, finished_at=NOW), "STOPPED", 0, 4.0, NOW),
+    progress("run-7", replace(STOPPED, finished_at=NOW, outcome="completed"), "STOPPED", 0, 4.0, NOW),
 ]
 
 
