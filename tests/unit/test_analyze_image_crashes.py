@@ -311,7 +311,7 @@ def test_a_message_that_cannot_be_deleted_counts_its_image_once(pipeline: Pipeli
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline: Pipeline) -> None:
+def test_without_a_run_images_are_labelled_and_a_later_run_counts_them(known: bool, pipeline: Pipeline) -> None:
     def unknown() -> None:
         raise aws_error("ThrottlingException")
 
@@ -323,6 +323,11 @@ def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline
     assert pipeline.record.images_done == 0
     assert [dead["attributes"]["error_code"] for dead in pipeline.dead_letters()] == ["InternalServerError"]
     pipeline.assert_nothing_lost_or_doubled(uploads)
+    pipeline.start_environment()
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert pipeline.messages() == []
+    assert (pipeline.record.processed, pipeline.rekognition.calls_for("good.jpg")) == (1, 1)
 
 
 # --- the time it may take
