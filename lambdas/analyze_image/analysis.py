@@ -164,7 +164,7 @@ def add_finished(
 def has_labelled(records: RunRecords, run_id: str) -> bool:
     """Whether the model labelled an image in this run, as far as the run record can be read."""
     try:
-        return records.read(run_id).processed > 0
+        return records.read(run_id).labelled > 0
     except (ClientError, BotoCoreError):
         logger.exception("could not read the run record; assuming that nothing was labelled yet")
         return False

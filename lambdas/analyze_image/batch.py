@@ -127,6 +127,7 @@ class Batch:
         self._stopped_by: Exception | None = None
         # The images with a result, also those of earlier attempts, and the others that left the queue.
         self.finished: list[FinishedImage] = []
+        self._labelled = 0
         self._already_done = 0
         self._dead_lettered = 0
         self._blocked = 0
@@ -167,6 +168,7 @@ class Batch:
         """Return what became of the messages so far, without the finished images."""
         rate_limiter = self._analysis.rate_limiter
         return BatchCounts(
+            labelled=self._labelled,
             already_done=self._already_done,
             dead_lettered=self._dead_lettered,
             blocked=self._blocked,
@@ -196,10 +198,10 @@ class Batch:
             elif is_first_delivery:
                 # SQS may deliver a message again whose images are gone, which is no progress of the run.
                 self._already_done += 1
-            if outcome is ImageOutcome.PROCESSED:
+            if outcome is ImageOutcome.PROCESSED and attempt.claimed_by == self._batch_id:
+                # A claim of an earlier batch does not show that the model works now.
+                self._labelled += 1
                 self._analysis.poison.labelled()
-            if is_now:
-                self._analysis.poison.finished()
 
     def _keep(self, failure: Failure) -> None:
         if self._seconds_left() < REQUEUE_SECONDS:
