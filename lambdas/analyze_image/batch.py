@@ -330,12 +330,12 @@ class Batch:
 
     def _requeue(self, message: Message, delay_seconds: int) -> None:
         # Of a message with many records, the copy of the rest is a shorter one each time.
-        is_whole, is_redelivered = message.done == 0, message.state.receives > 1
-        if is_whole and is_redelivered and not self._analysis.copies.record(message.message_id):
+        is_whole = message.done == 0
+        if is_whole and message.state.receives > 1 and self._analysis.copies.has(message.message_id):
             logger.warning("message has a copy already; SQS redelivers it by itself", **message.log_keys())
             raise HasCopyError(f"a copy of {message.image} is in the queue, and this message could not be deleted")
         self._analysis.queue.requeue(message.body_of_rest, message.state, delay_seconds)
-        if is_whole and not is_redelivered and self._seconds_left() > REQUEUE_SECONDS + COUNT_SECONDS:
+        if is_whole and self._seconds_left() > REQUEUE_SECONDS + COUNT_SECONDS:
             self._analysis.copies.record(message.message_id)
         with self._lock:
             self.requeued += 1

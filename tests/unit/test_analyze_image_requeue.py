@@ -486,6 +486,20 @@ def test_a_message_that_somebody_only_looked_at_is_copied(pipeline: Pipeline) ->
     assert copy["attributes"]["deferrals"] == "1"
 
 
+def test_a_message_whose_copy_could_not_be_sent_is_copied_at_the_next_failure(pipeline: Pipeline) -> None:
+    pipeline.upload("a.jpg")
+    pipeline.sqs.receive_message(QueueUrl=pipeline.url, VisibilityTimeout=0)
+    pipeline.rekognition.error = detect_error("InternalServerError")
+    pipeline.faulty_sqs.faults["send_message"] = aws_error("RequestThrottled", operation="SendMessage")
+    pipeline.invoke()
+    assert len(pipeline.failures) == 1
+    pipeline.faulty_sqs.faults.clear()
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.invoke()
+    [copy] = pipeline.messages()
+    assert copy["attributes"]["attempts"] == "1"
+
+
 def test_images_that_are_gone_are_no_progress_when_their_message_comes_again(pipeline: Pipeline) -> None:
     [gone] = pipeline.upload("a.jpg")
     pipeline.s3.delete_object(Bucket=SOURCE, Key=gone.key)
