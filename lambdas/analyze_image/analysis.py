@@ -81,7 +81,9 @@ class Analysis:
             state = self.read_state()
             run = CurrentRun(state.run_id, state.request_rate)
         except (ClientError, BotoCoreError):
-            logger.exception("could not read the lease; processing this batch serially, and a later batch counts its images")
+            logger.exception(
+                "could not read the lease; processing this batch serially, and a later batch counts its images"
+            )
         self.poison.start_batch(run.run_id)
         self.rate_limiter.start_batch(run.run_id, run.request_rate)
         return run

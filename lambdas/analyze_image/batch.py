@@ -96,17 +96,34 @@ class Message:
 
 @dataclass
 class Failure:
-    """Why a message is not finished. `blocked_reason` is set once the run knows that it may concern every image."""
+    """Why a message is not finished. `blocked_reason` is set once the run knows that it may concern every image.
+
+    `is_tried`: the error is this image's, and not another's that stopped the batch.
+    """
 
     message: Message
     error: Exception
     error_class: ErrorClass
+    is_tried: bool = True
     blocked_reason: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """The error as one readable sentence."""
+        return describe(self.error) if self.is_tried else f"not tried, because of {describe(self.error)}"
 
     def log_keys(self) -> dict[str, Any]:
         """Return what every log line about the failure says."""
-        keys = self.message.log_keys() | {"error_class": self.error_class.name, "reason": describe(self.error)}
+        keys = self.message.log_keys() | {"error_class": self.error_class.name, "reason": self.reason}
         return keys if self.blocked_reason is None else keys | {"blocked_reason": self.blocked_reason}
+
+
+class NotTriedError(Exception):
+    """An error that another image met stopped the batch before this image."""
+
+    def __init__(self, stopped_by: Exception) -> None:
+        super().__init__(str(stopped_by))
+        self.stopped_by = stopped_by
 
 
 class HasCopyError(Exception):
@@ -161,6 +178,8 @@ class Batch:
                 self._finish(outcome, message, mark, attempt)
                 logger.info("image finished", outcome=outcome.value, **message.log_keys())
                 message = message.after_this_record()
+        except NotTriedError as error:
+            self._keep(Failure(message, error.stopped_by, classify(error.stopped_by), is_tried=False))
         except Exception as error:
             self._keep(Failure(message, error, classify(error)))
 
@@ -180,7 +199,7 @@ class Batch:
 
     def _raise_if_not_to_start(self) -> None:
         if self._stopped_by is not None:
-            raise self._stopped_by
+            raise NotTriedError(self._stopped_by)
         if self._seconds_left() < ONE_IMAGE_SECONDS:
             raise DeadlineError("too little time is left in this invocation")
 
@@ -227,11 +246,10 @@ class Batch:
             case ErrorClass.DEADLINE:
                 self._defer(failure, max_delay_seconds=0)
             case ErrorClass.BLOCKED:
-                is_first = failure.error is not self._stopped_by
                 with self._lock:
                     self._stopped_by = failure.error
                 self._note_blocked(failure, describe(failure.error))
-                if is_first:
+                if failure.is_tried:
                     logger.error("labelling is blocked for every image; requeueing the batch", **failure.log_keys())
                 self._defer(failure)
             case ErrorClass.THROTTLED:
@@ -300,7 +318,7 @@ class Batch:
         self._analysis.dead_letters.send(
             message.body_of_upload,
             code=error_code_of(failure.error),
-            reason=f"{describe(failure.error)} ({tries})",
+            reason=f"{failure.reason} ({tries})",
             run_id=self._run_id,
             lacks_copy=message.state.lacks_copy,
         )

@@ -4,10 +4,10 @@ One failure looks the same in both cases, so the results of other images decide.
 while few images fail. While many fail in a row, the service is the cause, and nothing is counted.
 
 A refusal such as AccessDenied lasts until a person acts. It counts against the image only if the model labelled other
-images in the same run, and they reached the final bucket. Otherwise it concerns every image: the run ends with AnalysisBlocked, and the message stays in the queue
-however often it is requeued. But a refusal at the source may concern one object: its KMS key, its owner or its lock.
-One or two such images that are alone in the queue are dead-lettered after MAX_FAILURES_WITHOUT_SUCCESS failures, so
-that they do not start the model for ever.
+images in the same run, and they reached the final bucket. Otherwise it concerns every image: the run ends with
+AnalysisBlocked, and the message stays in the queue however often it is requeued. But a refusal at the source may
+concern one object: its KMS key, its owner or its lock. One or two such images that are alone in the queue are
+dead-lettered after MAX_FAILURES_WITHOUT_SUCCESS failures, so that they do not start the model for ever.
 """
 
 from collections.abc import Callable

@@ -111,8 +111,9 @@ class RunRecord:
 class BatchCounts:
     """What became of the messages of one batch.
 
-    `labelled` are the processed ones that the model labelled for this batch. `dead_lettered` went to the dead-letter queue with their reason. `blocked` were requeued because no image can be
-    labelled now; `blocked_reason` is the last reason. `throttled` counts the calls that Rekognition throttled.
+    `labelled` are the processed ones that the model labelled for this batch. `dead_lettered` went to the dead-letter
+    queue with their reason. `blocked` were requeued because no image can be labelled now; `blocked_reason` is the last
+    reason. `throttled` counts the calls that Rekognition throttled.
     """
 
     processed: int = 0
