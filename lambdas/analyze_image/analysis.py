@@ -135,7 +135,7 @@ class Analysis:
                 if total != BatchCounts():
                     self.records.add_batch(run_id, total, list(new))
             except ConditionFailed:
-                # Another batch counted one of these images a moment ago, or the run has its receipt.
+                # Another batch counted one of these images a moment ago.
                 unread = claimed_by
             except (ClientError, BotoCoreError) as error:
                 if not _is_conflict(error) or attempt == COUNT_ATTEMPTS:
@@ -144,10 +144,7 @@ class Analysis:
                 time.sleep(random.uniform(0, 0.1 * attempt))  # noqa: S311 - keeps two batches apart
             else:
                 return True
-        logger.error(
-            "could not add to the run's counters: the run has its receipt, or other batches count the same images",
-            counts=counts,
-        )
+        logger.error("could not add to the run's counters: other batches count the same images", counts=counts)
         return False
 
 

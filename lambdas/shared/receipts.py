@@ -58,7 +58,7 @@ class Receipts:
         A run that was closed before had its event.
         """
         finished_at = now()
-        record = self._records.end_counting(run_id)
+        record = self._records.read(run_id)
         document, model = self._put(run_id, outcome, error, record, finished_at=finished_at, instant=finished_at)
         if record.finished_at is None:
             self._bus.send(RUN_FINISHED, [document])

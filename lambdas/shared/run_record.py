@@ -208,7 +208,7 @@ class RunRecords:
         """Add a batch to the run's counters, once even if the SDK repeats the call, and note the `images` in it.
 
         It is a transaction because DynamoDB recognises a repeated one by its client request token. Error:
-        ConditionFailed, if the receipt has the counters already, or if one of the images was counted before.
+        ConditionFailed, if one of the images was counted before.
         """
         added = {attribute: getattr(counts, field) for field, attribute in COUNTERS.items()}
         expression = "ADD " + ", ".join(f"{name} :{name}" for name in added)
@@ -224,8 +224,7 @@ class RunRecords:
             values["last"] = format_rfc3339(counts.last_detection_at)
         if sets:
             expression += " SET " + ", ".join(sets)
-        counts_of_run = Update(_item(run_id), expression, values, condition="attribute_not_exists(counting_over)")
-        self._items.transact([counts_of_run, *_notes_of(images)])
+        self._items.transact([Update(_item(run_id), expression, values), *_notes_of(images)])
 
     def counted_images(self, batch_id: str) -> set[CountedImage]:
         """Return which images with a name claimed by this batch were counted."""
@@ -277,14 +276,6 @@ class RunRecords:
         once = Update(_item(run_id), "SET model_counted_at = :end", values, condition)
         with suppress(ConditionFailed):
             self._items.transact([once, *self._usage.additions(begin, end)])
-
-    def end_counting(self, run_id: str) -> RunRecord:
-        """Let no batch add to the run's counters any more, and return the record for its receipt.
-
-        A batch that is still under way leaves its images to the next run.
-        """
-        update = Update(_item(run_id), "SET counting_over = :yes", {"yes": True})
-        return RunRecord.parse(self._items.update(update, returning="ALL_NEW"))
 
     def read(self, run_id: str) -> RunRecord:
         """Return what is known of the run (a consistent read); an empty record when there is none."""

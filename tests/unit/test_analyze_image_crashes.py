@@ -302,20 +302,6 @@ def test_killed_while_it_counts_a_batch_counts_every_image_once(
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
-def test_a_batch_that_ends_after_its_run_is_counted_by_the_next_run(pipeline: Pipeline) -> None:
-    uploads = pipeline.upload("a.jpg")
-    assert pipeline.records.end_counting(RUN).processed == 0, "as the receipt says"
-    pipeline.drain()
-    assert pipeline.record.processed == 0
-    assert keys(pipeline.s3, FINAL) == ONE_RESULT
-    pipeline.run_id = "run-2"
-    pipeline.pass_time(VISIBILITY_SECONDS + 1)
-    pipeline.drain()
-    assert pipeline.records.read("run-2").processed == 1
-    assert pipeline.messages() == pipeline.dead_letters() == []
-    pipeline.assert_nothing_lost_or_doubled(uploads)
-
-
 def test_a_message_that_cannot_be_deleted_counts_its_image_once(pipeline: Pipeline) -> None:
     pipeline.upload("a.jpg")
     for _ in range(3):
