@@ -33,7 +33,10 @@ MAX_IMAGES_PER_COUNT = 50
 
 @dataclass(frozen=True)
 class CurrentRun:
-    """The run that a batch counts for. Both are None when no run owns the lease, or when it could not be read."""
+    """The run that a batch counts for. Both are None when no run owns the lease, or when it could not be read.
+
+    Then the messages of finished images stay, for a later batch to count them.
+    """
 
     run_id: str | None = None
     request_rate: RequestRate | None = None
@@ -78,7 +81,9 @@ class Analysis:
             state = self.read_state()
             run = CurrentRun(state.run_id, state.request_rate)
         except (ClientError, BotoCoreError):
-            logger.exception("could not read the lease; processing this batch serially, and no receipt will count it")
+            logger.exception(
+                "could not read the lease; processing this batch serially, and a later batch counts its images"
+            )
         self.poison.start_batch(run.run_id)
         self.rate_limiter.start_batch(run.run_id, run.request_rate)
         return run
@@ -167,7 +172,7 @@ def add_finished(
 def has_labelled(records: RunRecords, run_id: str) -> bool:
     """Whether the model labelled an image in this run, as far as the run record can be read."""
     try:
-        return records.read(run_id).processed > 0
+        return records.read(run_id).labelled > 0
     except (ClientError, BotoCoreError):
         logger.exception("could not read the run record; assuming that nothing was labelled yet")
         return False

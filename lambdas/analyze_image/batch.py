@@ -96,17 +96,34 @@ class Message:
 
 @dataclass
 class Failure:
-    """Why a message is not finished. `blocked_reason` is set once the run knows that it may concern every image."""
+    """Why a message is not finished. `blocked_reason` is set once the run knows that it may concern every image.
+
+    `is_tried`: the error is this image's, and not another's that stopped the batch.
+    """
 
     message: Message
     error: Exception
     error_class: ErrorClass
+    is_tried: bool = True
     blocked_reason: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """The error as one readable sentence."""
+        return describe(self.error) if self.is_tried else f"not tried, because of {describe(self.error)}"
 
     def log_keys(self) -> dict[str, Any]:
         """Return what every log line about the failure says."""
-        keys = self.message.log_keys() | {"error_class": self.error_class.name, "reason": describe(self.error)}
+        keys = self.message.log_keys() | {"error_class": self.error_class.name, "reason": self.reason}
         return keys if self.blocked_reason is None else keys | {"blocked_reason": self.blocked_reason}
+
+
+class NotTriedError(Exception):
+    """An error that another image met stopped the batch before this image."""
+
+    def __init__(self, stopped_by: Exception) -> None:
+        super().__init__(str(stopped_by))
+        self.stopped_by = stopped_by
 
 
 class HasCopyError(Exception):
@@ -127,6 +144,7 @@ class Batch:
         self._stopped_by: Exception | None = None
         # The images with a result, also those of earlier attempts, and the others that left the queue.
         self.finished: list[FinishedImage] = []
+        self._labelled = 0
         self._already_done = 0
         self._dead_lettered = 0
         self._blocked = 0
@@ -160,6 +178,8 @@ class Batch:
                 self._finish(outcome, message, mark, attempt)
                 logger.info("image finished", outcome=outcome.value, **message.log_keys())
                 message = message.after_this_record()
+        except NotTriedError as error:
+            self._keep(Failure(message, error.stopped_by, classify(error.stopped_by), is_tried=False))
         except Exception as error:
             self._keep(Failure(message, error, classify(error)))
 
@@ -167,6 +187,7 @@ class Batch:
         """Return what became of the messages so far, without the finished images."""
         rate_limiter = self._analysis.rate_limiter
         return BatchCounts(
+            labelled=self._labelled,
             already_done=self._already_done,
             dead_lettered=self._dead_lettered,
             blocked=self._blocked,
@@ -178,7 +199,7 @@ class Batch:
 
     def _raise_if_not_to_start(self) -> None:
         if self._stopped_by is not None:
-            raise self._stopped_by
+            raise NotTriedError(self._stopped_by)
         if self._seconds_left() < ONE_IMAGE_SECONDS:
             raise DeadlineError("too little time is left in this invocation")
 
@@ -196,10 +217,10 @@ class Batch:
             elif is_first_delivery:
                 # SQS may deliver a message again whose images are gone, which is no progress of the run.
                 self._already_done += 1
-            if outcome is ImageOutcome.PROCESSED:
+            if outcome is ImageOutcome.PROCESSED and attempt.claimed_by == self._batch_id:
+                # A claim of an earlier batch does not show that the model works now.
+                self._labelled += 1
                 self._analysis.poison.labelled()
-            if is_now:
-                self._analysis.poison.finished()
 
     def _keep(self, failure: Failure) -> None:
         if self._seconds_left() < REQUEUE_SECONDS:
@@ -225,11 +246,10 @@ class Batch:
             case ErrorClass.DEADLINE:
                 self._defer(failure, max_delay_seconds=0)
             case ErrorClass.BLOCKED:
-                is_first = failure.error is not self._stopped_by
                 with self._lock:
                     self._stopped_by = failure.error
                 self._note_blocked(failure, describe(failure.error))
-                if is_first:
+                if failure.is_tried:
                     logger.error("labelling is blocked for every image; requeueing the batch", **failure.log_keys())
                 self._defer(failure)
             case ErrorClass.THROTTLED:
@@ -298,7 +318,7 @@ class Batch:
         self._analysis.dead_letters.send(
             message.body_of_upload,
             code=error_code_of(failure.error),
-            reason=f"{describe(failure.error)} ({tries})",
+            reason=f"{failure.reason} ({tries})",
             run_id=self._run_id,
             lacks_copy=message.state.lacks_copy,
         )
@@ -328,12 +348,12 @@ class Batch:
 
     def _requeue(self, message: Message, delay_seconds: int) -> None:
         # Of a message with many records, the copy of the rest is a shorter one each time.
-        is_whole, is_redelivered = message.done == 0, message.state.receives > 1
-        if is_whole and is_redelivered and not self._analysis.copies.record(message.message_id):
+        is_whole = message.done == 0
+        if is_whole and message.state.receives > 1 and self._analysis.copies.has(message.message_id):
             logger.warning("message has a copy already; SQS redelivers it by itself", **message.log_keys())
             raise HasCopyError(f"a copy of {message.image} is in the queue, and this message could not be deleted")
         self._analysis.queue.requeue(message.body_of_rest, message.state, delay_seconds)
-        if is_whole and not is_redelivered and self._seconds_left() > REQUEUE_SECONDS + COUNT_SECONDS:
+        if is_whole and self._seconds_left() > REQUEUE_SECONDS + COUNT_SECONDS:
             self._analysis.copies.record(message.message_id)
         with self._lock:
             self.requeued += 1

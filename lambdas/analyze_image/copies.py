@@ -6,7 +6,7 @@ import time
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shared.items import ConditionFailed, Items, Update
+from shared.items import Items, Update
 from shared.telemetry import logger
 
 # SQS keeps a message for at most 14 days.
@@ -19,18 +19,26 @@ class Copies:
     def __init__(self, items: Items) -> None:
         self._items = items
 
-    def record(self, message_id: str) -> bool:
-        """Record that a message has a copy, and return whether this is its first.
+    def has(self, message_id: str) -> bool:
+        """Whether a message has a copy.
 
-        A table that refuses the write also answers True: a second copy does less harm than a message that SQS
-        dead-letters after too many receives.
+        A table that cannot be read answers False: a second copy does less harm than a message that SQS dead-letters
+        after too many receives.
         """
-        values = {"after": int(time.time()) + KEPT_SECONDS}
-        first = "attribute_not_exists(delete_after)"
         try:
-            self._items.update(Update(f"copied#{message_id}", "SET delete_after = :after", values, first))
-        except ConditionFailed:
+            return bool(self._items.read(_item(message_id)))
+        except (ClientError, BotoCoreError):
+            logger.exception("could not read whether this message has a copy", message_id=message_id)
             return False
+
+    def record(self, message_id: str) -> None:
+        """Record that the copy of a message was sent."""
+        values = {"after": int(time.time()) + KEPT_SECONDS}
+        try:
+            self._items.update(Update(_item(message_id), "SET delete_after = :after", values))
         except (ClientError, BotoCoreError):
             logger.exception("could not record that this message has a copy", message_id=message_id)
-        return True
+
+
+def _item(message_id: str) -> str:
+    return f"copied#{message_id}"

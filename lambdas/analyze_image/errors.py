@@ -155,6 +155,11 @@ def is_about_image(code: str) -> bool:
     return _plain(code) in _IMAGE | {_PARAMETER}
 
 
+def is_throttle(code: str) -> bool:
+    """Whether this code of DetectCustomLabels says that calls come too fast."""
+    return _DETECT.get(_plain(code)) is ErrorClass.THROTTLED
+
+
 def is_request_refused(error: ClientError) -> bool:
     """Whether Rekognition refused the request without saying which member was wrong."""
     return error.operation_name == DETECT and _classify_answer(error) is ErrorClass.REFUSED

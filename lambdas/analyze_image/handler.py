@@ -112,7 +112,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialResponse:
         metrics.add_metric(name="OldestImageAgeSeconds", unit=MetricUnit.Seconds, value=batch.oldest_requeued_seconds)
     is_announced = analysis.announce(batch_id, batch.finished, seconds_left() - COUNT_SECONDS)
     to_count = batch.finished if is_announced else []
-    is_counted = run.run_id is None or analysis.count(run.run_id, batch_id, uncounted, to_count)
+    is_counted = run.run_id is not None and analysis.count(run.run_id, batch_id, uncounted, to_count)
     if not (is_announced and is_counted):
         _keep_uncounted(event, batch, response)
     return response

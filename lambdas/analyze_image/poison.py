@@ -3,11 +3,11 @@
 One failure looks the same in both cases, so the results of other images decide. A failure counts against the image
 while few images fail. While many fail in a row, the service is the cause, and nothing is counted.
 
-A refusal such as AccessDenied lasts until a person acts. It counts against the image only if other images succeed in
-the same run. Otherwise it concerns every image: the run ends with AnalysisBlocked, and the message stays in the queue
-however often it is requeued. But a refusal at the source may concern one object: its KMS key, its owner or its lock.
-One or two such images that are alone in the queue are dead-lettered after MAX_FAILURES_WITHOUT_SUCCESS failures, so
-that they do not start the model for ever.
+A refusal such as AccessDenied lasts until a person acts. It counts against the image only if the model labelled other
+images in the same run, and they reached the final bucket. Otherwise it concerns every image: the run ends with
+AnalysisBlocked, and the message stays in the queue however often it is requeued. But a refusal at the source may
+concern one object: its KMS key, its owner or its lock. One or two such images that are alone in the queue are
+dead-lettered after MAX_FAILURES_WITHOUT_SUCCESS failures, so that they do not start the model for ever.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class PoisonDetector:
         """`has_labelled` says whether the model labelled anything in a run so far."""
         self._has_labelled = has_labelled
         self._run_id: str | None = None
-        self._labelled_here = self._finished_here = False
+        self._labelled_here = False
         self._failed_since: set[str] = set()
         self._refused_since: set[str] = set()
 
@@ -56,16 +56,12 @@ class PoisonDetector:
         """Record which run the next images belong to."""
         if run_id != self._run_id:
             # A success in another run, hours ago, does not show that the model works now.
-            self._run_id, self._labelled_here, self._finished_here = run_id, False, False
+            self._run_id, self._labelled_here = run_id, False
 
     def labelled(self) -> None:
-        """Record that the model labelled an image."""
+        """Record that the model labelled an image that is in the final bucket now: nothing refused it."""
         self._labelled_here = True
         self._failed_since.clear()
-
-    def finished(self) -> None:
-        """Record that an image reached the final bucket: nothing refused it."""
-        self._finished_here = True
         self._refused_since.clear()
 
     def failed(self, image: str, state: RetryState) -> Judgement:
@@ -81,7 +77,7 @@ class PoisonDetector:
     def refused(self, image: str, state: RetryState, *, may_concern_one: bool) -> Judgement:
         """Record a refusal that lasts until a person acts. `may_concern_one`: even if no other image succeeds."""
         few = _adds_to_few(image, self._refused_since)
-        others_succeed = few and (self._finished_here or self.has_labelled())
+        others_succeed = few and self.has_labelled()
         if not others_succeed and not (few and may_concern_one):
             return Judgement(state, concerns_all=True, should_dead_letter=False, should_defer=True)
         after = state.failed_once(counted=True)

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from analyze_image.errors import is_about_image
+from analyze_image.errors import is_about_image, is_throttle
 from shared.request_rate import RequestRate
 from shared.timestamps import now
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
 
 OPERATION = "rekognition.DetectCustomLabels"
-THROTTLES = frozenset(
-    {"ProvisionedThroughputExceededException", "ThrottlingException", "Throttling", "TooManyRequestsException"}
-)
 
 # An estimate may be far off, and so may a measurement of a short run: until the first throttle the rate grows by a
 # twelfth each second. After it the rate grows by a fifth of a per cent, which means a throttle about every minute.
@@ -151,7 +148,7 @@ class AdaptiveRateLimiter:
         if parsed_response is None:
             return
         code = parsed_response.get("Error", {}).get("Code")
-        if code in THROTTLES:
-            self.throttled()
-        elif code is None or is_about_image(code):
+        if code is None or is_about_image(code):
             self.answered()
+        elif is_throttle(code):
+            self.throttled()

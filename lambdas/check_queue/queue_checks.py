@@ -265,7 +265,7 @@ class QueueChecks:
 
 
 def _progress(record: RunRecord) -> Progress:
-    return Progress(record.images_done, record.blocked, record.processed)
+    return Progress(record.images_done, record.blocked, record.labelled)
 
 
 def _report_failed_share(record: RunRecord) -> None:

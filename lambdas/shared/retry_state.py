@@ -73,7 +73,8 @@ class RetryState:
             first_sent_at=_count(ours, "first_sent_at") or sent_at_milliseconds // 1000 or None,
             receives=receives,
             redelivered=receives > 1 or bool(ours),
-            # After a crash nobody knows how far the last attempt came.
+            # Nobody knows whether an earlier receive was a look, or an attempt that copied the image and died. A wrong
+            # mark would delete the result of an image that somebody has fetched since.
             lacks_copy=_text(ours, "lacks_copy") or "" if receives == 1 else "",
         )
 

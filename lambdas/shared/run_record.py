@@ -26,6 +26,7 @@ MARK = "image_"
 # The counters of a run and of a batch: the field, and the item's attribute.
 COUNTERS = {
     "processed": "images_processed",
+    "labelled": "images_labelled",
     "failed": "images_failed",
     "already_done": "images_already_done",
     "dead_lettered": "images_dead_lettered",
@@ -63,6 +64,8 @@ class RunRecord:
     # Why the run did no more than it did.
     reason: str | None = None
     processed: int = 0
+    # Of these, the ones that the model labelled in this run: for the others an earlier run had paid.
+    labelled: int = 0
     failed: int = 0
     already_done: int = 0
     dead_lettered: int = 0
@@ -109,11 +112,13 @@ class RunRecord:
 class BatchCounts:
     """What became of the messages of one batch.
 
-    `dead_lettered` went to the dead-letter queue with their reason. `blocked` were requeued because no image can be
-    labelled now; `blocked_reason` is the last reason. `throttled` counts the calls that Rekognition throttled.
+    `labelled` are the processed ones that the model labelled for this batch. `dead_lettered` went to the dead-letter
+    queue with their reason. `blocked` were requeued because no image can be labelled now; `blocked_reason` is the last
+    reason. `throttled` counts the calls that Rekognition throttled.
     """
 
     processed: int = 0
+    labelled: int = 0
     failed: int = 0
     already_done: int = 0
     dead_lettered: int = 0

@@ -18,10 +18,11 @@ from analyze_image.announcements import Announcements
 from analyze_image.copies import Copies
 from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
+from analyze_image.errors import is_throttle
 from analyze_image.labelling import Labelling
 from analyze_image.lines import Stream
 from analyze_image.poison import PoisonDetector
-from analyze_image.rate_limiter import THROTTLES, AdaptiveRateLimiter
+from analyze_image.rate_limiter import AdaptiveRateLimiter
 from analyze_image.store import Store
 from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
@@ -66,7 +67,7 @@ class FakeRekognition:
         try:
             answer = self._answer(parameters)
         except ClientError as error:
-            self.limiter.throttled() if error_code(error) in THROTTLES else self.limiter.answered()
+            self.limiter.throttled() if is_throttle(error_code(error)) else self.limiter.answered()
             raise
         self.limiter.answered()
         return answer

@@ -327,7 +327,7 @@ def test_a_batch_that_ends_after_its_run_leaves_its_images_for_the_next_run_to_c
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline: Pipeline) -> None:
+def test_without_a_run_images_are_labelled_and_a_later_run_counts_them(known: bool, pipeline: Pipeline) -> None:
     def unknown() -> None:
         raise aws_error("ThrottlingException")
 
@@ -339,6 +339,11 @@ def test_without_a_run_images_are_labelled_and_not_counted(known: bool, pipeline
     assert pipeline.record.images_done == 0
     assert [dead["attributes"]["error_code"] for dead in pipeline.dead_letters()] == ["InternalServerError"]
     pipeline.assert_nothing_lost_or_doubled(uploads)
+    pipeline.start_environment()
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.drain()
+    assert pipeline.messages() == []
+    assert (pipeline.record.processed, pipeline.rekognition.calls_for("good.jpg")) == (1, 1)
 
 
 # --- the time it may take

@@ -195,6 +195,24 @@ def test_a_request_that_is_refused_for_every_image_fails_none(member: str, code:
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
+@pytest.mark.parametrize("code", ["InvalidParameterException", "InternalServerError"])
+def test_a_claim_of_an_earlier_run_does_not_show_that_the_model_works(code: str, pipeline: Pipeline) -> None:
+    pipeline.upload("old.jpg")
+    deny(pipeline, "copy_object", "AccessDenied")
+    pipeline.run_id = "run-0"
+    pipeline.drain()
+    pipeline.faulty_s3.faults.clear()
+    pipeline.start_environment()
+    pipeline.run_id = RUN
+    pipeline.rekognition.error = detect_error(code)
+    uploads = pipeline.upload(*names(2))
+    pipeline.run_for(FRUITLESS_RUN_SECONDS)
+    assert keys(pipeline.s3, FINAL) == ["processed/old.jpg", "processed/old.jpg.json"]
+    assert pipeline.dead_letters() == []
+    assert (pipeline.record.processed, pipeline.record.labelled) == (1, 0)
+    pipeline.assert_nothing_lost_or_doubled(uploads)
+
+
 def test_a_picture_that_breaks_the_limits_ends_in_failed_after_one_call_although_no_other_succeeds(
     pipeline: Pipeline,
 ) -> None:

@@ -459,6 +459,19 @@ def test_an_image_that_is_deferred_for_too_long_is_dead_lettered_with_its_reason
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "ResourceNotReadyException"])
+def test_an_image_that_was_not_tried_does_not_take_anothers_error_for_its_own(code: str, pipeline: Pipeline) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        long_ago = {"deferred_since": {"DataType": "Number", "StringValue": "1"}}
+        pipeline.send(body(event_of(put(pipeline.s3, name))), long_ago)
+    pipeline.rekognition.error = detect_error(code)
+    pipeline.invoke()
+    reasons = [dead["attributes"]["error_message"] for dead in pipeline.dead_letters()]
+    call = rf"{code}: said AWS \(DetectCustomLabels s3://{SOURCE}/a.jpg .*\) \(deferred 1 times in \d+ hours\)"
+    assert re.fullmatch(call, reasons[0])
+    assert re.fullmatch(f"not tried, because of {call}", reasons[1])
+
+
 def test_a_message_that_cannot_be_deleted_is_copied_once(pipeline: Pipeline) -> None:
     pipeline.upload("a.jpg")
     pipeline.rekognition.error = detect_error("ThrottlingException")
@@ -484,6 +497,20 @@ def test_a_message_that_somebody_only_looked_at_is_copied(pipeline: Pipeline) ->
     assert pipeline.failures == []
     [copy] = pipeline.messages()
     assert copy["attributes"]["deferrals"] == "1"
+
+
+def test_a_message_whose_copy_could_not_be_sent_is_copied_at_the_next_failure(pipeline: Pipeline) -> None:
+    pipeline.upload("a.jpg")
+    pipeline.sqs.receive_message(QueueUrl=pipeline.url, VisibilityTimeout=0)
+    pipeline.rekognition.error = detect_error("InternalServerError")
+    pipeline.faulty_sqs.faults["send_message"] = aws_error("RequestThrottled", operation="SendMessage")
+    pipeline.invoke()
+    assert len(pipeline.failures) == 1
+    pipeline.faulty_sqs.faults.clear()
+    pipeline.pass_time(VISIBILITY_SECONDS + 1)
+    pipeline.invoke()
+    [copy] = pipeline.messages()
+    assert copy["attributes"]["attempts"] == "1"
 
 
 def test_images_that_are_gone_are_no_progress_when_their_message_comes_again(pipeline: Pipeline) -> None:

@@ -902,7 +902,7 @@ def test_the_time_with_images_waiting_is_in_the_runs_record(
 ) -> None:
     monkeypatch.setattr(place.queue, "count", lambda: Backlog(50, 10, 0))
     before = DrainState.from_workflow(watch.draining("run-1", None)["drain_state"])
-    place.records.add_batch("run-1", BatchCounts(processed=20))
+    place.records.add_batch("run-1", BatchCounts(processed=25, labelled=20))
     place.clock.now += 10
     watch.draining("run-1", before)
     record = place.records.read("run-1")

@@ -11,12 +11,13 @@ from typing import Any
 import boto3
 import pytest
 
+from analyze_image.errors import ErrorClass, classify
 from analyze_image.rate_limiter import MAX_WAIT_SECONDS, MIN_IMAGES_PER_SECOND, AdaptiveRateLimiter
 from shared.request_rate import RequestRate, initial_rate
 from tests.rig.emulator.clock import ManualClock
 from tests.rig.emulator.errors import ServiceError
 from tests.rig.emulator.model import Model, ModelSettings
-from tests.unit.conftest import MODEL_ARN, PROJECT_ARN
+from tests.unit.conftest import MODEL_ARN, PROJECT_ARN, aws_error
 
 
 @pytest.mark.parametrize(
@@ -235,6 +236,16 @@ def test_the_client_of_the_sdk_is_held_back_at_each_attempt_and_tells_each_refus
     assert limiter.throttled_calls == 1
     assert limiter.rate < 4
     assert time.slept, "the second attempt waited for its turn"
+
+
+@pytest.mark.parametrize(
+    "code", ["ProvisionedThroughputExceededException", "LimitExceededException", "ServiceUnavailable", "429", "503"]
+)
+def test_each_answer_that_sends_a_batch_back_as_throttled_slows_down(code: str, time: Time) -> None:
+    assert classify(aws_error(code, operation="DetectCustomLabels")) is ErrorClass.THROTTLED
+    limiter = limiter_of(time, 1)
+    limiter._response_received({"Error": {"Code": code}})
+    assert limiter.throttled_calls == 1
 
 
 def test_threads_share_one_pace() -> None:
