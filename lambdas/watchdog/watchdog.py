@@ -94,11 +94,12 @@ class Watchdog:
     def tick(self, invocation_id: str, ended: ExecutionEnded | None) -> dict[str, Any]:
         """Find out who owns what runs, and take the next step in cleaning up after an owner that is gone.
 
-        If an AWS call fails, stop what the model's tag says is ours and has no run, and raise the call's error.
+        If this fails, also over an item that another version wrote, stop what the model's tag says is ours and has no
+        run, and raise the error.
         """
         try:
             return self._tick(invocation_id, ended)
-        except (ClientError, BotoCoreError):
+        except Exception:
             try:
                 self._stop_without_table()
             except (ClientError, BotoCoreError):
@@ -183,8 +184,7 @@ class Watchdog:
         elif self._write_receipts(me, step, clean_up, owed):
             self._lease.release(me)
         elif waited >= STOP_TIMEOUT_SECONDS:
-            # A receipt that cannot be written must not keep other runs out forever. The next run tries again.
-            self._states.record_receipts_owed(me, [*owed, *([clean_up.after_run] if clean_up.after_run else [])])
+            self._leave_receipts_to_the_next_run(me, clean_up, owed)
             self._lease.release(me)
         return step.settled
 
@@ -239,7 +239,8 @@ class Watchdog:
                 )
             pause(POLL_SECONDS)
             waited_seconds += POLL_SECONDS
-        self._write_receipts(RETIRED, step, clean_up, owed)
+        if not self._write_receipts(RETIRED, step, clean_up, owed):
+            self._leave_receipts_to_the_next_run(RETIRED, clean_up, owed)
 
     def resume(self, *, pause: Callable[[float], None]) -> dict[str, Any]:
         """Let runs in again, once Terraform has made what they run on."""
@@ -324,6 +325,10 @@ class Watchdog:
         if owed:
             self._states.record_receipts_owed(owner, [])
         return True
+
+    def _leave_receipts_to_the_next_run(self, owner: Owner, clean_up: CleanUp, owed: Sequence[str]) -> None:
+        # A receipt that cannot be written must not keep runs, or Terraform, out forever.
+        self._states.record_receipts_owed(owner, [*owed, *([clean_up.after_run] if clean_up.after_run else [])])
 
     def _write_receipt(self, step: Step, clean_up: CleanUp, outcome: Outcome) -> bool:
         """Write the receipt that the dead run could not write; return whether there is nothing left to write."""

@@ -640,6 +640,32 @@ def test_a_receipt_that_the_watchdog_could_not_write_is_left_to_the_next_run(
     assert world.lease.acquire(RUN_2).receipts_owed == ("run-1",)
 
 
+def test_a_receipt_that_a_retirement_could_not_write_is_left_to_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise aws_error("AccessDenied")
+
+    world.start_run()
+    monkeypatch.setattr(world.receipts, "write_for_dead_run", refuse)
+    world.model.statuses = ["STOPPED"]
+    world.clock.now += 600
+    assert world.watchdog.retire(seconds_left=lambda: 800, pause=lambda _: None)["settled"]
+    world.watchdog.resume(pause=lambda _: None)
+    assert world.lease.acquire(RUN_2).receipts_owed == ("run-1",)
+
+
+def test_an_item_that_another_version_wrote_keeps_no_model_running(world: World) -> None:
+    world.start_run()
+    world.model.tags = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
+    world.states.executions["run-1"] = "ABORTED"
+    odd = {"from_a_later_version": {"run_id": "run-1", "asked_at": 1, "new": True}}
+    world.state._items.update(Update(STATE_ITEM, "SET model_starts = :odd", {"odd": odd}))
+    with pytest.raises(TypeError):
+        world.tick()
+    assert world.stops() == 1
+
+
 @pytest.mark.parametrize("call", ["get_item", "update_item"])
 @pytest.mark.parametrize(
     ("status", "tag", "age_seconds", "stops"),
