@@ -1,7 +1,10 @@
-"""Terraform's provider, installed once for each worker."""
+"""Terraform's provider, started once for each worker."""
 
+import os
 import shutil
-from collections.abc import Callable
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,22 +14,43 @@ from tests.rig.stack.terraform import LOCK_FILE, Terraform
 
 # Two at a time, as here, have the memory for few garbage collections.
 ROOMY = {"GOGC": "400"}
+REATTACH = "TF_REATTACH_PROVIDERS"
 
 Initialise = Callable[[Path], Terraform]
 
 
 @pytest.fixture(scope="session")
-def initialise(tmp_path_factory: pytest.TempPathFactory) -> Initialise:
-    """Terraform in a folder that needs no provider but AWS's."""
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The locked AWS provider, running: what tells Terraform so. Else each walk of a graph would start it anew.
+
+    https://developer.hashicorp.com/terraform/plugin/debugging#starting-a-provider-in-debug-mode
+    """
     installed = tmp_path_factory.mktemp("provider")
     shutil.copy(REPOSITORY / "terraform" / "versions.tf", installed)
     shutil.copy(REPOSITORY / "terraform" / "examples" / "aws" / LOCK_FILE, installed)
     Terraform(installed).init()
+    [folder] = (installed / ".terraform" / "providers").glob("*/hashicorp/aws/*/*")
+    [program] = folder.glob("terraform-provider-aws*")
+    # No certificates of this machine: it calls nobody, and with them it cannot be configured a second time.
+    environment = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"} | ROOMY
+    command = [str(program), "-debug"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as running:
+        try:
+            assert running.stdout
+            told = next(line.split("=", 1)[1] for line in running.stdout if f"{REATTACH}=" in line)
+            yield {REATTACH: told.strip().strip("'")}
+        finally:
+            running.send_signal(signal.SIGINT)
+
+
+@pytest.fixture(scope="session")
+def initialise(provider: dict[str, str]) -> Initialise:
+    """Terraform in a folder that needs no provider but AWS's."""
 
     def initialise(folder: Path) -> Terraform:
-        shutil.copytree(installed / ".terraform" / "providers", folder / ".terraform" / "providers", symlinks=True)
-        shutil.copy(installed / LOCK_FILE, folder)
-        terraform = Terraform(folder, extra=ROOMY)
+        terraform = Terraform(folder, extra=ROOMY | provider)
         terraform.run("get")
         return terraform
 
