@@ -5,6 +5,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -238,8 +239,15 @@ def _pattern(need: Need) -> str:
     return need.resource
 
 
+@cache
+def _evaluator() -> subprocess.Popen[str]:
+    """Start MiniStack's interpreter, which answers until this process ends: to start takes longer than to judge."""
+    command = [str(MINISTACK_PYTHON), str(Path(__file__).with_name("evaluate_main.py"))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 def match(allowed: list[Grant], asked: list[Need]) -> set[Pair]:
-    """Pair grants with needs by MiniStack's evaluator, in one call of its interpreter."""
+    """Pair grants with needs by MiniStack's evaluator."""
     by_subject: dict[str, list[int]] = defaultdict(list)
     for number, need in enumerate(asked):
         by_subject[need.subject].append(number)
@@ -250,9 +258,12 @@ def match(allowed: list[Grant], asked: list[Need]) -> set[Pair]:
         "needs": [asdict(need) | where for need in asked],
         "pairs": pairs,
     }
-    command = [str(MINISTACK_PYTHON), str(Path(__file__).with_name("evaluate_main.py"))]
-    done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=True)
-    return {pair for pair, is_match in zip(pairs, json.loads(done.stdout), strict=True) if is_match}
+    evaluator = _evaluator()
+    assert evaluator.stdin
+    assert evaluator.stdout
+    print(json.dumps(question), file=evaluator.stdin, flush=True)
+    answer = json.loads(evaluator.stdout.readline())
+    return {pair for pair, is_match in zip(pairs, answer, strict=True) if is_match}
 
 
 def summary(evidence: Evidence) -> Iterator[str]:

@@ -1,5 +1,5 @@
 """Whether statements match requests, judged by MiniStack's evaluator of policies, conditions and all. Runs in
-MiniStack's own environment: JSON in, JSON out.
+MiniStack's own environment: a line of JSON in, a line of JSON out, until there is no more.
 """
 
 import json
@@ -33,5 +33,7 @@ def matches(statement: dict[str, Any], need: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    json.dump([matches(asked["statements"][one], asked["needs"][other]) for one, other in asked["pairs"]], sys.stdout)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        found = [matches(asked["statements"][one], asked["needs"][other]) for one, other in asked["pairs"]]
+        print(json.dumps(found), flush=True)
