@@ -5,6 +5,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -246,12 +247,23 @@ def _evaluator() -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@cache
+def _names(pattern: str, action: str) -> bool:
+    """Whether a grant's action is, or may by its wildcards be, a need's: of others nobody has to ask the evaluator."""
+    return fnmatchcase(action.lower(), pattern.lower())
+
+
 def match(allowed: list[Grant], asked: list[Need]) -> set[Pair]:
     """Pair grants with needs by MiniStack's evaluator."""
     by_subject: dict[str, list[int]] = defaultdict(list)
     for number, need in enumerate(asked):
         by_subject[need.subject].append(number)
-    pairs = [(one, other) for one, grant in enumerate(allowed) for other in by_subject[grant.subject]]
+    pairs = [
+        (one, other)
+        for one, grant in enumerate(allowed)
+        for other in by_subject[grant.subject]
+        if _names(grant.action, asked[other].action)
+    ]
     where = {"account": ACCOUNT, "region": REGION}
     question = {
         "statements": [json.loads(grant.statement) for grant in allowed],
