@@ -9,7 +9,8 @@ PYTHON ?= python3
 TERRAFORM ?= terraform
 NAME ?= custom-labels-batch
 # Tests without a stack work: a worker for each core. End-to-end tests wait, for Terraform and for Step Functions' timers,
-# and eight of them keep two cores busy; each takes about 700 MB.
+# and eight of them keep two cores busy; each takes about 700 MB. No end-to-end test uses Hypothesis, whose plug-in takes
+# each worker half a second.
 WORKERS ?= 8
 # What make plan-cost takes; each that is left out has the default that `python -m tools.plan_cost --help` tells.
 PLAN_INPUTS := IMAGES PER SHAPE SEED ARRIVALS RATE PRICE START_MINUTES SCHEDULES UNITS GATES TARGET_DRAIN CAP WITHIN
@@ -123,7 +124,7 @@ test: ## Everything: what check does, end to end on the local stack, and each ro
 	@$(SIDE_BY_SIDE) setup package
 	rm -rf build/times.json build/permissions
 	@$(SIDE_BY_SIDE) lint test-without-stack stack
-	$(PYTEST) -n "$$WORKERS" tests/e2e
+	$(PYTEST) -p no:hypothesispytest -n "$$WORKERS" tests/e2e
 	$(PY) -m tests.rig.permissions
 
 test-without-stack: setup package

@@ -17,9 +17,14 @@ from xdist.scheduler import LoadScopeScheduling
 
 SLOWEST_SHOWN = 10
 
-ON_ONE_WORKER = {f"tests/e2e/test_{name}.py" for name in ("examples", "pipeline", "sized_runs")} | {
-    "tests/package/test_release.py",
-    "tests/browser/test_report_page.py",
+# The files whose tests go to one worker, by the name of their group.
+ON_ONE_WORKER = {
+    "tests/e2e/test_examples.py": "examples",
+    "tests/e2e/test_odd_pictures.py": "pipeline",
+    "tests/e2e/test_pipeline.py": "pipeline",
+    "tests/e2e/test_sized_runs.py": "sized runs",
+    "tests/package/test_release.py": "release",
+    "tests/browser/test_report_page.py": "report",
 }
 
 # botocore and moto make many objects that live for a moment: looking for dead ones after each 700 is an eighth of all.
@@ -41,11 +46,10 @@ signal.signal(signal.SIGTERM, _interrupt)
 
 
 class Scheduling(LoadScopeScheduling):
-    """A test goes to any worker, but those of a file whose fixtures are dear go to one."""
+    """A test goes to any worker, but those of files whose fixtures are dear go to one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        return file if file in ON_ONE_WORKER else nodeid
+        return ON_ONE_WORKER.get(nodeid.split("::")[0], nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

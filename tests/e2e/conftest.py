@@ -5,23 +5,51 @@ order. A test leaves the stack that it shares at rest; one that applies or destr
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from tests.rig.permissions import record
-from tests.rig.stack import invariants, snapshot
+from tests.rig.stack import invariants, runs, snapshot
 from tests.rig.stack.invariants import Uploaded
 from tests.rig.stack.local_stack import LocalStack
 
 HAS_FAILED = pytest.StashKey[bool]()
 
 
+@dataclass(frozen=True)
+class FirstRun:
+    """The run right after the apply: the messages before it, and how it ended."""
+
+    messages: int
+    execution: dict[str, Any]
+    receipt: dict[str, Any]
+    starts: int
+    messages_after: int
+
+
 @pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
-    """The worker's own copy."""
+def applied_stack() -> Iterator[LocalStack]:
+    """The worker's own copy, in which nothing ran yet."""
     with snapshot.copy() as local:
         yield local
         record.keep(local)
+
+
+@pytest.fixture(scope="session")
+def first_run(applied_stack: LocalStack) -> FirstRun:
+    before = invariants.messages(applied_stack, "queue_url")
+    execution = runs.run(applied_stack)
+    receipt, starts = runs.receipt(applied_stack, execution), applied_stack.meter()["starts"]
+    after = invariants.messages(applied_stack, "queue_url")
+    return FirstRun(before, dict(execution), receipt, starts, after)
+
+
+@pytest.fixture(scope="session")
+def stack(applied_stack: LocalStack, first_run: FirstRun) -> LocalStack:  # noqa: ARG001
+    """The worker's own copy, after its first run: S3's test events are gone."""
+    return applied_stack
 
 
 class Ledger:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.conftest import Ledger
-from tests.rig.stack import invariants, logs, pictures, runs, snapshot
+from tests.e2e.conftest import FirstRun, Ledger
+from tests.rig.stack import invariants, logs, pictures, runs
 from tests.rig.stack.local_stack import REPOSITORY, LocalStack
 from tests.rig.stack.pictures import photo
 from tools import query
@@ -60,14 +60,11 @@ def answers(stack: LocalStack) -> Counter[str]:
     return Counter(stack.meter()["answers"].get("DetectCustomLabels", {}))
 
 
-def test_a_run_right_after_apply_acknowledges_the_test_events_and_starts_nothing() -> None:
-    with snapshot.copy() as stack:
-        assert invariants.messages(stack, "queue_url") > 0, "S3 sends a test event for each notification"
-        execution = runs.run(stack)
-        assert execution["status"] == "SUCCEEDED"
-        assert runs.receipt(stack, execution)["outcome"] == "nothing_to_do"
-        assert stack.meter()["starts"] == 0
-        assert invariants.messages(stack, "queue_url") == 0
+def test_a_run_right_after_apply_acknowledges_the_test_events_and_starts_nothing(first_run: FirstRun) -> None:
+    assert first_run.messages > 0, "S3 sends a test event for each notification"
+    assert first_run.execution["status"] == "SUCCEEDED"
+    assert first_run.receipt["outcome"] == "nothing_to_do"
+    assert (first_run.starts, first_run.messages_after) == (0, 0)
 
 
 def test_a_batch_is_labelled_and_every_image_ends_once(stack: LocalStack, ledger: Ledger, batch: Batch) -> None:
@@ -158,24 +155,6 @@ def test_the_named_queries_say_of_the_stream_what_the_results_say(
     assert {each["Name"]: each["QueryString"] for each in named} == query.named_queries()
     for sql in query.named_queries().values():
         assert query.run(sql, lines).rows == query.run(sql, results).rows
-
-
-def test_two_uploads_under_one_key_and_redelivered_events_make_one_result_each(
-    stack: LocalStack, ledger: Ledger
-) -> None:
-    first, second = ledger.upload("twice.png", photo(10)), ledger.upload("twice.png", photo(20))
-    sqs, queue = stack.client("sqs"), stack.outputs["queue_url"]
-    received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1)
-    for message in received["Messages"]:
-        for _ in range(2):
-            sqs.send_message(QueueUrl=queue, MessageBody=message["Body"])
-    assert runs.run(stack)["status"] == "SUCCEEDED"
-    ledger.assert_invariants()
-    final = invariants.final_bucket(stack)
-    assert sorted(final.documents_of(first) + final.documents_of(second)) in (
-        sorted(["processed/twice.png", f"processed/twice~{second.etag[:8]}.png"]),
-        sorted(["processed/twice.png", f"processed/twice~{first.etag[:8]}.png"]),
-    )
 
 
 def test_a_function_may_do_nothing_beyond_its_role(stack: LocalStack) -> None:

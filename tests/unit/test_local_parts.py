@@ -1,5 +1,6 @@
 """The local parts start, fail and stop cleanly: one clear message, and nothing left running."""
 
+import json
 import os
 import re
 import subprocess
@@ -184,3 +185,26 @@ def test_a_command_that_hangs_is_killed_and_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(terraform, "COMMAND_SECONDS", 0.5)
     with pytest.raises(TerraformError, match=r"terraform destroy .* did not end within 0.5 s(.|\n)*Destroying"):
         Terraform(tmp_path).run("destroy")
+
+
+def test_what_was_applied_is_read_from_the_state_by_terraforms_own_addresses(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "main.tf").write_text('resource "terraform_data" "few" {\n  count = 1\n}\n')
+    (tmp_path / "main.tf").write_text(
+        'variable "word" {\n  default = "a"\n}\n'
+        'resource "terraform_data" "each" {\n  for_each = { "x.y" = var.word }\n  input    = each.value\n}\n'
+        'module "inner" {\n  source   = "./inner"\n  for_each = { "p/q" = 1 }\n}\n'
+        'output "word" {\n  value = var.word\n}\n'
+    )
+    root = Terraform(tmp_path)
+    root.init()
+    root.apply()
+    told = json.loads(root.run("show", "-json"))["values"]["root_module"]
+    applied = [*told["resources"], *told["child_modules"][0]["resources"]]
+    assert {each["address"] for each in root.resources()} == {each["address"] for each in applied}
+    assert (root.outputs(), root.planned_changes()) == ({"word": "a"}, [])
+    root.variables["word"] = "b"
+    assert root.planned_changes() == ['terraform_data.each["x.y"]: update']
+    root.destroy()
+    assert (root.resources(), root.outputs()) == ([], {})

@@ -168,13 +168,15 @@ class Scene:
 
     @contextmanager
     def uploads_go_on(self) -> Iterator[None]:
-        """Keep a run busy for however long something else takes."""
+        """Keep a run busy for however long something else takes, with as few images as do.
+
+        Each takes SLOW_CALL_SECONDS, so that some wait at any moment.
+        """
         is_over = threading.Event()
 
         def upload() -> None:
             while not is_over.wait(1):
-                if self.waiting() < 100:
-                    self.upload(20, f"later-{len(self.ledger.uploads)}")
+                self.upload(2, f"later-{len(self.ledger.uploads)}")
 
         with ThreadPoolExecutor(1) as thread:
             uploading = thread.submit(upload)

@@ -21,11 +21,14 @@ def ended(scene: Scene, execution: dict[str, object]) -> tuple[object, object]:
 MOMENTARY = ["ResourceInUseException", "ThrottlingException", "InternalServerError"]
 
 
-def test_a_start_that_is_refused_for_a_moment_is_asked_for_again(scene: Scene) -> None:
+def test_a_start_and_a_stop_that_are_refused_for_a_moment_are_asked_for_again(scene: Scene) -> None:
     for error in [*MOMENTARY, "LimitExceededException"]:
         scene.break_call("StartProjectVersion", error, times=1)
+    for error in MOMENTARY:
+        scene.break_call("StopProjectVersion", error, times=1)
     scene.upload()
     assert ended(scene, scene.run()) == ("completed", None)
+    assert scene.model_status() == "STOPPED"
 
 
 def test_a_start_that_the_quota_refuses_for_half_an_hour_is_left_to_the_next_run(scene: Scene) -> None:
@@ -138,14 +141,6 @@ def test_a_model_that_was_deleted_is_named_in_the_error(scene: Scene) -> None:
     assert ended(scene, execution) == ("failed", "ModelNotStartable")
     assert scene.stack.model.version_arn in scene.receipt(execution)["error"]["message"]
     assert scene.waiting() == 1
-
-
-def test_a_stop_that_is_refused_three_times_is_asked_for_a_fourth_time(scene: Scene) -> None:
-    for error in MOMENTARY:
-        scene.break_call("StopProjectVersion", error, times=1)
-    scene.upload()
-    assert ended(scene, scene.run()) == ("completed", None)
-    assert scene.model_status() == "STOPPED"
 
 
 def test_a_stop_that_is_accepted_and_never_ends_is_on_the_receipt(scene: Scene) -> None:

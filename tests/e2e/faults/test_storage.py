@@ -10,40 +10,22 @@ from tests.rig.stack import invariants
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_s3_that_is_busy_delays_images_and_loses_none(scene: Scene) -> None:
-    uploads = scene.upload(2)
-    # More than the SDK's own attempts for one image.
-    scene.stack.add_fault(service="s3", operation="PutObject", caller="analyze-image", error="SlowDown", times=7)
+def test_s3_that_is_busy_loses_an_answer_or_finds_a_conflict_loses_and_doubles_nothing(scene: Scene) -> None:
+    """Each trouble has images of its own."""
+    uploads = [upload for trouble in ("busy", "lost", "conflict") for upload in scene.upload(2, trouble)]
+    put = {"service": "s3", "operation": "PutObject", "caller": "analyze-image"}
+    # More than the SDK's own attempts for one image, and more than the analysis makes at once.
+    scene.stack.add_fault(**put, resource="busy", error="SlowDown", times=7)
+    scene.stack.add_fault(**put, resource="conflict", error="ConditionalRequestConflict", times=9)
+    lost = {"error": "InternalError", "carried_out": True, "times": 4}
+    scene.stack.add_fault(**put, resource=r"processed/.*lost.*\.json", **lost)
     execution = scene.run()
     assert execution["status"] == "SUCCEEDED", execution
+    assert [fault["applied"] for fault in scene.stack.faults()][:2] == [7, 9]
+    assert scene.stack.faults()[2]["applied"] > 0
     assert scene.dead_letters() == []
     final = invariants.final_bucket(scene.stack)
-    assert [len(final.documents_of(upload)) for upload in uploads] == [1, 1]
-
-
-def test_an_answer_of_s3_that_was_lost_doubles_nothing(scene: Scene) -> None:
-    uploads = scene.upload(2)
-    scene.stack.add_fault(
-        service="s3",
-        operation="PutObject",
-        resource=r"processed/.*\.json",
-        caller="analyze-image",
-        error="InternalError",
-        carried_out=True,
-        times=4,
-    )
-    assert scene.run()["status"] == "SUCCEEDED"
-    final = invariants.final_bucket(scene.stack)
-    assert [len(final.documents_of(upload)) for upload in uploads] == [1, 1]
-
-
-def test_conditional_writes_that_conflict_come_back(scene: Scene) -> None:
-    scene.upload(2)
-    scene.stack.add_fault(
-        service="s3", operation="PutObject", caller="analyze-image", error="ConditionalRequestConflict", times=9
-    )
-    assert scene.run()["status"] == "SUCCEEDED"
-    assert scene.dead_letters() == []
+    assert [len(final.documents_of(upload)) for upload in uploads] == [1] * len(uploads)
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "CopyObject"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
 
 from tests.rig.stack.local_stack import LocalStack
 
@@ -69,26 +70,53 @@ class FinalBucket:
 
 
 def final_bucket(stack: LocalStack, final_prefix: str = "") -> FinalBucket:
-    """Read processed/ and failed/ below `final_prefix`; the keys are without it."""
+    """Read processed/ and failed/ below `final_prefix`; the keys are without it.
+
+    What was read before and was not written since is not read again: a stack keeps the images of all its tests.
+    """
     s3, bucket = stack.client("s3"), stack.outputs["final_bucket_name"]
+    read = _READ.setdefault(stack, {})
     documents: dict[str, dict[str, Any]] = {}
     images: dict[str, str] = {}
     carried: dict[str, dict[str, Any]] = {}
     for prefix in ("processed/", "failed/"):
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=final_prefix + prefix):
             for item in page.get("Contents", []):
-                stored = s3.get_object(Bucket=bucket, Key=item["Key"])
-                body = stored["Body"].read()
+                written = item["Key"], item["ETag"], item["LastModified"].isoformat()
+                found = read.get(written) or read.setdefault(written, _read(stack, bucket, item["Key"]))
                 key = item["Key"].removeprefix(final_prefix)
-                if key.endswith(".json"):
-                    documents[key.removesuffix(".json")] = json.loads(body)
+                if found.json is not None:
+                    documents[key.removesuffix(".json")] = json.loads(found.json)
                 else:
-                    images[key] = hashlib.sha256(body).hexdigest()
-                    tags = s3.get_object_tagging(Bucket=bucket, Key=item["Key"])["TagSet"]
-                    carried[key] = {name: stored.get(name) for name in ("ContentType", "Metadata")} | {
-                        "tags": {tag["Key"]: tag["Value"] for tag in tags}
-                    }
+                    images[key], carried[key] = found.sha256, found.carries
     return FinalBucket(documents, images, carried)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One object of the final bucket: a document, or what is compared of an image."""
+
+    json: bytes | None = None
+    sha256: str = ""
+    carries: dict[str, Any] = field(default_factory=dict)
+
+
+# By key, ETag and the moment of the write.
+_READ: WeakKeyDictionary[LocalStack, dict[tuple[str, str, str], _Read]] = WeakKeyDictionary()
+
+
+def _read(stack: LocalStack, bucket: str, key: str) -> _Read:
+    s3 = stack.client("s3")
+    stored = s3.get_object(Bucket=bucket, Key=key)
+    body = stored["Body"].read()
+    if key.endswith(".json"):
+        return _Read(body)
+    tags = s3.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+    carries = {name: stored.get(name) for name in ("ContentType", "Metadata")}
+    return _Read(
+        sha256=hashlib.sha256(body).hexdigest(),
+        carries=carries | {"tags": {tag["Key"]: tag["Value"] for tag in tags}},
+    )
 
 
 def waiting_in_source(stack: LocalStack) -> set[tuple[str, str]]:

@@ -50,6 +50,8 @@ DEFAULT_IMAGES_PER_SECOND = 3.0
 # A port that was free may be taken before the server binds it.
 START_ATTEMPTS = 3
 
+# The packages of the functions' zips, unpacked for all stacks.
+KEPT_CODE = REPOSITORY / "build" / "functions"
 # MiniStack writes its state when it is told to stop.
 SAVE_SECONDS = 60
 # In a suspended stack: MiniStack's own files, and what this module knows of it.
@@ -243,7 +245,8 @@ class LocalStack:
     def apply(self, **variables: object) -> None:
         """Apply the local example, from now on with these variables too, and keep its outputs."""
         self.terraform.variables |= variables
-        self.terraform.init()
+        if not self.terraform.is_initialised:
+            self.terraform.init()
         self.terraform.apply()
         self.outputs = self.terraform.outputs()
         if self._records_calls:
@@ -413,6 +416,8 @@ class LocalStack:
             "USE_SSL": "1" if self.enforces_iam else "0",
             "PERSIST_STATE": "1" if self._keeps_state else "0",
             "STATE_DIR": str(self._folder / STATE),
+            "KEPT_CODE": str(KEPT_CODE),
+            "PYTHONDONTWRITEBYTECODE": "",
             # The functions inherit it, as they inherit a region on AWS: the SDK's standard setting for one service.
             "AWS_ENDPOINT_URL_REKOGNITION": self.emulator_url,
         }

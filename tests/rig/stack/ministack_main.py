@@ -6,17 +6,20 @@ another, so that an update is looked at by a person.
 
 import inspect
 import json
+import os
 import re
 import sys
 import uuid
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 import bucket_events
 import call_record
 import distributed_map
+import kept_code
 import object_copies
 import passed_roles
 import recursive_loops
@@ -41,8 +44,8 @@ Json = Any
 
 PINNED = "1.5.33"
 
-# Between them a worker hands the exception's name to the server; the character is in no message of ours.
-MARK = "\x1f"
+# The member of a worker's answer that is an exception; no answer of ours has it.
+MARK = "exception of the handler"
 
 # What MiniStack says of a function whose process died.
 DIED = "Worker process died"
@@ -80,17 +83,18 @@ def expect(condition: bool, gap: str) -> None:
         sys.exit(f"error: MiniStack {version('ministack')} is not what {gap} was written for ({PINNED})")
 
 
-def keep_exception_names() -> None:
-    """Hand on the class name of an exception raised in a handler; MiniStack says Runtime.HandlerError for all.
+def answer_exceptions() -> None:
+    """Hand on the class name of an exception raised in a handler, and keep its process, as AWS does.
 
-    Lambda's errorType is that name, and Step Functions' Retry and Catch go by it. A process that died is a
-    Runtime.ExitError.
+    MiniStack says Runtime.HandlerError for all, and ends the process. Lambda's errorType is that name, and Step
+    Functions' Retry and Catch go by it. A process that died is a Runtime.ExitError.
     https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    https://github.com/aws/aws-lambda-python-runtime-interface-client/blob/main/awslambdaric/bootstrap.py
     """
-    plain = '{"status": "error", "error": str(e), "trace"'
-    named = '{"status": "error", "error": "\\x1f" + type(e).__name__ + "\\x1f" + str(e), "trace"'
+    plain = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
+    named = f'{{"status": "ok", "result": {{"{MARK}": [type(e).__name__, str(e), traceback.format_exc()]}}}}'
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
-    expect(script.count(plain) == 1, "keeping exceptions' names")
+    expect(script.count(plain) == 1, "answering exceptions")
     expect(f'"error": "{DIED}"' in inspect.getsource(lambda_runtime.Worker.invoke), "naming a process that died")
     lambda_runtime._PYTHON_WORKER_SCRIPT = script.replace(plain, named)
 
@@ -99,14 +103,22 @@ def keep_exception_names() -> None:
     def execute_and_name(func: dict[str, Any], event: Json, request_id: str) -> dict[str, Any]:
         result: dict[str, Any] = execute(func, event, request_id)
         body = result.get("body")
-        if result.get("error") and isinstance(body, dict) and body.get("errorMessage", "").startswith(MARK):
-            _, body["errorType"], body["errorMessage"] = body["errorMessage"].split(MARK, 2)
-        elif result.get("error") and isinstance(body, dict) and body.get("errorMessage") == DIED:
+        if isinstance(body, dict) and MARK in body:
+            name, message, trace = body[MARK]
+            log = "\n".join(filter(None, (result.get("log"), trace)))
+            return {"body": {"errorMessage": message, "errorType": name}, "error": True, "log": log}
+        if result.get("error") and isinstance(body, dict) and body.get("errorMessage") == DIED:
             message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
             body |= {"errorType": "Runtime.ExitError", "errorMessage": message}
         return result
 
     lambda_svc._execute_function_warm = execute_and_name
+
+
+def serve_one_port() -> None:
+    """Leave port 443 alone, which MiniStack would also serve, and for which stacks side by side would compete."""
+    expect("_port_is_bindable(bind_host, 443)" in inspect.getsource(app.main), "serving one port")
+    app._port_is_bindable = lambda *_: False
 
 
 def keep_tracing_configurations() -> None:
@@ -397,7 +409,9 @@ def name_what_events_say() -> None:
 
 if __name__ == "__main__":
     expect(version("ministack") == PINNED, "this launcher")
-    keep_exception_names()
+    answer_exceptions()
+    serve_one_port()
+    kept_code.install(lambda_runtime, Path(os.environ["KEPT_CODE"]), expect)
     keep_tracing_configurations()
     name_actions_on_one_mapping()
     name_actions_of_batches()

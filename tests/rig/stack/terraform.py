@@ -42,6 +42,8 @@ SERVICES = (
     "sqs",
     "sts",
 )
+# Of a terraform.tfstate.
+STATE_VERSION = 4
 # Terraform lays such a file over the provider block of main.tf.
 EMULATOR_OVERRIDE = "emulator_override.tf"
 
@@ -124,6 +126,11 @@ class Terraform:
         self._extra = extra or {}
         self.variables: dict[str, object] = dict(variables or {})
 
+    @property
+    def is_initialised(self) -> bool:
+        """Whether `init` was done here, or in the folder that this one is a copy of."""
+        return (self.folder / ".terraform").exists()
+
     def init(self) -> None:
         """Initialise without a backend. The folder is a copy: its lock file has no hashes afterwards."""
         mirror = plugin_dir()
@@ -144,18 +151,26 @@ class Terraform:
 
     def outputs(self) -> dict[str, Any]:
         """Return the values of the outputs."""
-        return {name: output["value"] for name, output in json.loads(self.run("output", "-json")).items()}
+        return {name: output["value"] for name, output in self._state()["outputs"].items()}
 
     def resources(self) -> list[dict[str, Any]]:
         """Return what was applied: each resource with its `address`, `type` and `values`."""
-        found: list[dict[str, Any]] = []
-        # There are no values when nothing is there.
-        modules = [json.loads(self.run("show", "-json")).get("values", {}).get("root_module", {})]
-        for module in modules:
-            modules += module.get("child_modules", [])
-            managed = [resource for resource in module.get("resources", []) if resource["mode"] == "managed"]
-            found += [{name: resource[name] for name in ("address", "type", "values")} for resource in managed]
-        return found
+        return [
+            {"address": _address(resource, instance), "type": resource["type"], "values": instance["attributes"]}
+            for resource in self._state()["resources"]
+            if resource["mode"] == "managed"
+            for instance in resource["instances"]
+        ]
+
+    def _state(self) -> dict[str, Any]:
+        """Return what Terraform keeps. Its own commands for that take seconds: they start the provider for its schema.
+
+        https://developer.hashicorp.com/terraform/internals/json-format says the same in other words.
+        """
+        state: dict[str, Any] = json.loads((self.folder / "terraform.tfstate").read_text())
+        if state["version"] != STATE_VERSION:
+            raise TerraformError(f"the state in {self.folder} has format {state['version']}, not {STATE_VERSION}")
+        return state
 
     def plan(self) -> dict[str, Any]:
         """Plan and return the plan."""
@@ -165,11 +180,16 @@ class Terraform:
         return shown
 
     def planned_changes(self) -> list[str]:
-        """Return the addresses that a plan would change, with what it would do to them."""
+        """Return the addresses that a plan would change, with what it would do to them.
+
+        https://developer.hashicorp.com/terraform/internals/machine-readable-ui
+        """
+        said = [json.loads(line) for line in self.run("plan", "-json", *self._arguments()).splitlines()]
+        changes = [each["change"] for each in said if each["type"] == "planned_change"]
         return [
-            f"{change['address']}: {'/'.join(change['change']['actions'])}"
-            for change in self.plan().get("resource_changes", [])
-            if change["change"]["actions"] not in (["no-op"], ["read"])
+            f"{change['resource']['addr']}: {change['action']}"
+            for change in changes
+            if change["action"] not in ("noop", "read")
         ]
 
     def _arguments(self) -> list[str]:
@@ -196,3 +216,9 @@ class Terraform:
         if done.returncode:
             raise TerraformError(f"terraform {arguments[0]} failed in {self.folder}:\n{done.stderr or done.stdout}")
         return done.stdout
+
+
+def _address(resource: dict[str, Any], instance: dict[str, Any]) -> str:
+    key = instance.get("index_key")
+    name = f"{resource['type']}.{resource['name']}" + ("" if key is None else f"[{json.dumps(key)}]")
+    return f"{resource['module']}.{name}" if "module" in resource else name
