@@ -275,8 +275,9 @@ variable "min_backlog" {
   nullable    = false
 
   validation {
-    condition     = var.min_backlog >= 1 && var.min_backlog <= 1000000 && floor(var.min_backlog) == var.min_backlog
-    error_message = "min_backlog must be a whole number from 1 to 1000000."
+    # The check lists as many images before a start, and 200,000 need more than the memory of its function.
+    condition     = var.min_backlog >= 1 && var.min_backlog <= 100000 && floor(var.min_backlog) == var.min_backlog
+    error_message = "min_backlog must be a whole number from 1 to 100000."
   }
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.dead_letter_queue import DeadLetterQueue
-from shared.s3_events import Source, UnexpectedMessage, uploads_in
+from shared.s3_events import Source, UnexpectedMessage, Upload, uploads_in
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One message of the dead-letter queue. `images` is empty for one that is not an S3 upload event."""
+    """One message of the dead-letter queue. `uploads` is empty for one that is not an S3 upload event."""
 
     receipt_handle: str
     body: str
-    images: tuple[str, ...]
+    uploads: tuple[Upload, ...]
     reason: str
     lacks_copy: str = ""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The addresses of the images, for people."""
+        return tuple(f"s3://{upload.bucket}/{upload.key}" for upload in self.uploads)
 
     @classmethod
     def of(cls, message: MessageTypeDef, source: Source) -> Self:
@@ -37,10 +42,10 @@ class DeadLetter:
         else:
             reason = "received too often: the function crashed or timed out each time; search the log for the key"
         try:
-            images = tuple(f"s3://{upload.bucket}/{upload.key}" for upload in uploads_in(message["Body"], source))
+            uploads = tuple(uploads_in(message["Body"], source))
         except UnexpectedMessage:
-            images = ()
-        return cls(message["ReceiptHandle"], message["Body"], images, reason, attributes.get("lacks_copy", ""))
+            uploads = ()
+        return cls(message["ReceiptHandle"], message["Body"], uploads, reason, attributes.get("lacks_copy", ""))
 
     def __str__(self) -> str:
         what = ", ".join(self.images) or f"not an S3 upload event: {self.body[:80]!r}"

@@ -44,7 +44,7 @@ run "refuses_values_that_are_too_high" {
     failed_share_alarm_percent = 100
     tracing                    = "xray"
     target_drain_minutes       = 20161
-    min_backlog                = 1000001
+    min_backlog                = 100001
     max_model_hours_per_day    = 24.5
     reconcile_max_concurrency  = 21
   }

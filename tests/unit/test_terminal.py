@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import release
-from shared.s3_events import Source
+from shared.s3_events import Source, Upload
 from tests.rig.permissions import __main__ as permissions
 from tests.rig.stack.invariants import FinalBucket
 from tests.rig.stack.local_stack import REPOSITORY
@@ -88,8 +88,8 @@ def test_json_for_people_shows_letters_that_the_encoding_has() -> None:
 # --- each program
 
 
-LETTER = DeadLetter("id", "receipt", ALL, (f"s3://source/{ALL}",), f"{ALL}: {ALL}")
-STRANGER = DeadLetter("id", "receipt", ALL, (), ALL)
+LETTER = DeadLetter("receipt", ALL, (Upload("source", ALL, "e", None, 1),), f"{ALL}: {ALL}")
+STRANGER = DeadLetter("receipt", ALL, (), ALL)
 DEPLOYMENT = SimpleNamespace(name=ALL, source=Source(ALL))
 STATUS = {
     "name": ALL,

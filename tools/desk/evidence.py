@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.clients import NOT_FOUND, client
 from shared.dead_letter_queue import DeadLetterQueue
-from shared.s3_events import MAX_KEY_BYTES, RESULT_SUFFIX
+from shared.s3_events import MAX_KEY_BYTES, RESULT_SUFFIX, Upload
 from shared.source_listing import ARCHIVE_CLASSES
 from shared.sqs import Backlog, count_messages
 from shared.timestamps import parse_rfc3339
@@ -52,6 +52,10 @@ class SourceObject:
     storage_class: str = "STANDARD"
     is_archived: bool = False
     version_id: str | None = None
+
+    def upload(self, bucket: str, key: str) -> Upload:
+        """Return the upload that this is. The same bytes, uploaded again, are another version."""
+        return Upload(bucket, key, self.etag, self.version_id, size=0)
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def gather(deployment: Deployment, key: str) -> Evidence:
         source=source,
         deleted_at=None if source else _deleted_at(s3, deployment.source.bucket, key),
         results=_results(s3, deployment, key),
-        dead_letter=_dead_letter(sqs, deployment, key),
+        dead_letter=_dead_letter(sqs, deployment, key, source),
         queue=count_messages(sqs, deployment.queue_url),
         queue_empty_at=lease.state.queue_empty_at,
         queued_at=_queued_at(deployment),
@@ -184,15 +188,18 @@ def _queued_at(deployment: Deployment) -> datetime | None:
     return parse_rfc3339(item["queued_at"]) if item else None
 
 
-def _dead_letter(sqs: SQSClient, deployment: Deployment, key: str) -> str | None:
-    queue, image = DeadLetterQueue(sqs, deployment.dead_letter_queue_url), f"s3://{deployment.source.bucket}/{key}"
+def _dead_letter(sqs: SQSClient, deployment: Deployment, key: str, source: SourceObject | None) -> str | None:
+    """Return the reason of a message about what lies there now; about any upload under the key when nothing does."""
+    queue = DeadLetterQueue(sqs, deployment.dead_letter_queue_url)
     read: list[DeadLetter] = []
     try:
         for messages in queue.read(hidden_seconds=HIDDEN_SECONDS):
             read += [DeadLetter.of(message, deployment.source) for message in messages]
     finally:
         put_back(queue, read)
-    return next((letter.reason for letter in read if image in letter.images), None)
+    letters = ((upload, letter.reason) for letter in read for upload in letter.uploads if upload.key == key)
+    present = source.upload(deployment.source.bucket, key) if source else None
+    return next((why for upload, why in letters if present is None or present.same_as(upload.provenance())), None)
 
 
 def _logged(logs: CloudWatchLogsClient, deployment: Deployment, key: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from shared.s3_events import RESULT_SUFFIX, Upload
+from shared.s3_events import RESULT_SUFFIX
 from tools.deployment import Deployment
 from tools.desk import output
 from tools.desk.errors import Exit, UsageError
@@ -100,11 +100,8 @@ def _answers(deployment: Deployment, key: str, evidence: Evidence, now: datetime
 
 
 def _is_of_present_upload(deployment: Deployment, key: str, result: StoredResult, evidence: Evidence) -> bool:
-    """Whether the result is of what lies there now. The same bytes, uploaded again, are another version."""
     source = evidence.source
-    if source is None:
-        return True
-    return Upload(deployment.source.bucket, key, source.etag, source.version_id, 0).same_as(result.document["source"])
+    return source is None or source.upload(deployment.source.bucket, key).same_as(result.document["source"])
 
 
 def _finished(deployment: Deployment, key: str, evidence: Evidence, result: StoredResult) -> Answer:

@@ -239,6 +239,28 @@ def quick(account: Account, service: str) -> Any:  # noqa: ANN401
     return account.client(service)
 
 
+@pytest.mark.parametrize("is_older", [True, False])
+def test_the_dead_letter_of_an_older_upload_is_not_the_newer_ones(
+    account: Account,  # noqa: ARG001
+    deployment: Deployment,
+    s3: Any,  # noqa: ANN401
+    sqs: Any,  # noqa: ANN401
+    *,
+    is_older: bool,
+) -> None:
+    s3.put_bucket_versioning(Bucket=SOURCE, VersioningConfiguration={"Status": "Enabled"})
+    first, last = (s3.put_object(Bucket=SOURCE, Key=KEY, Body=b"image") for _ in range(2))
+    told = first if is_older else last
+    entity = {"key": "shop/photo+1.jpg", "size": 5, "eTag": told["ETag"].strip('"'), "versionId": told["VersionId"]}
+    record = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": SOURCE}, "object": entity},
+    }
+    sqs.send_message(QueueUrl=deployment.dead_letter_queue_url, MessageBody=json.dumps({"Records": [record]}))
+    assert (gather(deployment, KEY).dead_letter is None) is is_older
+
+
 def test_the_evidence_of_a_dead_letter_leaves_it_where_it_is(
     account: Account,  # noqa: ARG001
     deployment: Deployment,
