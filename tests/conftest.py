@@ -20,6 +20,8 @@ SLOWEST_SHOWN = 10
 ON_ONE_WORKER = {f"tests/e2e/test_{name}.py" for name in ("examples", "pipeline", "sized_runs")} | {
     "tests/package/test_release.py",
     "tests/browser/test_report_page.py",
+    "tests/permissions/test_check.py",
+    "tests/unit/test_alarms_heard.py",
 }
 
 # botocore and moto make many objects that live for a moment: looking for dead ones after each 700 is an eighth of all.
