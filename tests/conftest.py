@@ -25,6 +25,8 @@ ON_ONE_WORKER = {
     "tests/e2e/test_sized_runs.py": "sized runs",
     "tests/package/test_release.py": "release",
     "tests/browser/test_report_page.py": "report",
+    "tests/permissions/test_check.py": "permissions",
+    "tests/unit/test_alarms_heard.py": "alarms",
 }
 
 # botocore and moto make many objects that live for a moment: looking for dead ones after each 700 is an eighth of all.

@@ -1,6 +1,6 @@
 """What the counts of the queue mean to the run."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -132,7 +132,7 @@ class DrainState:
 
     def to_workflow(self) -> dict[str, Any]:
         """Return the state for the workflow to carry to the next poll."""
-        return asdict(self)
+        return {**vars(self), "last": {**vars(self.last)}}
 
     @property
     def is_drained(self) -> bool:

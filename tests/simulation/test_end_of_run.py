@@ -20,7 +20,7 @@ from tests.rig.simulation.wire import Call
 from tests.rig.simulation.world import Fault, World
 
 ORDERS = 10_000
-WORLDS = 13_500
+WORLDS = 11_500
 # Each planted fault shows in far fewer.
 WORLDS_WITH_FAULT = 300
 

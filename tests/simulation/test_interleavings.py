@@ -16,7 +16,7 @@ from tests.rig.simulation.pictures import PICTURES
 from tests.rig.simulation.pipeline import SPEED, HarshPipeline, Pipeline
 from tests.rig.simulation.world import Fault, World
 
-EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "6"))
 
 COMMON = settings(
     derandomize=True,
@@ -28,15 +28,10 @@ COMMON = settings(
 
 
 @pytest.mark.long
-def test_the_invariants_hold_in_any_order_of_things() -> None:
-    run_state_machine_as_test(Pipeline, settings=settings(COMMON, max_examples=EXAMPLES))
+def test_the_invariants_hold_in_any_order_of_things_also_of_what_is_rare() -> None:
+    run_state_machine_as_test(HarshPipeline, settings=settings(COMMON, max_examples=EXAMPLES))
     print("\n{worlds} worlds, {steps} steps in {seconds:.0f} s".format(**SPEED), end=": ")
     print(f"{60 * SPEED['steps'] / SPEED['seconds']:.0f} steps a minute")
-
-
-@pytest.mark.long
-def test_the_invariants_hold_although_calls_stall_answers_get_lost_and_retirements_die() -> None:
-    run_state_machine_as_test(HarshPipeline, settings=settings(COMMON, max_examples=EXAMPLES))
 
 
 # For each mutant an order that Hypothesis could draw, as it prints them: steps after a run has begun with two images.

@@ -48,7 +48,7 @@ def test_a_run_that_is_aborted_right_after_its_start_leaves_no_model_although_de
         start_of(world)
         world.abort(world.living[0])
         looks_at(world, 3, 4)
-        world.advance(3 * HOUR)
+        world.advance(HOUR)
         assert world.violations() == []
         assert world.model_now.status in AT_REST, world.describe()
 
@@ -61,7 +61,7 @@ def test_a_start_that_stalls_while_its_run_is_aborted_leaves_no_model(call: str 
         world.disturb("start_model", call, "orphaned", 24)
         looks_at(world, 3, 5, 8, 12)
         world.start_run()
-        world.advance(3 * HOUR)
+        world.advance(HOUR)
         assert world.steps["start_model"] == 1, "it is the stalled call that is made or not"
         assert world.model_now.meter()["starts"] == starts
         assert world.violations() == []
@@ -152,8 +152,8 @@ def test_a_model_change_that_is_applied_half_way_leaves_no_model(stay_behind: st
         world.emulator.register(deployment.PROJECT_ARN, OTHER_MODEL, world.model)
         assert world.retire()
         world.deploy(*(set(FUNCTIONS) - set(stay_behind.split())), PROJECT_VERSION_ARN=OTHER_MODEL)
-        # The rest of the apply fails, and nobody looks for some hours. Runs go on, and images come.
-        for hours in range(4):
+        # The rest of the apply fails, and nobody looks for two hours. Runs go on, and images come.
+        for hours in range(2):
             world.upload(f"{hours}.png", PICTURES[0])
             run = world.start_run()
             world.advance(80)
@@ -162,7 +162,7 @@ def test_a_model_change_that_is_applied_half_way_leaves_no_model(stay_behind: st
             world.advance(HOUR - 80)
         running = {arn: model.meter()["running_seconds"] for arn, model in world.emulator._models.items()}
         assert all(model.status in AT_REST for model in world.emulator._models.values()), world.describe()
-        assert sum(running.values()) < 4 * ORPHAN_SECONDS, running
+        assert sum(running.values()) < 2 * ORPHAN_SECONDS, running
 
 
 @pytest.mark.parametrize("call", [2, 3, 4, 6, 8])
@@ -184,7 +184,7 @@ def test_a_model_is_stopped_although_the_table_is_gone_or_its_key_disabled(code:
         if moment == "running":
             world.advance(75)
         world.set_faults(Fault("dynamodb", "*", code))
-        world.advance(4 * HOUR)
+        world.advance(2 * HOUR)
         assert world.model_now.status in AT_REST, world.describe()
         assert world.model_now.meter()["running_seconds"] < HOUR
 
@@ -222,7 +222,7 @@ def test_a_model_of_somebody_else_is_not_stopped_because_the_table_is_gone(momen
         world.start_run()
         world.advance(30 if moment == "starting" else 90)
         world.set_faults(Fault("dynamodb", "*", "ResourceNotFoundException"))
-        world.advance(4 * HOUR)
+        world.advance(2 * HOUR)
         assert world.model_now.status == "RUNNING"
 
 

@@ -1,6 +1,7 @@
 """Alarms fire where nothing happens any more, and where an image waits under a name that SQS does not count."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def _plain(text: Any) -> Any:  # noqa: ANN401
     return text.strip('"') if isinstance(text, str) else text
 
 
+@cache
 def _blocks(kind: str, folder: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted(folder.glob("*.tf")):

@@ -88,7 +88,7 @@ def test_stopping_a_part_stops_what_it_started_too(tmp_path: Path) -> None:
     )
     part = server(tmp_path, code)
     part.wait_until(lambda: child.exists() and child.read_text() != "", 30)
-    part.stop()
+    part.stop(seconds=0.2)
     deadline = time.monotonic() + 10
     while is_alive(int(child.read_text())):
         assert time.monotonic() < deadline

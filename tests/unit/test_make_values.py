@@ -119,14 +119,6 @@ def clone(tmp_path: Path) -> Clone:
     return made
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
-def test_a_prefix_arrives_as_it_was_given(clone: Clone, value: str, way: str) -> None:
-    done = clone.make("backfill", way, PREFIX=value, NAME=f"name {value}")
-    assert done.returncode == 0, done.stderr
-    assert clone.calls() == [["-m", "tools.desk", "backfill", f"--name=name {value}", f"--prefix={value}"]]
-
-
 def test_a_blank_in_front_arrives_from_the_environment(clone: Clone) -> None:
     assert clone.make("backfill", "environment", PREFIX=" a").returncode == 0
     assert clone.calls() == [["-m", "tools.desk", "backfill", "--name=custom-labels-batch", "--prefix= a"]]
@@ -134,15 +126,16 @@ def test_a_blank_in_front_arrives_from_the_environment(clone: Clone) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
-def test_every_other_value_arrives_as_it_was_given(clone: Clone, value: str, way: str) -> None:
+def test_every_value_arrives_as_it_was_given(clone: Clone, value: str, way: str) -> None:
     inputs = ("IMAGES", "ARRIVALS", "START_MINUTES", "SCHEDULES", "GATES", "TARGET_DRAIN", "WITHIN")
-    values = dict.fromkeys((*inputs, "KEEP", "NAME", "DRY_RUN", "PART"), value)
-    done = clone.make("demo status redrive bench plan-cost", way, **values)
+    values = dict.fromkeys((*inputs, "KEEP", "NAME", "DRY_RUN", "PART", "PREFIX"), value)
+    done = clone.make("demo status redrive backfill bench plan-cost", way, **values)
     assert done.returncode == 0, done.stderr
     assert clone.calls() == [
         ["-m", "tools.demo", f"--images={value}", f"--keep={value}"],
         ["-m", "tools.desk", "status", f"--name={value}"],
         ["-m", "tools.desk", "redrive", f"--name={value}", f"--dry-run-as={value}"],
+        ["-m", "tools.desk", "backfill", f"--name={value}", f"--prefix={value}"],
         ["-m", "tools.bench", f"--only={value}"],
         ["-m", "tools.plan_cost", *(f"--{name.lower().replace('_', '-')}={value}" for name in inputs)],
     ]

@@ -24,6 +24,7 @@ from tools.demo import report
 from tools.desk import __main__ as desk
 from tools.desk import backfill, options, redrive, status
 from tools.desk.errors import NotFoundError
+from tools.plan_cost import __main__ as plan_cost
 
 ENCODINGS = ("utf-8", "cp1252", "ascii", "cp437")
 HOSTILE = {
@@ -232,12 +233,11 @@ def test_the_bench_prints_in_ascii_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_the_planner_names_a_file_whatever_it_is_called(encoding: str, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": "lambdas", "PYTHONIOENCODING": encoding}
-    command = [sys.executable, "-m", "tools.plan_cost", "--arrivals", str(tmp_path / "🎯\x1b[31m\n.txt")]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (1, b"")
-    text = done.stderr.decode(encoding)
+def test_the_planner_names_a_file_whatever_it_is_called(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, tmp_path: Path
+) -> None:
+    code, text = output(monkeypatch, plan_cost, encoding, "--arrivals", str(tmp_path / "🎯\x1b[31m\n.txt"))
+    assert (code, text.count("\n")) == (1, 1)
     assert text.endswith("\\x1b[31m\\n.txt: cannot be read (No such file or directory); name a text file\n")
     assert_harmless(text)
 

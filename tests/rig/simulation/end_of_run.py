@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from heapq import heappop, heappush
 from types import SimpleNamespace
 from typing import Any
@@ -359,6 +360,7 @@ class End:
             self.advance(answer["wait_seconds"])
 
 
+@cache
 def event(key: str) -> str:
     """S3's message about an upload."""
     entity = {"key": key, "size": 1, "eTag": "e"}
