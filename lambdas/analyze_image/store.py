@@ -29,6 +29,9 @@ CLAIM_ATTEMPTS = 4
 # CopyObject answers when it is done, which for more than this takes longer than the read time-out. Such an object is
 # too large for Rekognition as well, and is copied to failed/ in parts.
 MAX_QUICK_COPY_BYTES = 64 * 1024**2
+# It takes too long to read all of a larger object. So these bytes at both ends tell whether another one is its copy. Not every object has a
+# checksum, and S3 does not tell one under a KMS key to whoever may only read.
+END_BYTES = 1024**2
 # The most that one CopyObject copies. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 MAX_COPY_BYTES = 5 * 1024**3
 
@@ -250,7 +253,7 @@ class Store:
             return self._is_listed(image_key)
 
     def is_copy(self, upload: Upload, image_key: str) -> bool:
-        """Whether the image under this name has the upload's bytes. Error: SourceGoneError."""
+        """Whether the image under this name has the upload's bytes; see END_BYTES. Error: SourceGoneError."""
         source = self.source(upload)
         if source is None:
             raise SourceGoneError
@@ -264,11 +267,10 @@ class Store:
             return False
         # Equal bytes have different etags when they were copied in parts, or are encrypted with a KMS key.
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
-        return (
-            source.etag == copy.etag
-            or source.size > MAX_QUICK_COPY_BYTES
-            or self._digest(upload.bucket, upload.key, upload.version_id)
-            == self._digest(self.final_bucket, image_key, None)
+        is_large = source.size > MAX_QUICK_COPY_BYTES
+        return source.etag == copy.etag or (
+            self._digest(upload.bucket, upload.key, upload.version_id, ends=is_large)
+            == self._digest(self.final_bucket, image_key, None, ends=is_large)
         )
 
     def source(self, upload: Upload) -> Stored | None:
@@ -333,11 +335,16 @@ class Store:
             found = self._s3.list_objects_v2(Bucket=self.final_bucket, Prefix=key, MaxKeys=1)
         return any(item["Key"] == key for item in found.get("Contents", []))
 
-    def _digest(self, bucket: str, key: str, version_id: str | None) -> bytes:
+    def _digest(self, bucket: str, key: str, version_id: str | None, *, ends: bool) -> bytes:
+        """Return a digest of an object's bytes; `ends`: of the first and the last END_BYTES alone."""
+        ranges = [{"Range": f"bytes=0-{END_BYTES - 1}"}, {"Range": f"bytes=-{END_BYTES}"}] if ends else [{}]
         digest = hashlib.sha256()
         with calling("GetObject", f"s3://{bucket}/{key}"):
-            for chunk in self._s3.get_object(**_object(bucket, key, version_id))["Body"].iter_chunks(1024**2):
-                digest.update(chunk)
+            for part in ranges:
+                for chunk in self._s3.get_object(**_object(bucket, key, version_id), **part)["Body"].iter_chunks(
+                    1024**2
+                ):
+                    digest.update(chunk)
         return digest.digest()
 
     def _final(self, key: str) -> str:
