@@ -29,8 +29,8 @@ CLAIM_ATTEMPTS = 4
 # CopyObject answers when it is done, which for more than this takes longer than the read time-out. Such an object is
 # too large for Rekognition as well, and is copied to failed/ in parts.
 MAX_QUICK_COPY_BYTES = 64 * 1024**2
-# It takes too long to read all of a larger object. So these bytes at both ends tell whether another one is its copy. Not every object has a
-# checksum, and S3 does not tell one under a KMS key to whoever may only read.
+# It takes too long to read all of a larger object. So these bytes at both ends tell whether another one is its copy.
+# Not every object has a checksum, and S3 does not tell one under a KMS key to whoever may only read.
 END_BYTES = 1024**2
 # The most that one CopyObject copies. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 MAX_COPY_BYTES = 5 * 1024**3
