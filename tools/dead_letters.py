@@ -24,7 +24,7 @@ class DeadLetter:
     body: str
     images: tuple[str, ...]
     reason: str
-    lacks_copy: str = ""
+    uncopied: str = ""
 
     @classmethod
     def of(cls, message: MessageTypeDef, source: Source) -> Self:
@@ -40,7 +40,7 @@ class DeadLetter:
             images = tuple(f"s3://{upload.bucket}/{upload.key}" for upload in uploads_in(message["Body"], source))
         except UnexpectedMessage:
             images = ()
-        return cls(message["ReceiptHandle"], message["Body"], images, reason, attributes.get("lacks_copy", ""))
+        return cls(message["ReceiptHandle"], message["Body"], images, reason, attributes.get("uncopied", ""))
 
     def __str__(self) -> str:
         what = ", ".join(self.images) or f"not an S3 upload event: {self.body[:80]!r}"

@@ -11,10 +11,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.announcements import Announcements, Told
-from analyze_image.copies import Copies
 from analyze_image.labelling import Labelling
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
+from analyze_image.requeued_messages import RequeuedMessages
 from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
@@ -65,7 +65,7 @@ class Analysis:
 
     labelling: Labelling
     queue: ImageQueue
-    copies: Copies
+    requeued_messages: RequeuedMessages
     dead_letters: DeadLetterQueue
     poison: PoisonDetector
     rate_limiter: AdaptiveRateLimiter

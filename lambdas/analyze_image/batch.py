@@ -1,7 +1,7 @@
 """One batch of messages: labels every image of every message, and keeps the messages whose images are not finished.
 
-`handle` returns when Lambda may delete the message: its images are finished, its copy is in the queue, or it is in the
-dead-letter queue. Otherwise it raises, and SQS redelivers the message after the visibility timeout.
+`handle` returns when Lambda may delete the message: its images are finished, or it was requeued or
+dead-lettered. Otherwise it raises, and SQS redelivers the message after the visibility timeout.
 
 A message may tell of many images. What is sent again tells only of those that are left, so each pass has less to do.
 """
@@ -40,7 +40,7 @@ S3_CALL_SECONDS = 3 * (3 + 5) + 1 + 2
 SEND_SECONDS = 2 * (3 + 2) + 1
 COUNT_SECONDS = 2 * (3 + 2) + 1
 
-# Time to requeue a message and to count the batch. With less left, no copy is sent.
+# Time to requeue a message and to count the batch. With less left, it is not requeued.
 REQUEUE_SECONDS = SEND_SECONDS + COUNT_SECONDS
 # Time for an image that fails at the last moment. With less left, no image is started: 96 of the function's 120 s.
 ONE_IMAGE_SECONDS = DETECT_SECONDS + S3_CALL_SECONDS + REQUEUE_SECONDS
@@ -126,8 +126,8 @@ class NotTriedError(Exception):
         self.stopped_by = stopped_by
 
 
-class HasCopyError(Exception):
-    """The message has a copy in the queue already, and is only there because its deletion failed."""
+class AlreadyRequeuedError(Exception):
+    """The message was requeued before, and is only there because its deletion failed."""
 
 
 class Batch:
@@ -157,7 +157,7 @@ class Batch:
     def handle(self, record: Mapping[str, Any]) -> None:
         """Label the images of one message, or keep the message."""
         message = Message(record["messageId"], record["body"], RetryState.read(record))
-        marked = message.state.lacks_copy
+        marked = message.state.uncopied
         try:
             uploads = uploads_in(message.body, self._analysis.source)
             for upload in uploads:
@@ -172,8 +172,8 @@ class Batch:
                         upload, redelivered=message.state.redelivered, attempt=attempt
                     )
                 finally:
-                    if attempt.lacks_copy or marked == mark:
-                        state = replace(message.state, lacks_copy=mark if attempt.lacks_copy else "")
+                    if attempt.uncopied or marked == mark:
+                        state = replace(message.state, uncopied=mark if attempt.uncopied else "")
                         message = replace(message, state=state)
                 self._finish(outcome, message, mark, attempt)
                 logger.info("image finished", outcome=outcome.value, **message.log_keys())
@@ -320,7 +320,7 @@ class Batch:
             code=error_code_of(failure.error),
             reason=f"{failure.reason} ({tries})",
             run_id=self._run_id,
-            lacks_copy=message.state.lacks_copy,
+            uncopied=message.state.uncopied,
         )
         rest = message.after_this_record()
         if rest.done < rest.records:
@@ -347,14 +347,14 @@ class Batch:
         )
 
     def _requeue(self, message: Message, delay_seconds: int) -> None:
-        # Of a message with many records, the copy of the rest is a shorter one each time.
+        # Of a message with many records, what is requeued is shorter each time.
         is_whole = message.done == 0
-        if is_whole and message.state.receives > 1 and self._analysis.copies.has(message.message_id):
-            logger.warning("message has a copy already; SQS redelivers it by itself", **message.log_keys())
-            raise HasCopyError(f"a copy of {message.image} is in the queue, and this message could not be deleted")
+        if is_whole and message.state.receives > 1 and self._analysis.requeued_messages.has(message.message_id):
+            logger.warning("message was requeued already; SQS redelivers it by itself", **message.log_keys())
+            raise AlreadyRequeuedError(f"{message.image} was requeued, and this message could not be deleted")
         self._analysis.queue.requeue(message.body_of_rest, message.state, delay_seconds)
         if is_whole and self._seconds_left() > REQUEUE_SECONDS + COUNT_SECONDS:
-            self._analysis.copies.record(message.message_id)
+            self._analysis.requeued_messages.record(message.message_id)
         with self._lock:
             self.requeued += 1
             waited = message.state.waited_seconds(time.time()) or 0

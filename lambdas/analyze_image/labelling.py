@@ -44,7 +44,7 @@ class Attempt:
 
     # Whether a name is claimed whose image was never copied. Without source and image such a claim is void. Any other
     # claim without an image is a finished result whose image somebody moved away.
-    lacks_copy: bool = False
+    uncopied: bool = False
     # Whether the model labels other images now.
     others_succeed: Callable[[], bool] = lambda: False
     # The batch that this attempt belongs to, and the batch that claimed the image's name; empty when it is not known.
@@ -149,7 +149,7 @@ class Labelling:
             except NameTakenError:
                 claim = self._claim_next(upload, prefix, claim)
             else:
-                attempt.lacks_copy = False
+                attempt.uncopied = False
                 attempt.claimed_by, attempt.is_failure = claim.batch_id, prefix == FAILED
                 attempt.document = claim.document
                 return outcome
@@ -173,23 +173,23 @@ class Labelling:
         return self._claim_one_of(later_names, upload, result, claim.batch_id)
 
     def _move(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> ImageOutcome:
-        attempt.lacks_copy = attempt.lacks_copy or claim.is_new
+        attempt.uncopied = attempt.uncopied or claim.is_new
         try:
             if not self._is_copied(upload, claim):
                 # The source exists and the image does not: whatever came before, this upload is not finished.
-                attempt.lacks_copy = True
+                attempt.uncopied = True
                 if attempt.is_deleted:
                     raise SourceGoneError
                 self._store.copy_image(upload, claim.image_key)
         except (SourceGoneError, SourceReplacedError) as error:
             is_gone = isinstance(error, SourceGoneError)
-            if attempt.lacks_copy and not self._store.has_image(claim.image_key):
+            if attempt.uncopied and not self._store.has_image(claim.image_key):
                 # The owner deleted the image meanwhile, so a result without its image would be false. Or the image was
                 # replaced in a bucket without versions, so the result may describe the newer bytes.
                 self._store.withdraw_claim(claim.image_key, upload)
                 return ImageOutcome.GONE if is_gone else ImageOutcome.REPLACED
             return ImageOutcome.ALREADY_DONE if is_gone else ImageOutcome.REPLACED
-        attempt.lacks_copy = False
+        attempt.uncopied = False
         self._store.finish_copy(upload, claim.image_key)
         self._store.delete_source(upload)
         return ImageOutcome.PROCESSED if prefix == PROCESSED else ImageOutcome.FAILED

@@ -4,9 +4,9 @@ A message that is reported as failed stays hidden for its whole visibility timeo
 dead-letter queue. So the analysis sends a copy, and then reports the original as done, which makes Lambda delete it. A
 crash in between leaves both, and the second finds the work of the first.
 
-A message whose deletion failed comes again although it has a copy. copies.py knows it, and it is not copied again but
-reported as failed. So an image stays one message however long deletions fail, and SQS's receive count rises only after
-a crash, a time-out or a deletion that failed.
+A message whose deletion failed comes again although it was requeued. requeued_messages.py knows it, and it is not
+requeued again but reported as failed. So an image stays one message however long deletions fail. What else raises SQS's
+receive count is listed beside maxReceiveCount, in terraform/modules/intake/main.tf.
 """
 
 import random

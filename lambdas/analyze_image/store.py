@@ -341,7 +341,7 @@ class Store:
         digest = hashlib.sha256()
         with calling("GetObject", f"s3://{bucket}/{key}"):
             for part in ranges:
-                for chunk in self._s3.get_object(**_object(bucket, key, version_id), **part)["Body"].iter_chunks(
+                for chunk in self._s3.get_object(**(_object(bucket, key, version_id) | part))["Body"].iter_chunks(
                     1024**2
                 ):
                     digest.update(chunk)
