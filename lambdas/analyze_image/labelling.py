@@ -23,7 +23,7 @@ from analyze_image.documents import Detection, result_document
 from analyze_image.errors import AccessMissingError, ErrorClass, classify, describe
 from analyze_image.names import FAILED, PROCESSED, candidates
 from analyze_image.picture_sides import breaks_limits
-from analyze_image.store import NameTakenError, SourceGoneError, SourceReplacedError, Store
+from analyze_image.store import Claim, NameTakenError, SourceGoneError, SourceReplacedError, Store
 from shared.s3_events import Upload
 
 
@@ -57,16 +57,6 @@ class Attempt:
     document: Mapping[str, Any] = field(default_factory=dict)
     # Whether the owner deleted the upload before this attempt, in a bucket that keeps its version.
     is_deleted: bool = False
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A name in the final bucket that belongs to this upload, and its JSON; `is_new` if this attempt claimed it."""
-
-    image_key: str
-    is_new: bool
-    batch_id: str
-    document: Mapping[str, Any]
 
 
 class ClaimMovedError(Exception):
@@ -114,8 +104,8 @@ class Labelling:
 
     def _earlier_claim(self, names: list[str], upload: Upload) -> Claim | None:
         for name in names:
-            if claimed := self._store.claim_of(upload, name):
-                return Claim(name, is_new=False, batch_id=claimed.batch_id, document=claimed.document)
+            if claim := self._store.claim_of(upload, name):
+                return claim
         return None
 
     def _claim(self, prefix: str, upload: Upload, detection: Detection, attempt: Attempt) -> Claim:
@@ -134,9 +124,8 @@ class Labelling:
         for image_key in names:
             # An image without a JSON belongs to somebody else, or somebody removed its JSON.
             is_free = not self._store.has_image(image_key)
-            document = result(image_key)
-            if is_free and self._store.claim(image_key, document, batch_id):
-                return Claim(image_key, is_new=True, batch_id=batch_id, document=document)
+            if is_free and (claim := self._store.claim(image_key, result(image_key), batch_id)):
+                return claim
             if claim := self._earlier_claim([image_key], upload):
                 # The event was delivered twice: the first result stays.
                 return claim

@@ -75,15 +75,17 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """The JSON under a name, its etag with quotes, and the batch that wrote it; {} when the JSON is not ours."""
+class Claim:
+    """A name in the final bucket with its JSON, which is {} when it is not ours, and the batch that wrote it.
 
+    `is_new`: this attempt claimed it. The JSON's etag, with quotes, is that of an earlier claim.
+    """
+
+    image_key: str
     document: dict[str, Any]
-    etag: str = ""
     batch_id: str = ""
-
-
-NOT_OURS = Claimed({})
+    is_new: bool = False
+    etag: str = ""
 
 
 def send_condition(s3: S3Client) -> None:
@@ -115,8 +117,8 @@ class Store:
         self.final_bucket = final_bucket
         self.final_prefix = final_prefix
 
-    def claim(self, image_key: str, document: dict[str, Any], batch_id: str = "") -> bool:
-        """Write the JSON of `image_key` unless it exists; return whether it was written."""
+    def claim(self, image_key: str, document: dict[str, Any], batch_id: str) -> Claim | None:
+        """Write the JSON of `image_key` unless it exists; None when it does."""
         key = json_key(image_key)
         for attempt in range(1, CLAIM_ATTEMPTS + 1):
             try:
@@ -131,33 +133,35 @@ class Store:
                     )
             except ClientError as error:
                 if error_code(error) in CONDITION_FAILED:
-                    return False
+                    return None
                 if error_code(error) not in CONFLICT or attempt == CLAIM_ATTEMPTS:
                     raise
             else:
-                return True
+                return Claim(image_key, document, batch_id, is_new=True)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _read(self, image_key: str) -> Claimed | None:
+    def _read(self, image_key: str) -> Claim | None:
         """Return the JSON that claims `image_key`; None when there is none."""
-        key = json_key(image_key)
+        key, not_ours = json_key(image_key), Claim(image_key, {})
         try:
             with calling("GetObject", self._final(key)):
                 answer = self._s3.get_object(Bucket=self.final_bucket, Key=key)
                 if answer["ContentLength"] > MAX_RESULT_BYTES:
-                    return NOT_OURS
+                    return not_ours
                 document = json.loads(answer["Body"].read())
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
             if error_code(error) == ARCHIVED:
                 # No image waits until a lifecycle rule archives its result, so this is an older upload's.
-                return NOT_OURS
+                return not_ours
             raise
         except (ValueError, RecursionError):
-            return NOT_OURS
+            return not_ours
         is_ours = isinstance(document, dict) and isinstance(document.get("source"), dict)
-        return Claimed(document, answer["ETag"], answer.get("Metadata", {}).get(BATCH_ID, "")) if is_ours else NOT_OURS
+        if not is_ours:
+            return not_ours
+        return Claim(image_key, document, answer.get("Metadata", {}).get(BATCH_ID, ""), etag=answer["ETag"])
 
     def head_of(self, upload: Upload) -> bytes:
         """Return the first HEAD_BYTES of an upload; no byte when S3 does not show them."""
@@ -173,7 +177,7 @@ class Store:
         except (ClientError, BotoCoreError):
             return b""
 
-    def claim_of(self, upload: Upload, image_key: str) -> Claimed | None:
+    def claim_of(self, upload: Upload, image_key: str) -> Claim | None:
         """Return the JSON of `image_key` if this upload claimed it."""
         claimed = self._read(image_key)
         is_claimed = claimed is not None and upload.same_as(claimed.document.get("source", {}))
