@@ -165,7 +165,7 @@ def add_finished(
         processed=counts.processed + len(new) - failed,
         failed=counts.failed + failed,
         # SQS may deliver a message again although it is done, which is no progress of the run.
-        already_done=counts.already_done + sum(image.is_first_delivery for image in others),
+        nothing_to_do=counts.nothing_to_do + sum(image.is_first_delivery for image in others),
     )
 
 

@@ -28,17 +28,18 @@ from analyze_image.requeue import (
     delay_after_deferral,
     delay_after_failure,
 )
+from shared.clients import CONNECT_TIMEOUT_SECONDS
 from shared.retry_state import RetryState, mark_of
 from shared.run_record import BatchCounts, CountedImage
 from shared.s3_events import Upload, part_of, uploads_in
 from shared.telemetry import logger
 
-# The longest time that calls can take, each with a connection that takes 3 s and an answer that never comes. handler.py
-# makes the clients.
-DETECT_SECONDS = 2 * (MAX_WAIT_SECONDS + 3 + 10) + 1  # two attempts, up to a second of back-off between them
-S3_CALL_SECONDS = 3 * (3 + 5) + 1 + 2
-SEND_SECONDS = 2 * (3 + 2) + 1
-COUNT_SECONDS = 2 * (3 + 2) + 1
+# The longest time that calls can take, each with the longest connect and an answer that never comes. handler.py makes
+# the clients, and a test compares them with these sums. Between attempts botocore waits up to 1 s, then up to 2 s.
+DETECT_SECONDS = 2 * (MAX_WAIT_SECONDS + CONNECT_TIMEOUT_SECONDS + 10) + 1
+S3_CALL_SECONDS = 3 * (CONNECT_TIMEOUT_SECONDS + 5) + 1 + 2
+SEND_SECONDS = 2 * (CONNECT_TIMEOUT_SECONDS + 2) + 1
+COUNT_SECONDS = 2 * (CONNECT_TIMEOUT_SECONDS + 2) + 1
 
 # Time to requeue a message and to count the batch. With less left, it is not requeued.
 REQUEUE_SECONDS = SEND_SECONDS + COUNT_SECONDS
@@ -145,7 +146,7 @@ class Batch:
         # The images with a result, also those of earlier attempts, and the others that left the queue.
         self.finished: list[FinishedImage] = []
         self._labelled = 0
-        self._already_done = 0
+        self._nothing_to_do = 0
         self._dead_lettered = 0
         self._blocked = 0
         self._blocked_reason: str | None = None
@@ -188,7 +189,7 @@ class Batch:
         rate_limiter = self._analysis.rate_limiter
         return BatchCounts(
             labelled=self._labelled,
-            already_done=self._already_done,
+            nothing_to_do=self._nothing_to_do,
             dead_lettered=self._dead_lettered,
             blocked=self._blocked,
             blocked_reason=self._blocked_reason,
@@ -216,7 +217,7 @@ class Batch:
                 )
             elif is_first_delivery:
                 # SQS may deliver a message again whose images are gone, which is no progress of the run.
-                self._already_done += 1
+                self._nothing_to_do += 1
             if outcome is ImageOutcome.PROCESSED and attempt.claimed_by == self._batch_id:
                 # A claim of an earlier batch does not show that the model works now.
                 self._labelled += 1

@@ -30,7 +30,7 @@ MAX_DEFERRED_SECONDS = 14 * 24 * 3600
 FAILURE_DELAYS_SECONDS = (5, 15, 45, 60)
 
 
-def delay_after_deferral(deferrals: int, max_delay_seconds: int = MAX_DELAY_SECONDS) -> int:
+def delay_after_deferral(deferrals: int, max_delay_seconds: int) -> int:
     """Return the copy's delay in seconds: longer each time, and at random between half of it and all of it."""
     # The exponent is limited because the count comes from a message attribute, and may be anything.
     longest = min(max_delay_seconds, MIN_DELAY_SECONDS * 2 ** min(deferrals, 8))
