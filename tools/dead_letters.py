@@ -24,7 +24,7 @@ class DeadLetter:
     body: str
     uploads: tuple[Upload, ...]
     reason: str
-    lacks_copy: str = ""
+    uncopied: str = ""
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class DeadLetter:
             uploads = tuple(uploads_in(message["Body"], source))
         except UnexpectedMessage:
             uploads = ()
-        return cls(message["ReceiptHandle"], message["Body"], uploads, reason, attributes.get("lacks_copy", ""))
+        return cls(message["ReceiptHandle"], message["Body"], uploads, reason, attributes.get("uncopied", ""))
 
     def __str__(self) -> str:
         what = ", ".join(self.images) or f"not an S3 upload event: {self.body[:80]!r}"

@@ -11,10 +11,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from analyze_image.announcements import Announcements, Told
-from analyze_image.copies import Copies
 from analyze_image.labelling import Labelling
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
+from analyze_image.requeued_messages import RequeuedMessages
 from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
 from shared.image_queue import ImageQueue
@@ -65,7 +65,7 @@ class Analysis:
 
     labelling: Labelling
     queue: ImageQueue
-    copies: Copies
+    requeued_messages: RequeuedMessages
     dead_letters: DeadLetterQueue
     poison: PoisonDetector
     rate_limiter: AdaptiveRateLimiter
@@ -165,7 +165,7 @@ def add_finished(
         processed=counts.processed + len(new) - failed,
         failed=counts.failed + failed,
         # SQS may deliver a message again although it is done, which is no progress of the run.
-        already_done=counts.already_done + sum(image.is_first_delivery for image in others),
+        nothing_to_do=counts.nothing_to_do + sum(image.is_first_delivery for image in others),
     )
 
 

@@ -1,7 +1,7 @@
 """One batch of messages: labels every image of every message, and keeps the messages whose images are not finished.
 
-`handle` returns when Lambda may delete the message: its images are finished, its copy is in the queue, or it is in the
-dead-letter queue. Otherwise it raises, and SQS redelivers the message after the visibility timeout.
+`handle` returns when Lambda may delete the message: its images are finished, or it was requeued or
+dead-lettered. Otherwise it raises, and SQS redelivers the message after the visibility timeout.
 
 A message may tell of many images. What is sent again tells only of those that are left, so each pass has less to do.
 """
@@ -28,19 +28,20 @@ from analyze_image.requeue import (
     delay_after_deferral,
     delay_after_failure,
 )
+from shared.clients import CONNECT_TIMEOUT_SECONDS
 from shared.retry_state import RetryState, mark_of
 from shared.run_record import BatchCounts, CountedImage
 from shared.s3_events import Upload, part_of, uploads_in
 from shared.telemetry import logger
 
-# The longest time that calls can take, each with a connection that takes 3 s and an answer that never comes. handler.py
-# makes the clients.
-DETECT_SECONDS = 2 * (MAX_WAIT_SECONDS + 3 + 10) + 1  # two attempts, up to a second of back-off between them
-S3_CALL_SECONDS = 3 * (3 + 5) + 1 + 2
-SEND_SECONDS = 2 * (3 + 2) + 1
-COUNT_SECONDS = 2 * (3 + 2) + 1
+# The longest time that calls can take, each with the longest connect and an answer that never comes. handler.py makes
+# the clients, and a test compares them with these sums. Between attempts botocore waits up to 1 s, then up to 2 s.
+DETECT_SECONDS = 2 * (MAX_WAIT_SECONDS + CONNECT_TIMEOUT_SECONDS + 10) + 1
+S3_CALL_SECONDS = 3 * (CONNECT_TIMEOUT_SECONDS + 5) + 1 + 2
+SEND_SECONDS = 2 * (CONNECT_TIMEOUT_SECONDS + 2) + 1
+COUNT_SECONDS = 2 * (CONNECT_TIMEOUT_SECONDS + 2) + 1
 
-# Time to requeue a message and to count the batch. With less left, no copy is sent.
+# Time to requeue a message and to count the batch. With less left, it is not requeued.
 REQUEUE_SECONDS = SEND_SECONDS + COUNT_SECONDS
 # Time for an image that fails at the last moment. With less left, no image is started: 96 of the function's 120 s.
 ONE_IMAGE_SECONDS = DETECT_SECONDS + S3_CALL_SECONDS + REQUEUE_SECONDS
@@ -126,8 +127,8 @@ class NotTriedError(Exception):
         self.stopped_by = stopped_by
 
 
-class HasCopyError(Exception):
-    """The message has a copy in the queue already, and is only there because its deletion failed."""
+class AlreadyRequeuedError(Exception):
+    """The message was requeued before, and is only there because its deletion failed."""
 
 
 class Batch:
@@ -145,7 +146,7 @@ class Batch:
         # The images with a result, also those of earlier attempts, and the others that left the queue.
         self.finished: list[FinishedImage] = []
         self._labelled = 0
-        self._already_done = 0
+        self._nothing_to_do = 0
         self._dead_lettered = 0
         self._blocked = 0
         self._blocked_reason: str | None = None
@@ -157,7 +158,7 @@ class Batch:
     def handle(self, record: Mapping[str, Any]) -> None:
         """Label the images of one message, or keep the message."""
         message = Message(record["messageId"], record["body"], RetryState.read(record))
-        marked = message.state.lacks_copy
+        marked = message.state.uncopied
         try:
             uploads = uploads_in(message.body, self._analysis.source)
             for upload in uploads:
@@ -172,8 +173,8 @@ class Batch:
                         upload, redelivered=message.state.redelivered, attempt=attempt
                     )
                 finally:
-                    if attempt.lacks_copy or marked == mark:
-                        state = replace(message.state, lacks_copy=mark if attempt.lacks_copy else "")
+                    if attempt.uncopied or marked == mark:
+                        state = replace(message.state, uncopied=mark if attempt.uncopied else "")
                         message = replace(message, state=state)
                 self._finish(outcome, message, mark, attempt)
                 logger.info("image finished", outcome=outcome.value, **message.log_keys())
@@ -188,7 +189,7 @@ class Batch:
         rate_limiter = self._analysis.rate_limiter
         return BatchCounts(
             labelled=self._labelled,
-            already_done=self._already_done,
+            nothing_to_do=self._nothing_to_do,
             dead_lettered=self._dead_lettered,
             blocked=self._blocked,
             blocked_reason=self._blocked_reason,
@@ -216,7 +217,7 @@ class Batch:
                 )
             elif is_first_delivery:
                 # SQS may deliver a message again whose images are gone, which is no progress of the run.
-                self._already_done += 1
+                self._nothing_to_do += 1
             if outcome is ImageOutcome.PROCESSED and attempt.claimed_by == self._batch_id:
                 # A claim of an earlier batch does not show that the model works now.
                 self._labelled += 1
@@ -320,7 +321,7 @@ class Batch:
             code=error_code_of(failure.error),
             reason=f"{failure.reason} ({tries})",
             run_id=self._run_id,
-            lacks_copy=message.state.lacks_copy,
+            uncopied=message.state.uncopied,
         )
         rest = message.after_this_record()
         if rest.done < rest.records:
@@ -347,14 +348,14 @@ class Batch:
         )
 
     def _requeue(self, message: Message, delay_seconds: int) -> None:
-        # Of a message with many records, the copy of the rest is a shorter one each time.
+        # Of a message with many records, what is requeued is shorter each time.
         is_whole = message.done == 0
-        if is_whole and message.state.receives > 1 and self._analysis.copies.has(message.message_id):
-            logger.warning("message has a copy already; SQS redelivers it by itself", **message.log_keys())
-            raise HasCopyError(f"a copy of {message.image} is in the queue, and this message could not be deleted")
+        if is_whole and message.state.receives > 1 and self._analysis.requeued_messages.has(message.message_id):
+            logger.warning("message was requeued already; SQS redelivers it by itself", **message.log_keys())
+            raise AlreadyRequeuedError(f"{message.image} was requeued, and this message could not be deleted")
         self._analysis.queue.requeue(message.body_of_rest, message.state, delay_seconds)
         if is_whole and self._seconds_left() > REQUEUE_SECONDS + COUNT_SECONDS:
-            self._analysis.copies.record(message.message_id)
+            self._analysis.requeued_messages.record(message.message_id)
         with self._lock:
             self.requeued += 1
             waited = message.state.waited_seconds(time.time()) or 0

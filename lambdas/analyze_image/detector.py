@@ -62,8 +62,8 @@ class Detector:
     def detect(
         self,
         upload: Upload,
-        others_succeed: Callable[[], bool] = lambda: False,
-        breaks_limits: Callable[[], bool] = lambda: False,
+        others_succeed: Callable[[], bool],
+        breaks_limits: Callable[[], bool],
     ) -> Detection:
         """Label one image, or say why it failed; an empty image and one over 15 MB fail without a call.
 

@@ -30,8 +30,8 @@ class Detection:
 class InferenceSettings:
     """What an image is analyzed with; a confidence is a number from 0 to 100.
 
-    `min_confidence` None: the thresholds that the model learnt in training. Then the two others are not set, because
-    nobody knows those thresholds, and so neither which labels are between them and a candidate's confidence.
+    `min_confidence` None: the thresholds learnt in training. Nobody can read those, so `label_thresholds` and
+    `candidate_min_confidence` must be unset.
     """
 
     project_version_arn: str

@@ -10,7 +10,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from analyze_image.analysis import Analysis, add_finished, has_labelled
 from analyze_image.announcements import Announcements
 from analyze_image.batch import COUNT_SECONDS, Batch
-from analyze_image.copies import Copies
 from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
 from analyze_image.labelling import Labelling
@@ -18,6 +17,7 @@ from analyze_image.lines import Stream
 from analyze_image.partial_batch import PartialResponse, handle_all
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
+from analyze_image.requeued_messages import RequeuedMessages
 from analyze_image.store import KNOWS_ANNOTATIONS, Store, send_condition
 from shared import environment
 from shared.clients import client
@@ -62,7 +62,7 @@ def _analysis() -> Analysis:
             Store(s3, source.bucket, final, final_prefix, patient_s3=patient_s3),
         ),
         queue=ImageQueue(sqs, environment.text("QUEUE_URL")),
-        copies=Copies(wiring.items),
+        requeued_messages=RequeuedMessages(wiring.items),
         dead_letters=DeadLetterQueue(sqs, environment.text("DEAD_LETTER_QUEUE_URL")),
         poison=PoisonDetector(lambda run_id: has_labelled(wiring.records, run_id)),
         rate_limiter=rate_limiter,

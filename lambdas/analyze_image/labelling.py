@@ -23,7 +23,7 @@ from analyze_image.documents import Detection, result_document
 from analyze_image.errors import AccessMissingError, ErrorClass, classify, describe
 from analyze_image.names import FAILED, PROCESSED, candidates
 from analyze_image.picture_sides import breaks_limits
-from analyze_image.store import NameTakenError, SourceGoneError, SourceReplacedError, Store
+from analyze_image.store import Claim, NameTakenError, SourceGoneError, SourceReplacedError, Store
 from shared.s3_events import Upload
 
 
@@ -44,7 +44,7 @@ class Attempt:
 
     # Whether a name is claimed whose image was never copied. Without source and image such a claim is void. Any other
     # claim without an image is a finished result whose image somebody moved away.
-    lacks_copy: bool = False
+    uncopied: bool = False
     # Whether the model labels other images now.
     others_succeed: Callable[[], bool] = lambda: False
     # The batch that this attempt belongs to, and the batch that claimed the image's name; empty when it is not known.
@@ -57,16 +57,6 @@ class Attempt:
     document: Mapping[str, Any] = field(default_factory=dict)
     # Whether the owner deleted the upload before this attempt, in a bucket that keeps its version.
     is_deleted: bool = False
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A name in the final bucket that belongs to this upload, and its JSON; `is_new` if this attempt claimed it."""
-
-    image_key: str
-    is_new: bool
-    batch_id: str
-    document: Mapping[str, Any]
 
 
 class ClaimMovedError(Exception):
@@ -114,8 +104,8 @@ class Labelling:
 
     def _earlier_claim(self, names: list[str], upload: Upload) -> Claim | None:
         for name in names:
-            if claimed := self._store.claim_of(upload, name):
-                return Claim(name, is_new=False, batch_id=claimed.batch_id, document=claimed.document)
+            if claim := self._store.claim_of(upload, name):
+                return claim
         return None
 
     def _claim(self, prefix: str, upload: Upload, detection: Detection, attempt: Attempt) -> Claim:
@@ -134,9 +124,8 @@ class Labelling:
         for image_key in names:
             # An image without a JSON belongs to somebody else, or somebody removed its JSON.
             is_free = not self._store.has_image(image_key)
-            document = result(image_key)
-            if is_free and self._store.claim(image_key, document, batch_id):
-                return Claim(image_key, is_new=True, batch_id=batch_id, document=document)
+            if is_free and (claim := self._store.claim(image_key, result(image_key), batch_id)):
+                return claim
             if claim := self._earlier_claim([image_key], upload):
                 # The event was delivered twice: the first result stays.
                 return claim
@@ -149,7 +138,7 @@ class Labelling:
             except NameTakenError:
                 claim = self._claim_next(upload, prefix, claim)
             else:
-                attempt.lacks_copy = False
+                attempt.uncopied = False
                 attempt.claimed_by, attempt.is_failure = claim.batch_id, prefix == FAILED
                 attempt.document = claim.document
                 return outcome
@@ -173,23 +162,23 @@ class Labelling:
         return self._claim_one_of(later_names, upload, result, claim.batch_id)
 
     def _move(self, upload: Upload, prefix: str, claim: Claim, attempt: Attempt) -> ImageOutcome:
-        attempt.lacks_copy = attempt.lacks_copy or claim.is_new
+        attempt.uncopied = attempt.uncopied or claim.is_new
         try:
             if not self._is_copied(upload, claim):
                 # The source exists and the image does not: whatever came before, this upload is not finished.
-                attempt.lacks_copy = True
+                attempt.uncopied = True
                 if attempt.is_deleted:
                     raise SourceGoneError
                 self._store.copy_image(upload, claim.image_key)
         except (SourceGoneError, SourceReplacedError) as error:
             is_gone = isinstance(error, SourceGoneError)
-            if attempt.lacks_copy and not self._store.has_image(claim.image_key):
+            if attempt.uncopied and not self._store.has_image(claim.image_key):
                 # The owner deleted the image meanwhile, so a result without its image would be false. Or the image was
                 # replaced in a bucket without versions, so the result may describe the newer bytes.
                 self._store.withdraw_claim(claim.image_key, upload)
                 return ImageOutcome.GONE if is_gone else ImageOutcome.REPLACED
             return ImageOutcome.ALREADY_DONE if is_gone else ImageOutcome.REPLACED
-        attempt.lacks_copy = False
+        attempt.uncopied = False
         self._store.finish_copy(upload, claim.image_key)
         self._store.delete_source(upload)
         return ImageOutcome.PROCESSED if prefix == PROCESSED else ImageOutcome.FAILED

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared import outbox
+from shared.clients import CONNECT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 # A call takes 4 MiB. A batch has ten messages.
 MAX_LINES_PER_CALL = 10
 MAX_LINE_BYTES = 400 * 1024
-# How long `Stream.send` may take with a client of one attempt that connects for 3 s and reads for 2 s.
-SEND_LINES_SECONDS = outbox.ROUNDS * (3 + 2) + outbox.MAX_PAUSE_SECONDS
+# How long `Stream.send` may take with a client of one attempt that reads for 2 s.
+SEND_LINES_SECONDS = outbox.ROUNDS * (CONNECT_TIMEOUT_SECONDS + 2) + outbox.MAX_PAUSE_SECONDS
 
 
 def line_of(upload_id: str, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypedDict
 
 
-class Failure(TypedDict):
+class BatchItemFailure(TypedDict):
     """A message that Lambda must not delete."""
 
     itemIdentifier: str
@@ -21,7 +21,7 @@ class Failure(TypedDict):
 class PartialResponse(TypedDict):
     """What Lambda expects of a function with ReportBatchItemFailures."""
 
-    batchItemFailures: list[Failure]
+    batchItemFailures: list[BatchItemFailure]
 
 
 def handle_all(

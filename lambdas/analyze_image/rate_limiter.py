@@ -80,14 +80,14 @@ class AdaptiveRateLimiter:
         events.register(f"before-send.{OPERATION}", self._before_send)
         events.register(f"response-received.{OPERATION}", self._response_received)
 
-    def start_batch(self, run_id: str | None, pace: RequestRate | None) -> None:
+    def start_batch(self, run_id: str | None, request_rate: RequestRate | None) -> None:
         """Start a batch. A new run starts with its own rate; within a run the rate that was found stays."""
         self._reset_counts()
-        if pace is None:
+        if request_rate is None:
             self._run_id, self.rate = run_id, None
         elif self.rate is None or run_id != self._run_id:
             self._run_id = run_id
-            self.rate = max(MIN_IMAGES_PER_SECOND, pace.images_per_second_per_batch)
+            self.rate = max(MIN_IMAGES_PER_SECOND, request_rate.images_per_second_per_batch)
             self._initial_rate, self._is_known = self.rate, False
             self._grown_at = self._next_at = self._epoch()
 

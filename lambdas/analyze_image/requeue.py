@@ -4,9 +4,9 @@ A message that is reported as failed stays hidden for its whole visibility timeo
 dead-letter queue. So the analysis sends a copy, and then reports the original as done, which makes Lambda delete it. A
 crash in between leaves both, and the second finds the work of the first.
 
-A message whose deletion failed comes again although it has a copy. copies.py knows it, and it is not copied again but
-reported as failed. So an image stays one message however long deletions fail, and SQS's receive count rises only after
-a crash, a time-out or a deletion that failed.
+A message whose deletion failed comes again although it was requeued. requeued_messages.py knows it, and it is not
+requeued again but reported as failed. So an image stays one message however long deletions fail. What else raises SQS's
+receive count is listed beside maxReceiveCount, in terraform/modules/intake/main.tf.
 """
 
 import random
@@ -30,7 +30,7 @@ MAX_DEFERRED_SECONDS = 14 * 24 * 3600
 FAILURE_DELAYS_SECONDS = (5, 15, 45, 60)
 
 
-def delay_after_deferral(deferrals: int, max_delay_seconds: int = MAX_DELAY_SECONDS) -> int:
+def delay_after_deferral(deferrals: int, max_delay_seconds: int) -> int:
     """Return the copy's delay in seconds: longer each time, and at random between half of it and all of it."""
     # The exponent is limited because the count comes from a message attribute, and may be anything.
     longest = min(max_delay_seconds, MIN_DELAY_SECONDS * 2 ** min(deferrals, 8))

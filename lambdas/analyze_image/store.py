@@ -29,6 +29,9 @@ CLAIM_ATTEMPTS = 4
 # CopyObject answers when it is done, which for more than this takes longer than the read time-out. Such an object is
 # too large for Rekognition as well, and is copied to failed/ in parts.
 MAX_QUICK_COPY_BYTES = 64 * 1024**2
+# It takes too long to read all of a larger object. So these bytes at both ends tell whether another one is its copy.
+# Not every object has a checksum, and S3 does not tell one under a KMS key to whoever may only read.
+END_BYTES = 1024**2
 # The most that one CopyObject copies. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 MAX_COPY_BYTES = 5 * 1024**3
 
@@ -72,15 +75,17 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """The JSON under a name, its etag with quotes, and the batch that wrote it; {} when the JSON is not ours."""
+class Claim:
+    """A name in the final bucket with its JSON, which is {} when it is not ours, and the batch that wrote it.
 
+    `is_new`: this attempt claimed it. The JSON's etag, with quotes, is that of an earlier claim.
+    """
+
+    image_key: str
     document: dict[str, Any]
-    etag: str = ""
     batch_id: str = ""
-
-
-NOT_OURS = Claimed({})
+    is_new: bool = False
+    etag: str = ""
 
 
 def send_condition(s3: S3Client) -> None:
@@ -112,8 +117,8 @@ class Store:
         self.final_bucket = final_bucket
         self.final_prefix = final_prefix
 
-    def claim(self, image_key: str, document: dict[str, Any], batch_id: str = "") -> bool:
-        """Write the JSON of `image_key` unless it exists; return whether it was written."""
+    def claim(self, image_key: str, document: dict[str, Any], batch_id: str) -> Claim | None:
+        """Write the JSON of `image_key` unless it exists; None when it does."""
         key = json_key(image_key)
         for attempt in range(1, CLAIM_ATTEMPTS + 1):
             try:
@@ -128,33 +133,35 @@ class Store:
                     )
             except ClientError as error:
                 if error_code(error) in CONDITION_FAILED:
-                    return False
+                    return None
                 if error_code(error) not in CONFLICT or attempt == CLAIM_ATTEMPTS:
                     raise
             else:
-                return True
+                return Claim(image_key, document, batch_id, is_new=True)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _read(self, image_key: str) -> Claimed | None:
+    def _read(self, image_key: str) -> Claim | None:
         """Return the JSON that claims `image_key`; None when there is none."""
-        key = json_key(image_key)
+        key, not_ours = json_key(image_key), Claim(image_key, {})
         try:
             with calling("GetObject", self._final(key)):
                 answer = self._s3.get_object(Bucket=self.final_bucket, Key=key)
                 if answer["ContentLength"] > MAX_RESULT_BYTES:
-                    return NOT_OURS
+                    return not_ours
                 document = json.loads(answer["Body"].read())
         except ClientError as error:
             if error_code(error) in NOT_FOUND:
                 return None
             if error_code(error) == ARCHIVED:
                 # No image waits until a lifecycle rule archives its result, so this is an older upload's.
-                return NOT_OURS
+                return not_ours
             raise
         except (ValueError, RecursionError):
-            return NOT_OURS
+            return not_ours
         is_ours = isinstance(document, dict) and isinstance(document.get("source"), dict)
-        return Claimed(document, answer["ETag"], answer.get("Metadata", {}).get(BATCH_ID, "")) if is_ours else NOT_OURS
+        if not is_ours:
+            return not_ours
+        return Claim(image_key, document, answer.get("Metadata", {}).get(BATCH_ID, ""), etag=answer["ETag"])
 
     def head_of(self, upload: Upload) -> bytes:
         """Return the first HEAD_BYTES of an upload; no byte when S3 does not show them."""
@@ -170,7 +177,7 @@ class Store:
         except (ClientError, BotoCoreError):
             return b""
 
-    def claim_of(self, upload: Upload, image_key: str) -> Claimed | None:
+    def claim_of(self, upload: Upload, image_key: str) -> Claim | None:
         """Return the JSON of `image_key` if this upload claimed it."""
         claimed = self._read(image_key)
         is_claimed = claimed is not None and upload.same_as(claimed.document.get("source", {}))
@@ -250,7 +257,7 @@ class Store:
             return self._is_listed(image_key)
 
     def is_copy(self, upload: Upload, image_key: str) -> bool:
-        """Whether the image under this name has the upload's bytes. Error: SourceGoneError."""
+        """Whether the image under this name has the upload's bytes; see END_BYTES. Error: SourceGoneError."""
         source = self.source(upload)
         if source is None:
             raise SourceGoneError
@@ -264,11 +271,10 @@ class Store:
             return False
         # Equal bytes have different etags when they were copied in parts, or are encrypted with a KMS key.
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
-        return (
-            source.etag == copy.etag
-            or source.size > MAX_QUICK_COPY_BYTES
-            or self._digest(upload.bucket, upload.key, upload.version_id)
-            == self._digest(self.final_bucket, image_key, None)
+        is_large = source.size > MAX_QUICK_COPY_BYTES
+        return source.etag == copy.etag or (
+            self._digest(upload.bucket, upload.key, upload.version_id, ends=is_large)
+            == self._digest(self.final_bucket, image_key, None, ends=is_large)
         )
 
     def source(self, upload: Upload) -> Stored | None:
@@ -333,11 +339,16 @@ class Store:
             found = self._s3.list_objects_v2(Bucket=self.final_bucket, Prefix=key, MaxKeys=1)
         return any(item["Key"] == key for item in found.get("Contents", []))
 
-    def _digest(self, bucket: str, key: str, version_id: str | None) -> bytes:
+    def _digest(self, bucket: str, key: str, version_id: str | None, *, ends: bool) -> bytes:
+        """Return a digest of an object's bytes; `ends`: of the first and the last END_BYTES alone."""
+        ranges = [{"Range": f"bytes=0-{END_BYTES - 1}"}, {"Range": f"bytes=-{END_BYTES}"}] if ends else [{}]
         digest = hashlib.sha256()
         with calling("GetObject", f"s3://{bucket}/{key}"):
-            for chunk in self._s3.get_object(**_object(bucket, key, version_id))["Body"].iter_chunks(1024**2):
-                digest.update(chunk)
+            for part in ranges:
+                for chunk in self._s3.get_object(**(_object(bucket, key, version_id) | part))["Body"].iter_chunks(
+                    1024**2
+                ):
+                    digest.update(chunk)
         return digest.digest()
 
     def _final(self, key: str) -> str:

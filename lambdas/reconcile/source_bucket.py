@@ -1,6 +1,7 @@
 """The source bucket as S3 lists it: only the current version of each key.
 
-A version that another upload replaced is not in the listing. If its event was lost, a reconcile does not find it.
+A version that another upload replaced is not in the listing until the newer version was moved. If its event was lost,
+a reconcile finds it only then.
 S3 refuses to describe some objects, such as those encrypted with their uploader's own key (SSE-C).
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 """

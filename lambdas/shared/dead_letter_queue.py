@@ -37,15 +37,15 @@ class DeadLetterQueue:
         self._sqs = sqs
         self._url = url
 
-    def send(self, body: str, *, code: str, reason: str, run_id: str | None, lacks_copy: str = "") -> None:
+    def send(self, body: str, *, code: str, reason: str, run_id: str | None, uncopied: str = "") -> None:
         """Keep a message here with its reason. The caller deletes it from the image queue afterwards, not before.
 
-        Attributes that do not fit beside a very long body are left out. `lacks_copy` is of the message's RetryState.
+        Attributes that do not fit beside a very long body are left out. `uncopied` is of the message's RetryState.
         """
         # SQS takes no control characters, and a key may hold some.
         readable = "".join(character if character.isprintable() else "?" for character in reason)
         message = shortened(readable, MAX_REASON_CHARACTERS)
-        attributes = message_attributes(error_code=code, error_message=message, run_id=run_id, lacks_copy=lacks_copy)
+        attributes = message_attributes(error_code=code, error_message=message, run_id=run_id, uncopied=uncopied)
         room = MAX_MESSAGE_BYTES - len(body.encode())
         for name, attribute in list(attributes.items()):
             taken = sum(len(text.encode()) for text in (name, attribute["DataType"], attribute["StringValue"]))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared import outbox
+from shared.clients import CONNECT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -17,8 +18,8 @@ RUN_FINISHED = "Run Finished"
 ALERT_LABEL_FOUND = "Alert Label Found"
 
 MAX_EVENTS_PER_CALL = 10
-# How long `send` may take with a client of one attempt that connects for 3 s and reads for 2 s.
-SEND_EVENTS_SECONDS = outbox.ROUNDS * (3 + 2) + outbox.MAX_PAUSE_SECONDS
+# How long `send` may take with a client of one attempt that reads for 2 s.
+SEND_EVENTS_SECONDS = outbox.ROUNDS * (CONNECT_TIMEOUT_SECONDS + 2) + outbox.MAX_PAUSE_SECONDS
 
 
 class EventBus:

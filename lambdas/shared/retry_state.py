@@ -31,9 +31,9 @@ def message_attributes(**values: int | str | None) -> dict[str, MessageAttribute
 REQUEUED = message_attributes(requeued=1)
 
 
-def redriven_attributes(lacks_copy: str) -> dict[str, MessageAttributeValueTypeDef]:
+def redriven_attributes(uncopied: str) -> dict[str, MessageAttributeValueTypeDef]:
     """Return the attributes of a message that leaves the dead-letter queue: its failures are forgotten."""
-    return message_attributes(redriven=1, lacks_copy=lacks_copy)
+    return message_attributes(redriven=1, uncopied=uncopied)
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class RetryState:
     counted_failures: int = 0
     # When S3 sent the first message, in epoch seconds; None when that cannot be read.
     first_sent_at: int | None = None
-    # How often SQS delivered this copy: more than once only after the function crashed or timed out.
+    # How often SQS delivered this message. What raises it is listed in terraform/modules/intake/main.tf.
     receives: int = 1
     # Whether an earlier attempt may have claimed a name.
     redelivered: bool = False
     # `mark_of` the upload for which an earlier attempt claimed a name without copying the image; empty: none.
-    lacks_copy: str = ""
+    uncopied: str = ""
 
     @classmethod
     def read(cls, message: Mapping[str, Any]) -> Self:
@@ -75,7 +75,7 @@ class RetryState:
             redelivered=receives > 1 or bool(ours),
             # Nobody knows whether an earlier receive was a look, or an attempt that copied the image and died. A wrong
             # mark would delete the result of an image that somebody has fetched since.
-            lacks_copy=_text(ours, "lacks_copy") or "" if receives == 1 else "",
+            uncopied=_text(ours, "uncopied") or "" if receives == 1 else "",
         )
 
     def attributes(self) -> dict[str, MessageAttributeValueTypeDef]:
@@ -86,7 +86,7 @@ class RetryState:
             attempts=self.attempts,
             counted_failures=self.counted_failures,
             first_sent_at=self.first_sent_at,
-            lacks_copy=self.lacks_copy,
+            uncopied=self.uncopied,
         )
 
     def waited_seconds(self, now: float) -> int | None:
@@ -104,7 +104,7 @@ class RetryState:
 
     def of_next_record(self) -> Self:
         """Return the state of a message whose first record is done: the next one has been through nothing yet."""
-        return replace(self, deferrals=0, deferred_since=None, attempts=0, counted_failures=0, lacks_copy="")
+        return replace(self, deferrals=0, deferred_since=None, attempts=0, counted_failures=0, uncopied="")
 
     def failed_once(self, *, counted: bool) -> Self:
         """Return the state after one more failure. `counted`: it counts against the image."""

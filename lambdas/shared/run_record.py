@@ -28,7 +28,7 @@ COUNTERS = {
     "processed": "images_processed",
     "labelled": "images_labelled",
     "failed": "images_failed",
-    "already_done": "images_already_done",
+    "nothing_to_do": "images_nothing_to_do",
     "dead_lettered": "images_dead_lettered",
     "blocked": "messages_blocked",
     "throttled": "calls_throttled",
@@ -67,7 +67,7 @@ class RunRecord:
     # Of these, the ones that the model labelled in this run: for the others an earlier run had paid.
     labelled: int = 0
     failed: int = 0
-    already_done: int = 0
+    nothing_to_do: int = 0
     dead_lettered: int = 0
     blocked: int = 0
     blocked_reason: str | None = None
@@ -104,8 +104,8 @@ class RunRecord:
 
     @property
     def images_done(self) -> int:
-        """Images that left the queue one way or another, including those that an earlier delivery had finished."""
-        return self.processed + self.failed + self.already_done + self.dead_lettered
+        """Images that left the queue one way or another, also those that were done, deleted or replaced before."""
+        return self.processed + self.failed + self.nothing_to_do + self.dead_lettered
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class BatchCounts:
     processed: int = 0
     labelled: int = 0
     failed: int = 0
-    already_done: int = 0
+    nothing_to_do: int = 0
     dead_lettered: int = 0
     blocked: int = 0
     blocked_reason: str | None = None

@@ -15,7 +15,6 @@ from botocore.exceptions import ClientError
 from analyze_image import handler as handler_module
 from analyze_image.analysis import Analysis, has_labelled
 from analyze_image.announcements import Announcements
-from analyze_image.copies import Copies
 from analyze_image.detector import Detector
 from analyze_image.documents import InferenceSettings
 from analyze_image.errors import is_throttle
@@ -23,6 +22,7 @@ from analyze_image.labelling import Labelling
 from analyze_image.lines import Stream
 from analyze_image.poison import PoisonDetector
 from analyze_image.rate_limiter import AdaptiveRateLimiter
+from analyze_image.requeued_messages import RequeuedMessages
 from analyze_image.store import Store
 from shared.clients import error_code
 from shared.dead_letter_queue import DeadLetterQueue
@@ -284,7 +284,7 @@ class Pipeline:
                 Detector(self.rekognition, InferenceSettings(MODEL_ARN, None)), Store(self.faulty_s3, SOURCE, FINAL)
             ),
             queue=ImageQueue(self.faulty_sqs, self.url),
-            copies=Copies(self.records._items),
+            requeued_messages=RequeuedMessages(self.records._items),
             dead_letters=DeadLetterQueue(self.faulty_sqs, self.dead_letter_url),
             poison=PoisonDetector(lambda run_id: has_labelled(self.records, run_id)),
             rate_limiter=self.rekognition.limiter,

@@ -337,7 +337,7 @@ def test_conflicting_claims_are_tried_again() -> None:
             assert parameters["IfNoneMatch"] == "*"
             raise outcomes.pop(0)
 
-    assert Store(Conflicted(), SOURCE, FINAL).claim("processed/x", {}) is False
+    assert Store(Conflicted(), SOURCE, FINAL).claim("processed/x", {}, "batch") is None
     assert outcomes == []
 
 

@@ -84,7 +84,7 @@ def test_killed_between_sending_a_copy_and_deleting_the_original(error: Exceptio
     assert pipeline.messages() == pipeline.dead_letters() == []
     assert len(pipeline.rekognition.calls) == 2
     assert keys(pipeline.s3, FINAL) == ONE_RESULT
-    assert (pipeline.record.processed, pipeline.record.already_done) == (1, 0), "a redelivery is no progress"
+    assert (pipeline.record.processed, pipeline.record.nothing_to_do) == (1, 0), "a redelivery is no progress"
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
@@ -256,7 +256,7 @@ def test_a_batch_that_cannot_be_counted_is_labelled_and_its_messages_come_again_
         pipeline.pass_time(VISIBILITY_SECONDS + 1)
         pipeline.drain()
     assert pipeline.messages() == pipeline.dead_letters() == []
-    assert (pipeline.record.processed, pipeline.record.failed, pipeline.record.already_done) == (1, 1, 0)
+    assert (pipeline.record.processed, pipeline.record.failed, pipeline.record.nothing_to_do) == (1, 1, 0)
     assert pipeline.rekognition.calls_for("a.jpg") == 1
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
@@ -308,7 +308,7 @@ def test_a_message_that_cannot_be_deleted_counts_its_image_once(pipeline: Pipeli
     for _ in range(3):
         assert pipeline.invoke(can_delete=False) == 1
         pipeline.pass_time(VISIBILITY_SECONDS + 1)
-    assert (pipeline.record.processed, pipeline.record.already_done) == (1, 0)
+    assert (pipeline.record.processed, pipeline.record.nothing_to_do) == (1, 0)
 
 
 def test_a_batch_that_ends_after_its_run_leaves_its_images_for_the_next_run_to_count(pipeline: Pipeline) -> None:

@@ -270,16 +270,23 @@ def test_a_redelivery_does_not_copy_again_what_is_copied(s3: Any) -> None:  # no
     assert keys(s3, SOURCE) == []
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_where_etags_say_nothing_the_bytes_tell_a_copy_from_something_else(same: bool, s3: Any) -> None:  # noqa: ANN401
+@pytest.mark.parametrize("body", [b"picture", b"Picture", b"picturE"])
+@pytest.mark.parametrize("large", [False, True])
+def test_where_etags_say_nothing_the_bytes_tell_a_copy_from_something_else(
+    large: bool,
+    body: bytes,
+    s3: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A key of KMS, and copying in parts, give equal bytes different etags."""
+    monkeypatch.setattr(store_module, "MAX_QUICK_COPY_BYTES", 3 if large else 7)
+    monkeypatch.setattr(store_module, "END_BYTES", 2)
     upload = put(s3)
     parts = s3.create_multipart_upload(Bucket=FINAL, Key="processed/a/b.jpg")["UploadId"]
-    body = b"picture" if same else b"erutcip"
     place = {"Bucket": FINAL, "Key": "processed/a/b.jpg", "UploadId": parts}
     etag = s3.upload_part(**place, PartNumber=1, Body=body)["ETag"]
     s3.complete_multipart_upload(**place, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
-    assert Store(s3, SOURCE, FINAL).is_copy(upload, "processed/a/b.jpg") is same
+    assert Store(s3, SOURCE, FINAL).is_copy(upload, "processed/a/b.jpg") is (body == b"picture")
 
 
 def test_a_size_in_the_message_says_nothing_of_what_was_copied(s3: Any) -> None:  # noqa: ANN401

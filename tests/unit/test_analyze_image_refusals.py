@@ -294,7 +294,7 @@ def test_a_result_whose_image_was_fetched_stays_whatever_an_earlier_attempt_said
     deny(pipeline, "copy_object", "InternalError")
     pipeline.drain()
     [waiting] = pipeline.messages()
-    assert "lacks_copy" in waiting["attributes"]
+    assert "uncopied" in waiting["attributes"]
     pipeline.faulty_s3.faults.clear()
     pipeline.pass_time(60)
     pipeline.sqs.receive_message(QueueUrl=pipeline.url, VisibilityTimeout=0)
@@ -302,7 +302,7 @@ def test_a_result_whose_image_was_fetched_stays_whatever_an_earlier_attempt_said
     assert keys(pipeline.s3, FINAL) == ["processed/a.jpg", "processed/a.jpg.json"]
     pipeline.s3.delete_object(Bucket=FINAL, Key="processed/a.jpg")
     attributes = {
-        name: {"DataType": "String" if name == "lacks_copy" else "Number", "StringValue": text}
+        name: {"DataType": "String" if name == "uncopied" else "Number", "StringValue": text}
         for name, text in waiting["attributes"].items()
     }
     pipeline.send(waiting["body"], attributes)

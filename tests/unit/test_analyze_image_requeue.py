@@ -98,7 +98,7 @@ def test_junk_in_an_attribute_counts_as_nothing(junk: Any) -> None:  # noqa: ANN
 def test_numbers_far_out_of_bounds_are_no_crash() -> None:
     enormous = "9" * 15
     history = RetryState.read(record(numbers(deferrals=enormous, attempts=enormous, first_sent_at=enormous)))
-    assert 30 <= delay_after_deferral(history.deferrals + 1) <= 60
+    assert 30 <= delay_after_deferral(history.deferrals + 1, 60) <= 60
     assert delay_after_failure(history.attempts) == 60
     assert history.waited_seconds(0) == 0
     assert all(
@@ -108,7 +108,7 @@ def test_numbers_far_out_of_bounds_are_no_crash() -> None:
 
 def test_the_delay_of_a_deferral_grows_with_jitter_to_a_minute() -> None:
     for deferrals, longest in enumerate([5, 10, 20, 40, 60, 60, 60]):
-        delays = {delay_after_deferral(deferrals) for _ in range(300)}
+        delays = {delay_after_deferral(deferrals, 60) for _ in range(300)}
         assert longest // 2 <= min(delays) < max(delays) <= longest
         assert max(delays) >= 0.8 * longest
 
@@ -395,7 +395,7 @@ def test_a_message_of_several_images_is_requeued_without_those_that_are_done(pip
     pipeline.run_for(30)
     assert [pipeline.rekognition.calls_for(upload.key) for upload in uploads] == [1, 2, 1]
     assert pipeline.messages() == []
-    assert (pipeline.record.processed, pipeline.record.already_done) == (3, 0)
+    assert (pipeline.record.processed, pipeline.record.nothing_to_do) == (3, 0)
     pipeline.assert_nothing_lost_or_doubled(uploads)
 
 
@@ -517,11 +517,11 @@ def test_images_that_are_gone_are_no_progress_when_their_message_comes_again(pip
     [gone] = pipeline.upload("a.jpg")
     pipeline.s3.delete_object(Bucket=SOURCE, Key=gone.key)
     pipeline.invoke(can_delete=False)
-    assert pipeline.record.already_done == 1
+    assert pipeline.record.nothing_to_do == 1
     pipeline.pass_time(VISIBILITY_SECONDS + 1)
     pipeline.drain()
     assert pipeline.messages() == []
-    assert pipeline.record.already_done == 1
+    assert pipeline.record.nothing_to_do == 1
 
 
 def test_an_image_deleted_or_overwritten_before_the_run_is_done(pipeline: Pipeline) -> None:

@@ -225,7 +225,7 @@ def test_what_the_functions_record_is_on_the_receipt(book: RunLifecycle, records
     first, last = START, START + timedelta(seconds=40)
     counts = BatchCounts(processed=3, failed=1, blocked=7, blocked_reason="because", throttled=2)
     records.add_batch("run-1", replace(counts, first_detection_at=first, last_detection_at=last))
-    counts = BatchCounts(processed=2, already_done=4, dead_lettered=1, throttled=3)
+    counts = BatchCounts(processed=2, nothing_to_do=4, dead_lettered=1, throttled=3)
     later = timedelta(seconds=20)
     records.add_batch("run-1", replace(counts, first_detection_at=first + later, last_detection_at=last + later))
     records.record_model_stop_accepted("run-1")

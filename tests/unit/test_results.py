@@ -45,7 +45,7 @@ def test_the_answer_of_rekognition_is_written_beside_the_image(case: Path) -> No
         expected.get("candidate_min_confidence"),
     )
     client: Any = SimpleNamespace(detect_custom_labels=detect_custom_labels)
-    detection = Detector(client, inference).detect(upload, breaks_limits=lambda: expected.get("breaks_limits", False))
+    detection = Detector(client, inference).detect(upload, bool, lambda: expected.get("breaks_limits", False))
     name = candidates(FAILED if detection.failure else PROCESSED, upload)[0]
     result = result_document(upload, detection, inference, "results", name, "run-1")
     assert requests == ([expected["request"]] if expected["request"] else [])

@@ -45,7 +45,7 @@ class Emulated:
 
     def result(self, settings: InferenceSettings) -> dict[str, Any]:
         """Analyze the image: one call, and the document."""
-        detection = Detector(self, settings).detect(UPLOAD)
+        detection = Detector(self, settings).detect(UPLOAD, bool, bool)
         return result_document(UPLOAD, detection, settings, FINAL, "processed/a.png", "run-1")
 
 
@@ -102,5 +102,7 @@ def test_what_rekognition_returns_at_the_lowest_threshold_is_not_compared_again(
     rounded = {"CustomLabels": [{"Name": "rose", "Confidence": 55.29999923706055}]}
     client: Any = SimpleNamespace(detect_custom_labels=lambda **_: rounded)
     for inference in (InferenceSettings(MODEL_ARN, 55.3), InferenceSettings(MODEL_ARN, 90.0, {"rose": 55.3})):
-        result = result_document(UPLOAD, Detector(client, inference).detect(UPLOAD), inference, FINAL, "a", None)
+        result = result_document(
+            UPLOAD, Detector(client, inference).detect(UPLOAD, bool, bool), inference, FINAL, "a", None
+        )
         assert result["CustomLabels"] == rounded["CustomLabels"]

@@ -16,7 +16,7 @@ WHO = "jane-doe"
 KEY = f"scans/{WHO}.jpg"
 MODEL = "arn:aws:rekognition:us-east-1:123456789012:project/logos/version/logos.1/1700000000001"
 SOURCE, FINAL = {"Bucket": "photos", "Key": KEY}, {"Bucket": "final", "Key": KEY}
-ATTRIBUTES = {"lacks_copy": {"DataType": "String", "StringValue": WHO}}
+ATTRIBUTES = {"uncopied": {"DataType": "String", "StringValue": WHO}}
 PART = {"PartNumber": 1, "UploadId": "u"}
 
 CALLS: list[tuple[str, str, dict[str, Any]]] = [

@@ -60,7 +60,7 @@ def redriven(sqs: SQSClient, deployment: Deployment, *, dry_run: bool) -> Redriv
 def _move(sqs: SQSClient, queue: DeadLetterQueue, image_queue_url: str, letter: DeadLetter) -> None:
     # Sent before it is deleted: an image with two messages is labelled once, but an image without one is lost.
     sqs.send_message(
-        QueueUrl=image_queue_url, MessageBody=letter.body, MessageAttributes=redriven_attributes(letter.lacks_copy)
+        QueueUrl=image_queue_url, MessageBody=letter.body, MessageAttributes=redriven_attributes(letter.uncopied)
     )
     queue.delete(letter.receipt_handle)
 

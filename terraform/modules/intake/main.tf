@@ -206,9 +206,9 @@ resource "aws_sqs_queue" "image" {
   # A short poll asks only some SQS servers and may see an almost empty queue as empty. A long poll asks all of them.
   receive_wait_time_seconds = 5
 
-  # The function requeues a deferred message as a copy, whose receive count starts at zero. Only four things count here:
-  # crashes of the function, deletions that failed, invocations that Lambda throttles (AWS advises at least 5 receives for
-  # them), and each look of the workflow into the queue before it starts the model.
+  # The function requeues a deferred message as a copy, whose receive count starts at zero. So what counts here
+  # is crashes, time-outs, deletions that failed, throttled invocations (AWS advises at least 5 receives for them), the
+  # looks of the workflow and of people, sends that failed, and finished messages that are kept to be counted.
   redrive_policy = jsonencode({
     deadLetterTargetArn = local.dead_letter_queue_arn
     maxReceiveCount     = 6

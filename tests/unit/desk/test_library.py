@@ -74,12 +74,12 @@ def test_a_redriven_message_starts_afresh_but_says_of_which_image_a_claim_lacks_
         "s3": {"bucket": {"name": SOURCE}, "object": {"key": "a.jpg", "size": 1, "eTag": "e"}},
     }
     DeadLetterQueue(sqs, deployment.dead_letter_queue_url).send(
-        json.dumps({"Records": [record]}), code="AccessDenied", reason="no", run_id="run-1", lacks_copy="mark"
+        json.dumps({"Records": [record]}), code="AccessDenied", reason="no", run_id="run-1", uncopied="mark"
     )
     redrive.redriven(sqs, deployment, dry_run=False)
     [message] = sqs.receive_message(QueueUrl=deployment.queue_url, MessageAttributeNames=["All"])["Messages"]
     attributes = {name: value.get("StringValue") for name, value in message["MessageAttributes"].items()}
-    assert attributes == {"redriven": "1", "lacks_copy": "mark"}
+    assert attributes == {"redriven": "1", "uncopied": "mark"}
 
 
 def test_dead_letters_are_there_again_when_the_queue_cannot_be_read_to_its_end(

@@ -1,4 +1,4 @@
-"""Which messages have a copy in the queue already, so that none is copied again when its deletion failed."""
+"""Which messages were requeued already, so that none is requeued again when its deletion failed."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from shared.telemetry import logger
 KEPT_SECONDS = 15 * 24 * 3600
 
 
-class Copies:
-    """The messages that were sent again as a copy, in the runs table."""
+class RequeuedMessages:
+    """The messages that were requeued, in the runs table."""
 
     def __init__(self, items: Items) -> None:
         self._items = items
 
     def has(self, message_id: str) -> bool:
-        """Whether a message has a copy.
+        """Whether a message was requeued.
 
-        A table that cannot be read answers False: a second copy does less harm than a message that SQS dead-letters
-        after too many receives.
+        A table that cannot be read answers False: a second message does less harm than one that SQS dead-letters after
+        too many receives.
         """
         try:
             return bool(self._items.read(_item(message_id)))
         except (ClientError, BotoCoreError):
-            logger.exception("could not read whether this message has a copy", message_id=message_id)
+            logger.exception("could not read whether this message was requeued", message_id=message_id)
             return False
 
     def record(self, message_id: str) -> None:
-        """Record that the copy of a message was sent."""
+        """Record that a message was requeued."""
         values = {"after": int(time.time()) + KEPT_SECONDS}
         try:
             self._items.update(Update(_item(message_id), "SET delete_after = :after", values))
         except (ClientError, BotoCoreError):
-            logger.exception("could not record that this message has a copy", message_id=message_id)
+            logger.exception("could not record that this message was requeued", message_id=message_id)
 
 
 def _item(message_id: str) -> str:
-    return f"copied#{message_id}"
+    return f"requeued#{message_id}"
