@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from botocore.exceptions import ClientError
 
 from record_run.run_lifecycle import Opening, RunLifecycle
 from shared import receipts as receipts_module
@@ -393,9 +394,6 @@ def test_a_throughput_that_cannot_be_written_costs_no_receipt(
     s3: Any,  # noqa: ANN401
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise aws_error("ThrottlingException")
-
     monkeypatch.setattr(ThroughputStore, "learn", refuse)
     closed_run(book, records, seconds=100, images=1000)
     assert stored_receipt(s3, "run-1000-100")["outcome"] == "completed"
@@ -471,18 +469,43 @@ def test_a_failure_after_another_is_the_error_and_its_message_tells_of_both() ->
     }
 
 
+def metrics_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
+    written: list[tuple[str, float]] = []
+    monkeypatch.setattr(receipts_module.metrics, "add_metric", lambda name, value, **_: written.append((name, value)))
+    return written
+
+
+def refuse(*_: object) -> None:
+    raise aws_error("ThrottlingException")
+
+
 def test_a_run_that_did_nothing_sends_no_metric_and_one_that_may_cost_something_does(
     book: RunLifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CloudWatch charges for each hour in which a metric has a value."""
-    written: dict[str, float] = {}
-    monkeypatch.setattr(receipts_module.metrics, "add_metric", lambda name, value, **_: written.update({name: value}))
+    written = metrics_of(monkeypatch)
     book.open("run-1")
     book.close("run-1", Outcome.NOTHING_TO_DO, None)
-    assert written == {}
+    assert written == []
     book.open("run-2")
     book.close("run-2", Outcome.STOP_NOT_CONFIRMED, None)
-    assert written == {"ModelStopNotConfirmed": 1}
+    assert written == [("ModelStopNotConfirmed", 1)]
+
+
+def test_a_closing_that_is_repeated_because_the_lease_could_not_be_released_counts_the_model_time_once(
+    book: RunLifecycle, records: RunRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = metrics_of(monkeypatch)
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as clock:
+        book.open("run-1")
+        records.record_model_running("run-1", inference_units=2, ours=True)
+        clock.shift(timedelta(minutes=1))
+        with monkeypatch.context() as patch:
+            patch.setattr(Lease, "release", refuse)
+            with pytest.raises(ClientError):
+                book.close("run-1", Outcome.COMPLETED, None)
+        book.close("run-1", Outcome.COMPLETED, None)
+    assert written == [("ModelRunningSeconds", 60), ("ModelUnitSeconds", 120)]
 
 
 @pytest.mark.parametrize(
