@@ -1,7 +1,8 @@
 """The state of a model: who started it, how its start and stop go, and what is known of its queue (I3, I4).
 
 One item per model in the runs table. Each attribute has one writer, who owns the lease, and the owner is in the
-condition of every write. The end of a start is the exception: it is written by the token of the call.
+condition of every write, with two exceptions. The end of a start is written by the token of the call. `watched` is
+written by the watchdog, which only must not come after a retirement.
 
     lease_owner, lease_expires_at   the lease (lease.py); absent when it is free
     receipts_owed                   lease.py: the dead runs from which the lease was taken, until they have a receipt
