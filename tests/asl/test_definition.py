@@ -252,7 +252,7 @@ def test_where_nothing_waits_the_model_stops_first_and_the_trigger_is_closed_bef
     # A trigger that cannot be closed is not tried for ever.
     assert closing["Catch"][-1]["Assign"]["trigger_to_close"] is False
     assert level["Did the queue drain without an error?"]["Choices"][0] == {
-        "Condition": "{% $stop_settled != null %}",
+        "Condition": "{% $stop_over != null %}",
         "Next": "Is the model stopped?",
     }
     lost = [level[name]["Catch"][0]["ErrorEquals"] for name in ("Stop the model", "Close the trigger")]

@@ -52,7 +52,7 @@ def stored_receipt(s3: Any, run_id: str) -> dict[str, Any]:  # noqa: ANN401
 
 
 def test_a_first_run_opens_with_nothing_to_clean_up(book: RunLifecycle) -> None:
-    assert book.open("run-1") == Opening(acquired=True, other_run=None, clean_up=False)
+    assert book.open("run-1") == Opening(acquired=True, model_left=False)
 
 
 def test_a_run_that_started_the_model_and_finished_no_image_is_remembered_until_one_does(
@@ -74,16 +74,16 @@ def test_a_run_that_started_the_model_and_finished_no_image_is_remembered_until_
     assert failed_starts.read().count == 0
 
 
-def test_a_second_run_is_told_who_is_active(book: RunLifecycle) -> None:
+def test_a_second_run_does_not_get_the_lease(book: RunLifecycle) -> None:
     book.open("run-1")
-    assert book.open("run-2") == Opening(acquired=False, other_run="run-1", clean_up=False)
+    assert book.open("run-2") == Opening(acquired=False, model_left=False)
 
 
 def test_a_run_after_a_dead_one_cleans_up(book: RunLifecycle, states: ModelStates, clock: Clock) -> None:
     book.open("run-1")
     ask_for_start(states, RUN)
     clock.now += 901
-    assert book.open("run-2") == Opening(acquired=True, other_run="run-1", clean_up=True)
+    assert book.open("run-2") == Opening(acquired=True, model_left=True)
 
 
 def test_a_run_after_a_dead_one_writes_its_receipt_and_ends_its_model_time(
@@ -124,6 +124,7 @@ def test_a_run_after_a_dead_one_has_no_time_of_a_model_that_is_not_ours_or_was_s
 
 def test_an_opening_that_is_killed_before_the_dead_runs_receipt_is_made_up_for(
     book: RunLifecycle,
+    states: ModelStates,
     clock: Clock,
     s3: Any,  # noqa: ANN401
     monkeypatch: pytest.MonkeyPatch,
@@ -139,7 +140,7 @@ def test_an_opening_that_is_killed_before_the_dead_runs_receipt_is_made_up_for(
     monkeypatch.undo()
     book.open("run-2")
     assert stored_receipt(s3, "run-1")["outcome"] == "aborted"
-    assert book.open("run-2").other_run is None, "it is owed no more"
+    assert states.read().receipts_owed == (), "it is owed no more"
 
 
 def test_a_dead_runs_receipt_that_cannot_be_written_is_left_to_the_next_owner(
@@ -183,14 +184,14 @@ def test_a_repeated_opening_still_knows_what_there_is_to_clean_up(
     ask_for_start(states, RUN)
     clock.now += 901
     book.open("run-2")
-    assert book.open("run-2").clean_up
+    assert book.open("run-2").model_left
 
 
 def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunLifecycle, states: ModelStates) -> None:
     book.open("run-1")
     ask_for_start(states, RUN)
     book.close("run-1", Outcome.STOP_NOT_CONFIRMED, None)
-    assert book.open("run-2") == Opening(acquired=True, other_run=None, clean_up=True)
+    assert book.open("run-2") == Opening(acquired=True, model_left=True)
 
 
 def test_a_receipt_is_written_below_the_final_prefix(records: RunRecords, s3: Any) -> None:  # noqa: ANN401
