@@ -178,10 +178,9 @@ class ModelStates:
         """Record the end of a call that started the model or may have, whoever owns the lease by now."""
         self._items.update(Update(STATE_ITEM, f"SET model_starts.{token} = :mark", {"mark": asdict(mark)}))
 
-    def record_start_refused(self, token: str) -> ModelState:
-        """Remove the mark of a call that certainly started nothing; return the state, perhaps with other marks."""
-        update = Update(STATE_ITEM, f"REMOVE model_starts.{token}", {})
-        return ModelState.parse(self._items.update(update, returning="ALL_NEW"))
+    def record_start_refused(self, token: str) -> None:
+        """Remove the mark of a call that certainly started nothing. Other marks stay."""
+        self._items.update(Update(STATE_ITEM, f"REMOVE model_starts.{token}", {}))
 
     def record_request_rate(self, owner: Owner, rate: RequestRate) -> None:
         """Record how fast the batches may call the model. Call it before the trigger is opened."""
