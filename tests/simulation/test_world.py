@@ -1,5 +1,6 @@
 """The world itself: what it does is what the deployed system does, and what it knows is what Terraform deploys."""
 
+import json
 import re
 from contextlib import suppress
 
@@ -225,6 +226,18 @@ def test_lost_images_and_overwritten_results_are_seen() -> None:
         assert [text.split(":")[0] for text in found] == ["I1", "I1", "I2"]
         assert str(lost.identity) in found[0]
         assert str(silent.identity) in found[1]
+
+
+def test_a_result_on_two_receipts_is_seen() -> None:
+    with World() as world:
+        world.upload("a.png", PICTURES[0])
+        run = world.start_run()
+        world.advance(1200)
+        assert world.receipt(run)["images"]["processed"] == 1
+        assert world.violations() == []
+        again = json.dumps(world.receipt(run))
+        world.s3.put_object(Bucket=deployment.FINAL, Key="runs/run-2.json", Body=again)
+        assert world.violations() == ["I7: the receipts tell of 2 images, and there are 1 results"]
 
 
 def test_a_model_without_an_owner_is_seen() -> None:
