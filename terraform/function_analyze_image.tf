@@ -164,7 +164,7 @@ data "aws_iam_policy_document" "analyze_image" {
       condition {
         test     = "StringEquals"
         variable = "events:detail-type"
-        values   = ["Alert Label Found"]
+        values   = [local.event_detail_types.alert_label_found]
       }
     }
   }

@@ -52,8 +52,7 @@ data "aws_iam_policy_document" "check_queue" {
     resources = [local.source_objects_arn]
   }
 
-  # Lists the images that wait. Without it S3 also answers 403 instead of 404 for an object that does not exist. Those
-  # requests have no prefix, so a condition on the prefix would refuse them.
+  # Lists the images that wait. Without it S3 also answers 403 instead of 404 for an object that does not exist.
   statement {
     sid       = "ListSourceBucket"
     actions   = ["s3:ListBucket"]

@@ -39,7 +39,7 @@ data "aws_iam_policy_document" "record_run" {
     condition {
       test     = "StringEquals"
       variable = "events:detail-type"
-      values   = ["Run Finished"]
+      values   = [local.event_detail_types.run_finished]
     }
   }
 }

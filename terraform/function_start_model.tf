@@ -24,7 +24,7 @@ data "aws_iam_policy_document" "start_model" {
     condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
-      values   = ["started-by/${var.name}"]
+      values   = [local.model_tag]
     }
 
     # ForAllValues also holds of a request without any tag.

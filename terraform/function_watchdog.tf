@@ -26,7 +26,7 @@ data "aws_iam_policy_document" "watchdog" {
     condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
-      values   = ["started-by/${var.name}"]
+      values   = [local.model_tag]
     }
 
     # ForAllValues also holds of a request without any tag.
@@ -98,7 +98,7 @@ data "aws_iam_policy_document" "watchdog" {
     condition {
       test     = "StringEquals"
       variable = "events:detail-type"
-      values   = ["Run Finished"]
+      values   = [local.event_detail_types.run_finished]
     }
   }
 }

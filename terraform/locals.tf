@@ -56,9 +56,16 @@ locals {
     }
   }
 
+  # A model that this deployment started has it, as shared/project_version.py gives it.
+  model_tag = "started-by/${var.name}"
+
   # Events for others go to the account's default bus. Their source names the deployment, as shared/events.py has it.
   event_bus_arn = "arn:${local.partition}:events:${local.region}:${local.account_id}:event-bus/default"
   event_source  = "custom-labels-batch.${var.name}"
+  event_detail_types = {
+    run_finished      = "Run Finished"
+    alert_label_found = "Alert Label Found"
+  }
 
   # Several copies of the module share one namespace. The dimension `deployment` tells them apart.
   metrics_namespace = "CustomLabelsBatch"

@@ -15,8 +15,7 @@ data "aws_iam_policy_document" "reconcile_workflow" {
     actions   = ["s3:ListBucket"]
     resources = [local.source_bucket_arn]
 
-    # It only lists by prefix. The functions' statements have no such condition: they make S3 answer 404 for a deleted
-    # object, and those requests have no prefix.
+    # It only lists by prefix.
     dynamic "condition" {
       for_each = var.source_prefix == "" ? [] : [1]
 

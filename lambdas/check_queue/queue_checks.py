@@ -211,10 +211,9 @@ class QueueChecks:
         decision = decide_draining(waiting, state, left)
         if decision is Decision.NOTHING_WAITS:
             self._states.record_queue_empty(owner, int(self._epoch()))
+            self._records.record_end(run_id, proven=True, reason=waiting.reason)
         else:
             _raise_if_idle(state, record)
-        if decision in (Decision.NOTHING_WAITS, Decision.DRAINED):
-            self._records.record_end(run_id, proven=waiting.nothing, reason=waiting.reason)
         if decision is Outcome.TIME_LIMIT_REACHED:
             limit = "lasted for max_run_minutes" if left.run <= 0 else "polled as often as its history allows"
             self._records.record_reason(run_id, f"the run has {limit}; {backlog.total} images wait for the next run")
@@ -244,6 +243,9 @@ class QueueChecks:
             decision = Decision.EMPTY
         if decision is Decision.EMPTY and (waiting.nothing or backlog.total == 0):
             self._states.record_queue_empty(owner, int(self._epoch()))
+        if decision is Decision.EMPTY and take_more:
+            # Not earlier: more work may come after a drained queue, and something else end the run.
+            self._records.record_end(run_id, proven=waiting.nothing, reason=waiting.reason)
         return self._answer(decision, backlog, state)
 
     def _record_saturated_period(self, run_id: str, before: DrainState | None, state: DrainState) -> None:

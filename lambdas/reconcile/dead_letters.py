@@ -8,10 +8,11 @@ from shared.source_listing import ImageId, images_in
 MAX_READ = 10_000
 # Longer than the function's timeout, or the reader would receive its own messages again.
 HIDDEN_SECONDS = 150
-# The Retry is in terraform/statemachines/reconcile.asl.json.
+# The Retry is in terraform/statemachines/reconcile.asl.json. It outlasts what any reader hides that dies, and meets the
+# gaps between the looks of a long run.
 WHAT_FOLLOWS = (
-    "Nothing was queued. The workflow retries this step each minute, up to five times; after that the reconcile fails, "
-    "and the next one tries again."
+    "Nothing was queued. The workflow retries this step each minute, up to twelve times; after that the reconcile "
+    "fails, and the next one tries again."
 )
 
 
@@ -26,15 +27,16 @@ class DeadLetterImages:
         """Return the images of the source bucket that have a message in the dead-letter queue.
 
         Errors: TooManyDeadLetters; DeadLetterQueueBusy when another reader holds messages, or when fewer were read
-        than counted. The workflow then retries this step each minute, up to five times.
+        than counted. The workflow then retries this step each minute, up to twelve times.
         """
         counted = self._queue.count()
         if counted.visible + counted.in_flight > MAX_READ:
             raise TooManyDeadLetters(_too_many(counted.visible + counted.in_flight))
         if counted.in_flight:
             raise DeadLetterQueueBusy(
-                f"another reader holds {counted.in_flight} messages of the dead-letter queue: another reconcile, or a "
-                f"person who reads them in the console. {WHAT_FOLLOWS}"
+                f"another reader holds {counted.in_flight} messages of the dead-letter queue: a run that looks what "
+                "waits, clb status, why or redrive, another reconcile, or a person who reads them in the console. "
+                f"{WHAT_FOLLOWS}"
             )
         handles: list[str] = []
         images: set[ImageId] = set()

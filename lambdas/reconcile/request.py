@@ -2,8 +2,9 @@
 
 An image leaves the source bucket when it is finished. So an image in the bucket either waits, with a message in the
 image queue or in the dead-letter queue, or it is an orphan. A run counts the image queue empty when nothing is in
-flight and the trigger is disabled: no image has a message there at that time. An image from before that time which is
-still in the bucket is an orphan, unless it is in the dead-letter queue.
+flight and the trigger is disabled: no image has a message there at that time. It also counts as empty when the listing
+proves that no image waits. An image from before that time which is still in the bucket is an orphan, unless it is in
+the dead-letter queue.
 """
 
 from dataclasses import dataclass, replace

@@ -35,7 +35,7 @@ build_now(_run_lifecycle)
 @traced
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Open: return `{acquired, other_run, clean_up}`. Close: return the receipt."""
+    """Open: return `{acquired, model_left}`. Close: return the receipt."""
     run_id = event["run_id"]
     logger.append_keys(run_id=run_id)
     match event["action"]:

@@ -20,11 +20,10 @@ from shared.timestamps import now
 
 @dataclass(frozen=True)
 class Opening:
-    """What came of opening a run. `clean_up`: a run started the model and did not see it stopped."""
+    """What came of opening a run. `model_left`: a run started the model and did not see it stopped."""
 
     acquired: bool
-    other_run: str | None
-    clean_up: bool
+    model_left: bool
 
 
 class RunLifecycle:
@@ -50,10 +49,10 @@ class RunLifecycle:
         """Take the lease, and write the receipts of dead runs that it was taken from, also by an earlier attempt."""
         self._records.open(run_id)
         acquisition = self._lease.acquire(Owner.run(run_id))
-        clean_up = acquisition.model_started_by is not None
+        model_left = acquisition.model_started_by is not None
         if not acquisition.acquired:
             logger.info("another run holds the lease on the model; this run ends", other_run=acquisition.other_run)
-        elif acquisition.other_run or clean_up:
+        elif acquisition.other_run or model_left:
             logger.warning(
                 "an earlier run died; this run uses or stops the model that it may have left running",
                 taken_over_from=acquisition.other_run,
@@ -65,7 +64,7 @@ class RunLifecycle:
                 self._states.record_receipts_owed(Owner.run(run_id), owed)
             except LeaseLost:
                 logger.info("the lease was taken over already; the run's next step finds that out")
-        return Opening(acquisition.acquired, acquisition.other_run, clean_up)
+        return Opening(acquisition.acquired, model_left)
 
     def _close_for(self, dead_run: str, run_id: str) -> bool:
         """Write the receipt of a run that the lease was taken from; model time from now on is this run's.

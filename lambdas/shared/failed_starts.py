@@ -57,7 +57,10 @@ def is_failed_start(record: RunRecord, outcome: Outcome, error_code: str | None)
 
 
 class FailedStartsStore:
-    """What is remembered of the failed starts of one model. Only the lease's owner writes."""
+    """What is remembered of the failed starts of one model.
+
+    A run without the lease closes too, and writes nothing but that it finished images.
+    """
 
     def __init__(self, items: Items) -> None:
         self._items = items

@@ -1,7 +1,8 @@
 """The state of a model: who started it, how its start and stop go, and what is known of its queue (I3, I4).
 
 One item per model in the runs table. Each attribute has one writer, who owns the lease, and the owner is in the
-condition of every write. The end of a start is the exception: it is written by the token of the call.
+condition of every write, with two exceptions. The end of a start is written by the token of the call. `watched` is
+written by the watchdog, which only must not come after a retirement.
 
     lease_owner, lease_expires_at   the lease (lease.py); absent when it is free
     receipts_owed                   lease.py: the dead runs from which the lease was taken, until they have a receipt
@@ -177,10 +178,9 @@ class ModelStates:
         """Record the end of a call that started the model or may have, whoever owns the lease by now."""
         self._items.update(Update(STATE_ITEM, f"SET model_starts.{token} = :mark", {"mark": asdict(mark)}))
 
-    def record_start_refused(self, token: str) -> ModelState:
-        """Remove the mark of a call that certainly started nothing; return the state, perhaps with other marks."""
-        update = Update(STATE_ITEM, f"REMOVE model_starts.{token}", {})
-        return ModelState.parse(self._items.update(update, returning="ALL_NEW"))
+    def record_start_refused(self, token: str) -> None:
+        """Remove the mark of a call that certainly started nothing. Other marks stay."""
+        self._items.update(Update(STATE_ITEM, f"REMOVE model_starts.{token}", {}))
 
     def record_request_rate(self, owner: Owner, rate: RequestRate) -> None:
         """Record how fast the batches may call the model. Call it before the trigger is opened."""

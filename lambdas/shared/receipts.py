@@ -63,8 +63,9 @@ class Receipts:
         if record.outcome is None:
             self._bus.send(RUN_FINISHED, [document])
         self._records.close(run_id, outcome, record, error, finished_at)
-        # CloudWatch charges for a metric in each hour that has a value, and most runs of an hourly schedule do nothing.
-        if model.running_seconds:
+        # Once for a run. CloudWatch charges for a metric in each hour that has a value, and most runs of an hourly
+        # schedule do nothing.
+        if record.outcome is None and model.running_seconds:
             metrics.add_metric(name="ModelRunningSeconds", unit=MetricUnit.Seconds, value=model.running_seconds)
             metrics.add_metric(name="ModelUnitSeconds", unit=MetricUnit.Seconds, value=model.unit_seconds or 0)
         if outcome is Outcome.STOP_NOT_CONFIRMED:

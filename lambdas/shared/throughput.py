@@ -69,7 +69,10 @@ class ThroughputStore:
         return Throughput(float(item["images_per_second_per_unit"]), item["runs"])
 
     def learn(self, images_per_second_per_unit: float) -> Throughput:
-        """Add what one run has shown, and return the new figure. Only the lease's owner calls it."""
+        """Add what one run has shown, and return the new figure.
+
+        A run that lost the lease may call it besides the lease's owner. Then the figure may lack one of the two runs.
+        """
         known = learnt(self.read(), images_per_second_per_unit)
         expression = "SET images_per_second_per_unit = :figure, runs = :runs"
         values = {"figure": known.images_per_second_per_unit, "runs": known.runs}

@@ -45,7 +45,7 @@ build_now(_model_start)
 @logger.inject_lambda_context(clear_state=True)
 @traced
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001
-    """Return `{status, ready, started_by_us, quota_seconds, wait_seconds}`."""
+    """Return `{status, ready, quota_seconds, wait_seconds}`."""
     run_id = event["run_id"]
     logger.append_keys(run_id=run_id)
     progress = StartProgress(int(event["waited_seconds"]), int(event["quota_seconds"]))

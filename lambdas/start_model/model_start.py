@@ -81,7 +81,6 @@ class StartStep:
 
     status: str
     ready: bool
-    started_by_us: bool
     quota_seconds: int
     wait_seconds: int
 
@@ -134,6 +133,7 @@ class ModelStart:
             "checked the model",
             status=description.status,
             action=action.value,
+            started_by=state.started_by,
             waited_seconds=progress.waited_seconds,
         )
         message = description.message or "no message"
@@ -156,9 +156,7 @@ class ModelStart:
         if action is Action.START:
             return self._start(run_id, description, state, backlog, progress)
         units = description.inference_units or self._units.limits.min_units
-        return _wait(
-            description, progress, ours=bool(state.starts), seconds=poll_seconds(units, progress.starting_seconds)
-        )
+        return _wait(description, progress, poll_seconds(units, progress.starting_seconds))
 
     def _wait_for_watchdog(self, description: ModelDescription, progress: StartProgress) -> StartStep:
         """Start nothing that nobody could stop: an apply that ended half-way leaves functions with different models."""
@@ -169,7 +167,7 @@ class ModelStart:
                 "and check the alarms. The images wait."
             )
         logger.warning("the watchdog has not looked at this model yet; the start waits for it")
-        return _wait(description, progress, ours=False, seconds=WATCHDOG_POLL_SECONDS)
+        return _wait(description, progress, WATCHDOG_POLL_SECONDS)
 
     def _use(self, run_id: str, description: ModelDescription, progress: StartProgress, state: ModelState) -> StartStep:
         ours = bool(state.starts)
@@ -185,7 +183,7 @@ class ModelStart:
         rate = initial_rate(units, self._throughput.read().images_per_second_per_unit, max_units=max_units)
         # Here, before the trigger is opened: the first batch reads it.
         self._states.record_request_rate(Owner.run(run_id), rate)
-        return StartStep(description.status, True, ours, progress.quota_seconds, wait_seconds=0)
+        return StartStep(description.status, True, progress.quota_seconds, wait_seconds=0)
 
     def _start(
         self, run_id: str, description: ModelDescription, state: ModelState, backlog: int, progress: StartProgress
@@ -199,13 +197,13 @@ class ModelStart:
         if not state.start_accepted_for(run_id):
             self._records.record_start_asked(run_id, backlog=backlog, sizing_reason=sizing.reason)
         wait_seconds = poll_seconds(sizing.inference_units, progress.starting_seconds)
-        refusal, ours = self._ask(run_id, sizing.inference_units)
+        refusal = self._ask(run_id, sizing.inference_units)
         if refusal is None:
             logger.info("start accepted", inference_units=sizing.inference_units, reason=sizing.reason)
-            return _wait(description, progress, ours=True, seconds=wait_seconds)
+            return _wait(description, progress, wait_seconds)
         code = error_code(refusal)
         if code == QUOTA:
-            return self._wait_for_quota(run_id, description, progress, refusal, ours=ours)
+            return self._wait_for_quota(run_id, description, progress, refusal)
         if code in REFUSALS:
             raise ModelStartRefused(
                 f"Rekognition refused to start {self._model.arn} with {sizing.inference_units} inference units "
@@ -215,10 +213,10 @@ class ModelStart:
             raise refusal
         # Its status changed after it was described, or another attempt of this step has just started it.
         logger.info("the model is already starting or stopping; waiting", code=code)
-        return _wait(description, progress, ours=ours, seconds=wait_seconds)
+        return _wait(description, progress, wait_seconds)
 
-    def _ask(self, run_id: str, units: int) -> tuple[ClientError | None, bool]:
-        """Ask for the start; return the refusal, if it is certain that nothing was started, and whether it is ours.
+    def _ask(self, run_id: str, units: int) -> ClientError | None:
+        """Ask for the start; return the refusal, if it is certain that nothing was started.
 
         The mark is written first: if this function dies in between or after, whoever comes next knows that the model
         is ours to stop, and until when the call may come. Each call has its own token. Of two attempts at once, the
@@ -230,30 +228,27 @@ class ModelStart:
         self._states.record_start_asked(Owner.run(run_id), token, mark)
         try:
             self._model.tag()
-        except ClientError as error:
-            return self._refused(error, token)
-        except BotoCoreError:
+        except (ClientError, BotoCoreError) as error:
             # The model may have its tag, but nothing is started without the answer.
             self._states.record_start_refused(token)
+            if isinstance(error, ClientError):
+                return error
             raise
         try:
             self._model.start(units, self._units.limits.max_units if self._units.scales else None)
         except ClientError as error:
             if is_certain(error):
-                return self._refused(error, token)
+                self._states.record_start_refused(token)
+                return error
             # It may have started the model, and is over. Unless that can be written, the mark only counts for longer.
             with suppress(ClientError, BotoCoreError):
                 self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch())))
             raise
         self._states.record_start_ended(token, replace(mark, ended_at=int(self._epoch()), accepted=True))
-        return None, True
-
-    def _refused(self, error: ClientError, token: str) -> tuple[ClientError, bool]:
-        """Remove the mark of a call that started nothing; return the refusal, and whether another mark is left."""
-        return error, bool(self._states.record_start_refused(token).starts)
+        return None
 
     def _wait_for_quota(
-        self, run_id: str, description: ModelDescription, progress: StartProgress, error: ClientError, *, ours: bool
+        self, run_id: str, description: ModelDescription, progress: StartProgress, error: ClientError
     ) -> StartStep:
         reason = (
             f"Rekognition refused to start {self._model.arn} for {progress.quota_seconds // 60} minutes "
@@ -266,7 +261,7 @@ class ModelStart:
         self._lease.renew(Owner.run(run_id), extra_seconds=QUOTA_POLL_SECONDS)
         logger.warning("the quota allows no start now; trying again in a minute", reason=reason)
         waited = StartProgress(progress.waited_seconds, progress.quota_seconds + QUOTA_POLL_SECONDS)
-        return _wait(description, waited, ours=ours, seconds=QUOTA_POLL_SECONDS)
+        return _wait(description, waited, QUOTA_POLL_SECONDS)
 
 
 def is_certain(error: ClientError) -> bool:
@@ -275,5 +270,5 @@ def is_certain(error: ClientError) -> bool:
     return error_code(error) in CERTAIN or status // 100 == 4
 
 
-def _wait(description: ModelDescription, progress: StartProgress, *, ours: bool, seconds: int) -> StartStep:
-    return StartStep(description.status, False, ours, progress.quota_seconds, wait_seconds=seconds)
+def _wait(description: ModelDescription, progress: StartProgress, seconds: int) -> StartStep:
+    return StartStep(description.status, False, progress.quota_seconds, wait_seconds=seconds)

@@ -1,12 +1,16 @@
 """The world itself: what it does is what the deployed system does, and what it knows is what Terraform deploys."""
 
+import json
 import re
 from contextlib import suppress
 
 import boto3
 import pytest
 
+from analyze_image.handler import MAX_RECEIVES_TO_COUNT
+from check_queue.handler import ANALYSIS_SECONDS
 from shared.failures import readable_error
+from shared.lease import RETIRING_SECONDS
 from tests.rig.emulator.model import ModelSettings
 from tests.rig.simulation import deployment
 from tests.rig.simulation.invariants import final_objects, messages
@@ -224,6 +228,18 @@ def test_lost_images_and_overwritten_results_are_seen() -> None:
         assert str(silent.identity) in found[1]
 
 
+def test_a_result_on_two_receipts_is_seen() -> None:
+    with World() as world:
+        world.upload("a.png", PICTURES[0])
+        run = world.start_run()
+        world.advance(1200)
+        assert world.receipt(run)["images"]["processed"] == 1
+        assert world.violations() == []
+        again = json.dumps(world.receipt(run))
+        world.s3.put_object(Bucket=deployment.FINAL, Key="runs/run-2.json", Body=again)
+        assert world.violations() == ["I7: the receipts tell of 2 images, and there are 1 results"]
+
+
 def test_a_model_without_an_owner_is_seen() -> None:
     with World(orphan_seconds=600, watchdog_seconds=None) as world:
         world.upload("a.png", PICTURES[0])
@@ -269,6 +285,7 @@ NUMBERS = {
     ("function_analyze_image.tf", r"image_timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["analyze_image"],
     ("modules/function/variables.tf", r'"timeout_seconds"[^}]*?default\s+= (\d+)'): deployment.CONTROL_TIMEOUT_SECONDS,
     ("function_check_queue.tf", r"timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["check_queue"],
+    ("function_toggle_trigger.tf", r"timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["toggle_trigger"],
     ("function_watchdog.tf", r"timeout_seconds = (\d+)"): deployment.TIMEOUT_SECONDS["watchdog"],
     ("modules/intake/main.tf", r"visibility_timeout_seconds = (\d+) \*"): deployment.VISIBILITY_TIMEOUT_SECONDS // 120,
     ("modules/intake/main.tf", r"maxReceiveCount\s+= (\d+)"): deployment.RECEIVES_AT_MOST,
@@ -284,6 +301,17 @@ def test_numbers_are_those_of_terraform(file: str, pattern: str) -> None:
     found = re.search(pattern, (TERRAFORM / file).read_text(), re.DOTALL)
     assert found, pattern
     assert int(found[1]) == NUMBERS[file, pattern]
+
+
+def test_every_other_function_lives_as_long_as_is_usual() -> None:
+    others = {path.stem for path in TERRAFORM.glob("function_*.tf") if "timeout_seconds = " not in path.read_text()}
+    assert others == {f"function_{name}" for name in ("record_run", "start_model", "stop_model")}
+
+
+def test_the_code_waits_as_long_as_terraform_lets_functions_live_and_counts_before_a_message_is_dead_lettered() -> None:
+    assert MAX_RECEIVES_TO_COUNT == deployment.RECEIVES_AT_MOST - 1
+    assert deployment.TIMEOUT_SECONDS["analyze_image"] < ANALYSIS_SECONDS
+    assert deployment.TIMEOUT_SECONDS["watchdog"] == RETIRING_SECONDS
 
 
 def test_the_schedule_gives_a_run_what_it_gives_in_terraform() -> None:

@@ -583,6 +583,25 @@ def test_after_closing_what_is_left_decides(watch: QueueChecks, place: Place) ->
     assert watch.closed("run-1", None, take_more=False)["decision"] == "in_flight"
 
 
+def test_a_drained_queue_is_the_end_of_the_run_only_if_it_is_still_empty_once_the_trigger_is_closed(
+    watch: QueueChecks, place: Place
+) -> None:
+    drained = carried(empty_seconds=60, wait_seconds=20)
+    assert watch.draining("run-1", drained)["decision"] == "drained"
+    place.fill(IMAGE)
+    assert watch.closed("run-1", drained, take_more=True)["decision"] == "more_work"
+    # Something else may end the run now, such as the time limit.
+    assert watch.closed("run-1", drained, take_more=False)["decision"] == "empty"
+    assert place.records.read("run-1").end_is_proven is None
+    place.sqs.purge_queue(QueueUrl=place.queue_url)
+    assert watch.closed("run-1", drained, take_more=True)["decision"] == "empty"
+    record = place.records.read("run-1")
+    assert (record.end_is_proven, record.end_reason) == (
+        False,
+        "1 images are in s3://photos/logos/, such as logos/a.jpg",
+    )
+
+
 @pytest.mark.parametrize("idle_before", [0, 175])
 def test_a_trigger_that_closes_on_a_full_queue_ends_the_run_as_it_was_to_end(
     idle_before: int, watch: QueueChecks, place: Place

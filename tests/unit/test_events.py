@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from botocore.exceptions import ConnectTimeoutError
 from analyze_image.announcements import Told, alert_of
 from shared.events import ALERT_LABEL_FOUND, RUN_FINISHED, SEND_EVENTS_SECONDS, EventBus
 from shared.outcome import Outcome
+from shared.project_version import ProjectVersion
 from shared.receipts import Receipts
 from shared.retry_state import mark_of
 from shared.run_record import BatchCounts, CountedImage, RunRecords
+from tests.rig.stack.local_stack import REPOSITORY
 from tests.unit.analyze_image_kit import (
     RUN,
     VISIBILITY_SECONDS,
@@ -94,6 +97,15 @@ def test_a_run_is_closed_although_its_event_is_refused(
     receipts.write(RUN, Outcome.COMPLETED, None)
     assert records.read(RUN).finished_at is not None
     assert events.calls == 2
+
+
+def test_permissions_name_events_and_the_models_tag_as_the_code_does() -> None:
+    source = (REPOSITORY / "terraform" / "locals.tf").read_text()
+    named = dict(re.findall(r'^ +(\w+) += "(.*)"$', source, re.MULTILINE))
+    name: Any = "${var.name}"
+    assert named["event_source"] == EventBus(FakeEvents(), name).source
+    assert (named["run_finished"], named["alert_label_found"]) == (RUN_FINISHED, ALERT_LABEL_FOUND)
+    assert named["model_tag"] == ProjectVersion(name, name, name, deployment=name)._tag
 
 
 # --- alerts

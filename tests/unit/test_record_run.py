@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from botocore.exceptions import ClientError
 
 from record_run.run_lifecycle import Opening, RunLifecycle
 from shared import receipts as receipts_module
@@ -51,7 +52,7 @@ def stored_receipt(s3: Any, run_id: str) -> dict[str, Any]:  # noqa: ANN401
 
 
 def test_a_first_run_opens_with_nothing_to_clean_up(book: RunLifecycle) -> None:
-    assert book.open("run-1") == Opening(acquired=True, other_run=None, clean_up=False)
+    assert book.open("run-1") == Opening(acquired=True, model_left=False)
 
 
 def test_a_run_that_started_the_model_and_finished_no_image_is_remembered_until_one_does(
@@ -73,16 +74,16 @@ def test_a_run_that_started_the_model_and_finished_no_image_is_remembered_until_
     assert failed_starts.read().count == 0
 
 
-def test_a_second_run_is_told_who_is_active(book: RunLifecycle) -> None:
+def test_a_second_run_does_not_get_the_lease(book: RunLifecycle) -> None:
     book.open("run-1")
-    assert book.open("run-2") == Opening(acquired=False, other_run="run-1", clean_up=False)
+    assert book.open("run-2") == Opening(acquired=False, model_left=False)
 
 
 def test_a_run_after_a_dead_one_cleans_up(book: RunLifecycle, states: ModelStates, clock: Clock) -> None:
     book.open("run-1")
     ask_for_start(states, RUN)
     clock.now += 901
-    assert book.open("run-2") == Opening(acquired=True, other_run="run-1", clean_up=True)
+    assert book.open("run-2") == Opening(acquired=True, model_left=True)
 
 
 def test_a_run_after_a_dead_one_writes_its_receipt_and_ends_its_model_time(
@@ -123,6 +124,7 @@ def test_a_run_after_a_dead_one_has_no_time_of_a_model_that_is_not_ours_or_was_s
 
 def test_an_opening_that_is_killed_before_the_dead_runs_receipt_is_made_up_for(
     book: RunLifecycle,
+    states: ModelStates,
     clock: Clock,
     s3: Any,  # noqa: ANN401
     monkeypatch: pytest.MonkeyPatch,
@@ -138,7 +140,7 @@ def test_an_opening_that_is_killed_before_the_dead_runs_receipt_is_made_up_for(
     monkeypatch.undo()
     book.open("run-2")
     assert stored_receipt(s3, "run-1")["outcome"] == "aborted"
-    assert book.open("run-2").other_run is None, "it is owed no more"
+    assert states.read().receipts_owed == (), "it is owed no more"
 
 
 def test_a_dead_runs_receipt_that_cannot_be_written_is_left_to_the_next_owner(
@@ -182,14 +184,14 @@ def test_a_repeated_opening_still_knows_what_there_is_to_clean_up(
     ask_for_start(states, RUN)
     clock.now += 901
     book.open("run-2")
-    assert book.open("run-2").clean_up
+    assert book.open("run-2").model_left
 
 
 def test_a_run_after_an_unconfirmed_stop_cleans_up(book: RunLifecycle, states: ModelStates) -> None:
     book.open("run-1")
     ask_for_start(states, RUN)
     book.close("run-1", Outcome.STOP_NOT_CONFIRMED, None)
-    assert book.open("run-2") == Opening(acquired=True, other_run=None, clean_up=True)
+    assert book.open("run-2") == Opening(acquired=True, model_left=True)
 
 
 def test_a_receipt_is_written_below_the_final_prefix(records: RunRecords, s3: Any) -> None:  # noqa: ANN401
@@ -393,9 +395,6 @@ def test_a_throughput_that_cannot_be_written_costs_no_receipt(
     s3: Any,  # noqa: ANN401
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise aws_error("ThrottlingException")
-
     monkeypatch.setattr(ThroughputStore, "learn", refuse)
     closed_run(book, records, seconds=100, images=1000)
     assert stored_receipt(s3, "run-1000-100")["outcome"] == "completed"
@@ -471,18 +470,43 @@ def test_a_failure_after_another_is_the_error_and_its_message_tells_of_both() ->
     }
 
 
+def metrics_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
+    written: list[tuple[str, float]] = []
+    monkeypatch.setattr(receipts_module.metrics, "add_metric", lambda name, value, **_: written.append((name, value)))
+    return written
+
+
+def refuse(*_: object) -> None:
+    raise aws_error("ThrottlingException")
+
+
 def test_a_run_that_did_nothing_sends_no_metric_and_one_that_may_cost_something_does(
     book: RunLifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CloudWatch charges for each hour in which a metric has a value."""
-    written: dict[str, float] = {}
-    monkeypatch.setattr(receipts_module.metrics, "add_metric", lambda name, value, **_: written.update({name: value}))
+    written = metrics_of(monkeypatch)
     book.open("run-1")
     book.close("run-1", Outcome.NOTHING_TO_DO, None)
-    assert written == {}
+    assert written == []
     book.open("run-2")
     book.close("run-2", Outcome.STOP_NOT_CONFIRMED, None)
-    assert written == {"ModelStopNotConfirmed": 1}
+    assert written == [("ModelStopNotConfirmed", 1)]
+
+
+def test_a_closing_that_is_repeated_because_the_lease_could_not_be_released_counts_the_model_time_once(
+    book: RunLifecycle, records: RunRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = metrics_of(monkeypatch)
+    with time_machine.travel(datetime(2026, 1, 1, 12, tzinfo=UTC), tick=False) as clock:
+        book.open("run-1")
+        records.record_model_running("run-1", inference_units=2, ours=True)
+        clock.shift(timedelta(minutes=1))
+        with monkeypatch.context() as patch:
+            patch.setattr(Lease, "release", refuse)
+            with pytest.raises(ClientError):
+                book.close("run-1", Outcome.COMPLETED, None)
+        book.close("run-1", Outcome.COMPLETED, None)
+    assert written == [("ModelRunningSeconds", 60), ("ModelUnitSeconds", 120)]
 
 
 @pytest.mark.parametrize(

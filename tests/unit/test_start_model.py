@@ -75,7 +75,7 @@ def test_a_startable_model_is_started_and_noted_as_ours(status: str, held: Lease
     model = ScriptedModel([status])
     answer = step(starter(model, held, records))
     assert model.calls == [("start", {"ProjectVersionArn": MODEL_ARN, "MinInferenceUnits": 2})]
-    assert answer == StartStep(status, ready=False, started_by_us=True, quota_seconds=0, wait_seconds=2)
+    assert answer == StartStep(status, ready=False, quota_seconds=0, wait_seconds=2)
     assert model.tags.keys() == {"started-by/logos"}
     assert held.renew(RUN).start_accepted_for("run-1")
     assert held.renew(RUN).started_by == "run-1"
@@ -91,7 +91,7 @@ def test_the_most_units_are_named_only_when_rekognition_may_scale(held: Lease, r
 def test_a_model_in_between_is_waited_for_and_not_called_ours(status: str, held: Lease, records: RunRecords) -> None:
     model = ScriptedModel([status])
     answer = step(starter(model, held, records))
-    assert (answer.ready, answer.started_by_us, model.calls) == (False, False, [])
+    assert (answer.ready, held.renew(RUN).started_by, model.calls) == (False, None, [])
 
 
 def test_functions_are_warmed_up_while_the_model_starts_and_not_when_it_runs(held: Lease, records: RunRecords) -> None:
@@ -106,7 +106,7 @@ def test_functions_are_warmed_up_while_the_model_starts_and_not_when_it_runs(hel
 
 def test_a_model_that_someone_else_runs_is_used_and_not_ours(held: Lease, records: RunRecords) -> None:
     answer = step(starter(ScriptedModel(["RUNNING"], units=3), held, records))
-    assert (answer.ready, answer.started_by_us) == (True, False)
+    assert answer.ready
     record = records.read("run-1")
     assert (record.inference_units, record.model_is_ours) == (3, False)
 
@@ -116,8 +116,7 @@ def test_a_model_that_a_dead_run_started_is_ours(lease: Lease, records: RunRecor
     ask_for_start(ModelStates(records._items), RUN_0)
     lease.release(RUN_0)
     lease.acquire(RUN)
-    answer = step(starter(ScriptedModel(["RUNNING"]), lease, records))
-    assert answer.started_by_us
+    step(starter(ScriptedModel(["RUNNING"]), lease, records))
     assert records.read("run-1").model_is_ours
 
 
@@ -149,7 +148,8 @@ def test_a_model_of_another_feature_is_refused_before_it_is_started(
     with pytest.raises(ModelNotStartable, match=r"no Custom Labels model.*CONTENT_MODERATION"):
         step(starter(adapter, held, records))
     assert adapter.calls == []
-    assert step(starter(ScriptedModel(["STOPPED"], feature="CUSTOM_LABELS"), held, records)).started_by_us
+    step(starter(ScriptedModel(["STOPPED"], feature="CUSTOM_LABELS"), held, records))
+    assert held.renew(RUN).started_by == "run-1"
 
 
 def quota(model_error: str = "two models run already") -> ScriptedModel:
@@ -256,15 +256,14 @@ def test_what_runs_have_shown_takes_the_place_of_the_estimate(held: Lease, recor
 def test_a_start_that_someone_else_won_is_waited_for_and_not_ours(held: Lease, records: RunRecords) -> None:
     model = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
     answer = step(starter(model, held, records))
-    assert (answer.ready, answer.started_by_us) == (False, False)
+    assert not answer.ready
     assert held.renew(RUN).started_by is None
 
 
 def test_an_old_status_after_our_start_does_not_disown_the_model(held: Lease, records: RunRecords) -> None:
     start_accepted(records)
     model = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
-    answer = step(starter(model, held, records), waited_seconds=15)
-    assert answer.started_by_us
+    step(starter(model, held, records), waited_seconds=15)
     assert held.renew(RUN).start_accepted_for("run-1")
     assert held.renew(RUN).started_by == "run-1"
 
@@ -397,8 +396,7 @@ def test_a_start_whose_answer_was_lost_is_ours_when_the_workflow_tries_again(hel
     with pytest.raises(ReadTimeoutError):
         step(starter(lost, held, records))
     refused = ScriptedModel(["STOPPED"], start_error=aws_error("ResourceInUseException"))
-    answer = step(starter(refused, held, records))
-    assert answer.started_by_us
+    step(starter(refused, held, records))
     assert held.renew(RUN).started_by == "run-1"
 
 
@@ -441,7 +439,7 @@ def test_nothing_is_started_before_the_watchdog_watches_the_model(
     start = starter(model, held, records)
     items.update(Update(STATE_ITEM, "REMOVE watched", {}))
     answer = step(start, waited_seconds=WATCHDOG_TIMEOUT_SECONDS - 1)
-    assert (answer.ready, answer.started_by_us, answer.wait_seconds) == (False, False, 15)
+    assert (answer.ready, answer.wait_seconds) == (False, 15)
     with pytest.raises(ModelStartRefused, match="terraform apply"):
         step(start, waited_seconds=WATCHDOG_TIMEOUT_SECONDS)
     assert (model.calls, model.tags) == ([], {})

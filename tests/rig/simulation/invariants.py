@@ -1,6 +1,6 @@
-"""I1 to I4 of the system, checked at any moment on what moto holds and on the calls that were made.
+"""I1 to I4 and I7 of the system, checked at any moment on what moto holds and on the calls that were made.
 
-I1 and I2 look at the buckets and the queues as they are; I3 and I4 are followed from step to step.
+I1, I2 and I7 look at the buckets and the queues as they are; I3 and I4 are followed from step to step.
 """
 
 import hashlib
@@ -140,14 +140,26 @@ def _identity(document: dict[str, Any]) -> Identity:
     return source["key"], source["version_id"] or source["etag"]
 
 
-def final_objects() -> dict[str, FakeKey]:
-    """Everything under processed/ and failed/."""
+def final_objects(*folders: str) -> dict[str, FakeKey]:
+    """Everything under processed/ and failed/, or under other folders."""
     keys = s3_backends[deployment.ACCOUNT]["aws"].buckets[deployment.FINAL].keys
     return {
         key: found
         for key in list(keys)
-        if key.startswith(("processed/", "failed/")) and not isinstance(found := keys[key], FakeDeleteMarker)
+        if key.startswith(folders or ("processed/", "failed/")) and not isinstance(found := keys[key], FakeDeleteMarker)
     }
+
+
+def counted_images() -> int:
+    """How many images all receipts together say were labelled or failed."""
+    counts = [_document(found.value)["images"] for found in final_objects("runs/").values()]
+    return sum(images["processed"] + images["failed"] for images in counts)
+
+
+def counted_twice() -> list[str]:
+    """I7, as far as it holds at any moment: no result is on two receipts."""
+    counted, results = counted_images(), sum(key.endswith(".json") for key in final_objects())
+    return [f"I7: the receipts tell of {counted} images, and there are {results} results"] if counted > results else []
 
 
 def _final_bucket() -> tuple[dict[str, Any], dict[str, bytes]]:
