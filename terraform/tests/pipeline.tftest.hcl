@@ -78,48 +78,7 @@ run "the_defaults_make_a_whole_pipeline" {
   }
 }
 
-run "accepts_odd_values_and_the_code_in_the_accounts_bucket" {
-  command = plan
-
-  variables {
-    schedule_expression           = "cron(0,30 22-23,0-6 L JAN-JUN,12 ? 2026-2199)"
-    reconcile_schedule_expression = "cron(15 10 ? * 6L *)"
-    schedule_timezone             = "America/Port-au-Prince"
-    source_bucket_name            = "192.168.5.4.photos"
-    source_events                 = "notification"
-    source_prefix                 = "..a/.b/c../"
-    final_bucket_name             = "labels--123456789012-us-east-1-an"
-    image_suffixes                = [for i in range(100) : ".${100 + i}"]
-    permissions_boundary_arn      = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
-    vpc_subnet_ids                = [for i in range(16) : "subnet-${i}"]
-    vpc_security_group_ids        = [for i in range(5) : "sg-${i}"]
-    tags                          = merge({ "kosten:stelle/größe" = "日本 a+b=c@d" }, { for i in range(49) : "tag-${i}" => "x" })
-
-    package_dir                = null
-    package_s3_bucket          = "releases"
-    package_s3_key_prefix      = "labels/v1/"
-    package_s3_object_versions = { watchdog = "v1" }
-    lambda_runtime             = "python3.12"
-    lambda_architecture        = "x86_64"
-  }
-
-  assert {
-    condition     = local.code["analyze_image"].s3_key == "labels/v1/analyze_image.zip" && local.code["analyze_image"].file == null
-    error_message = "Each zip must be looked for under the prefix, and nowhere else."
-  }
-
-  assert {
-    condition = (
-      local.fingerprinted.code["check_queue"].s3_key == "labels/v1/check_queue.zip" &&
-      local.fingerprinted.code["watchdog"].s3_object_version == "v1" &&
-      length(local.fingerprinted.controls.vpc_subnet_ids) == 16 &&
-      !can(local.fingerprinted.controls.tags)
-    )
-    error_message = "Another zip and another network must end the waiting after failed starts, and another tag must not."
-  }
-}
-
-run "accepts_an_instant_and_the_longest_name_in_the_longest_region" {
+run "accepts_an_instant_the_longest_name_in_the_longest_region_and_the_code_in_the_accounts_bucket" {
   command = plan
 
   override_data {
@@ -136,6 +95,25 @@ run "accepts_an_instant_and_the_longest_name_in_the_longest_region" {
     reconcile_schedule_expression = "rate(366 days)"
     schedule_timezone             = "UTC"
     min_backlog                   = 20
+
+    source_prefix            = "..a/.b/c../"
+    image_suffixes           = [for i in range(100) : ".${100 + i}"]
+    permissions_boundary_arn = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
+    vpc_subnet_ids           = [for i in range(16) : "subnet-${i}"]
+    vpc_security_group_ids   = [for i in range(5) : "sg-${i}"]
+    tags                     = merge({ "kosten:stelle/größe" = "日本 a+b=c@d" }, { for i in range(49) : "tag-${i}" => "x" })
+
+    package_dir                = null
+    package_s3_bucket          = "releases"
+    package_s3_key_prefix      = "labels/v1/"
+    package_s3_object_versions = { watchdog = "v1" }
+    lambda_runtime             = "python3.12"
+    lambda_architecture        = "x86_64"
+  }
+
+  assert {
+    condition     = local.code["analyze_image"].s3_key == "labels/v1/analyze_image.zip" && local.code["analyze_image"].file == null
+    error_message = "Each zip must be looked for under the prefix, and nowhere else."
   }
 
   assert {
@@ -166,7 +144,7 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
     min_inference_units           = 5
     max_inference_units           = 5
     inference_unit_hour_usd       = 0
-    schedule_expression           = "cron(0/15 8-18 ? * MON-FRI *)"
+    schedule_expression           = "cron(0,30 22-23,0-6 L JAN-JUN,12 ? 2026-2199)"
     schedule_timezone             = "America/Argentina/Buenos_Aires"
     image_suffixes                = [".jpg", ".raw.jpeg"]
     lease_seconds                 = 3600
@@ -179,8 +157,9 @@ run "accepts_what_is_unusual_and_right_and_topic_and_bucket_of_the_account" {
     reconcile_schedule_expression = null
     min_backlog                   = 20
 
-    source_bucket_name = "photos"
+    source_bucket_name = "192.168.5.4.photos"
     source_events      = "external"
+    final_bucket_name  = "labels--123456789012-us-east-1-an"
   }
 
   assert {
@@ -215,6 +194,13 @@ run "refuses_a_model_that_is_not_where_the_provider_works" {
   command = plan
 
   variables {
+    # Odd and right: beside the model, these must not be refused.
+    source_bucket_name            = "photos"
+    source_events                 = "notification"
+    schedule_expression           = "cron(0/15 8-18 ? * MON-FRI *)"
+    schedule_timezone             = "America/Port-au-Prince"
+    reconcile_schedule_expression = "cron(15 10 ? * 6L *)"
+
     project_arn         = "arn:aws:rekognition:eu-west-1:210987654321:project/logos/1700000000000"
     project_version_arn = "arn:aws:rekognition:eu-west-1:210987654321:project/logos/version/logos.2024-01-31/1700000000001"
   }

@@ -53,6 +53,12 @@ def initialised(tmp_path_factory: pytest.TempPathFactory, initialise: Initialise
     return cache(lambda folder: initialise(root / folder))
 
 
+@pytest.fixture(scope="session")
+def graph(initialised: Callable[[str], Terraform]) -> str:
+    """What depends on what in the whole module."""
+    return initialised("terraform").run("graph")
+
+
 def variables_alone(folder: str, root: Path) -> Terraform:
     """Terraform in a copy of a folder's variables and of what they refuse, without the provider."""
     rules = "terraform/modules/rules"
@@ -158,9 +164,8 @@ def test_the_local_example_sends_every_service_to_the_emulator() -> None:
     assert "s3control" in endpoints
 
 
-def test_every_resource_outlives_the_call_that_retires_the_pipeline(initialised: Callable[[str], Terraform]) -> None:
+def test_every_resource_outlives_the_call_that_retires_the_pipeline(graph: str) -> None:
     """Terraform destroys what depends on a resource before the resource itself."""
-    graph = initialised("terraform").run("graph")
     depends_on: dict[str, set[str]] = {}
     for dependent, dependency in EDGE.findall(graph):
         depends_on.setdefault(dependent, set()).add(dependency)
@@ -174,10 +179,10 @@ def test_every_resource_outlives_the_call_that_retires_the_pipeline(initialised:
     assert resources <= outlive, f"terraform_data.pipeline does not depend on {sorted(resources - outlive)}"
 
 
-def test_what_starts_the_model_is_changed_after_what_stops_it(initialised: Callable[[str], Terraform]) -> None:
+def test_what_starts_the_model_is_changed_after_what_stops_it(graph: str) -> None:
     """Terraform changes a resource after what it depends on, and destroys it before."""
     dependencies: dict[str, list[str]] = {}
-    for dependent, dependency in EDGE.findall(initialised("terraform").run("graph")):
+    for dependent, dependency in EDGE.findall(graph):
         dependencies.setdefault(dependent, []).append(dependency)
     found, new = set(), ["module.start_model.aws_lambda_function.this"]
     assert new[0] in dependencies
