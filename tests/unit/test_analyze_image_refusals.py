@@ -187,8 +187,16 @@ def test_a_request_that_is_refused_while_others_pass_is_the_images_fault(code: s
     assert pipeline.messages() == pipeline.dead_letters() == []
 
 
-@pytest.mark.parametrize("code", REFUSED_REQUESTS)
-@pytest.mark.parametrize("member", ["projectVersionArn", "minConfidence", "image.s3Object.bucket", "nothing"])
+@pytest.mark.parametrize(
+    ("member", "code"),
+    [
+        *(
+            (member, "ValidationException")
+            for member in ("projectVersionArn", "minConfidence", "image.s3Object.bucket")
+        ),
+        *(("nothing", code) for code in REFUSED_REQUESTS),
+    ],
+)
 def test_a_request_that_is_refused_for_every_image_fails_none(member: str, code: str, pipeline: Pipeline) -> None:
     uploads = pipeline.upload(*names(5))
     message = str(validation_error(member)) if member != "nothing" else "said AWS"
