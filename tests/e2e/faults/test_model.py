@@ -67,14 +67,15 @@ def test_a_model_that_never_becomes_running_is_waited_for_so_long_and_then_stopp
     scene.upload()
     with scene.stack.set_wait_scale(0.0005):
         execution = scene.run()
-    assert execution["error"] == "ModelStartTimedOut"
     receipt = scene.receipt(execution)
+    assert receipt["error"]["code"] == execution["error"]
     assert "is still STARTING" in receipt["error"]["message"]
     if stop_during_starting == "accepted":
-        assert receipt["outcome"] == "failed"
+        assert (receipt["outcome"], execution["error"]) == ("failed", "ModelStartTimedOut")
         assert scene.model_status() in ("STOPPED", "STOPPING")
     else:
-        assert receipt["outcome"] == "stop_not_confirmed"
+        assert (receipt["outcome"], execution["error"]) == ("stop_not_confirmed", "ModelStopTimedOut")
+        assert "Before that, the run failed with ModelStartTimedOut" in receipt["error"]["message"]
         assert scene.starters() == [execution["name"]], "the watchdog goes on"
         scene.break_model(start_ends="RUNNING")
         scene.tick_until_at_rest()
