@@ -33,6 +33,8 @@ EXAMPLE := terraform/examples/aws
 
 SIDE_BY_SIDE := $(MAKE) --no-print-directory -j
 PYTEST := $(PY) -m pytest --no-loadscope-reorder --times build/times.json
+# For a stack, a browser or a release: `make check` leaves them out.
+TESTS_THAT_WAIT := tests/e2e tests/browser tests/release
 
 # An option for an input that was given.
 flag = --$(subst _,-,$(shell echo $(1) | tr A-Z a-z))
@@ -124,11 +126,11 @@ test: ## Everything: what check does, end to end on the local stack, and each ro
 	@$(SIDE_BY_SIDE) setup package
 	rm -rf build/times.json build/permissions
 	@$(SIDE_BY_SIDE) lint test-without-stack stack
-	$(PYTEST) -p no:hypothesispytest -n "$$WORKERS" tests/e2e
+	$(PYTEST) -p no:hypothesispytest -n "$$WORKERS" $(TESTS_THAT_WAIT)
 	$(PY) -m tests.rig.permissions
 
 test-without-stack: setup package
-	$(PYTEST) -n auto tests --ignore tests/e2e
+	$(PYTEST) -n auto tests $(TESTS_THAT_WAIT:%=--ignore %)
 
 stack: setup package ## The local stack, applied once and kept in build/stack: end-to-end tests start from copies of it
 	@$(PY) -m tests.rig.stack.snapshot

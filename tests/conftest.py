@@ -23,7 +23,7 @@ ON_ONE_WORKER = {
     "tests/e2e/test_odd_pictures.py": "pipeline",
     "tests/e2e/test_pipeline.py": "pipeline",
     "tests/e2e/test_sized_runs.py": "sized runs",
-    "tests/package/test_release.py": "release",
+    "tests/release/test_release.py": "release",
     "tests/browser/test_report_page.py": "report",
     "tests/permissions/test_check.py": "permissions",
     "tests/unit/test_alarms_heard.py": "alarms",
