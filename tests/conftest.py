@@ -24,6 +24,7 @@ ON_ONE_WORKER = {
     "tests/e2e/test_pipeline.py": "pipeline",
     "tests/e2e/test_sized_runs.py": "sized runs",
     "tests/release/test_release.py": "release",
+    "tests/stack/test_stack_faults.py": "stack faults",
     "tests/browser/test_report_page.py": "report",
     "tests/permissions/test_check.py": "permissions",
     "tests/unit/test_alarms_heard.py": "alarms",
