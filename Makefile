@@ -33,8 +33,8 @@ EXAMPLE := terraform/examples/aws
 
 SIDE_BY_SIDE := $(MAKE) --no-print-directory -j
 PYTEST := $(PY) -m pytest --no-loadscope-reorder --times build/times.json
-# With a stack, a browser or a release, and of the stack itself: `make check` leaves them out.
-TESTS_THAT_WAIT := tests/e2e tests/browser tests/release tests/stack
+# With a stack, an apply, a browser or a release, and of the stack itself: `make check` leaves them out.
+TESTS_THAT_WAIT := tests/e2e tests/browser tests/release tests/stack tests/terraform/test_unknown_names.py
 
 # An option for an input that was given.
 flag = --$(subst _,-,$(shell echo $(1) | tr A-Z a-z))
