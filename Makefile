@@ -132,7 +132,6 @@ test: ## Everything: what check does, end to end on the local stack, and each ro
 quick-tests: setup package
 	$(PYTEST) -n auto tests $(LEFT_TO_TEST:%=--ignore %)
 
-# Not with the end-to-end tests in one process: tests/rig/quick_moto.py lets nothing be signed, which the stack checks.
 test-without-stack: setup package
 	$(PYTEST) -n auto tests --ignore tests/e2e
 

@@ -12,6 +12,7 @@ import boto3
 import botocore.session
 import moto
 from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from moto.backend_index import backend_url_patterns
 from moto.core import base_backend, responses, serialize
@@ -72,10 +73,24 @@ def _serialize_type_structure(
 
 _json._serialize_type_structure = _serialize_type_structure
 
-# Nobody checks a signature, and each takes its time.
+# moto checks no signature, and each takes its time. The local stack, which is not at AWS's addresses, checks them.
 _auth: Any = SigV4Auth
-_auth.canonical_request = lambda *_: ""
-_auth.signature = lambda *_: "0" * 64
+_canonical_request, _signature = _auth.canonical_request, _auth.signature
+
+
+def _is_for_moto(request: AWSRequest) -> bool:
+    return ".amazonaws.com" in str(request.url)
+
+
+def _canonical_request_of(auth: Any, request: AWSRequest) -> Any:  # noqa: ANN401
+    return "" if _is_for_moto(request) else _canonical_request(auth, request)
+
+
+def _signature_of(auth: Any, string_to_sign: str, request: AWSRequest) -> Any:  # noqa: ANN401
+    return "0" * 64 if _is_for_moto(request) else _signature(auth, string_to_sign, request)
+
+
+_auth.canonical_request, _auth.signature = _canonical_request_of, _signature_of
 
 
 def mock_aws() -> moto.core.models.MockAWS:
