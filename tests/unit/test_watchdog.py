@@ -26,6 +26,11 @@ from watchdog.watchdog import ExecutionEnded, Step, Watchdog
 MACHINE = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:labels-label-batch"
 
 
+def refuse(*_: object, **__: object) -> None:
+    """Stand in for a call that AWS denies."""
+    raise aws_error("AccessDeniedException")
+
+
 @dataclass
 class States:
     """A Step Functions client: the status of each execution; the others do not exist."""
@@ -458,9 +463,6 @@ def test_images_that_are_done_while_the_watchdog_cleans_up_count_for_the_dead_ru
 def test_a_receipt_that_cannot_be_written_keeps_runs_out_for_half_an_hour_at_the_most(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise aws_error("AccessDenied")
-
     world.start_run()
     monkeypatch.setattr(world.receipts, "write_for_dead_run", refuse)
     world.tick(ExecutionEnded("run-1", "ABORTED"))
@@ -628,9 +630,6 @@ def test_the_watchdog_writes_the_receipts_that_a_dead_run_owed(world: World) -> 
 def test_a_receipt_that_the_watchdog_could_not_write_is_left_to_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise aws_error("AccessDenied")
-
     world.start_run()
     monkeypatch.setattr(world.receipts, "write_for_dead_run", refuse)
     world.tick(ExecutionEnded("run-1", "ABORTED"))
@@ -643,9 +642,6 @@ def test_a_receipt_that_the_watchdog_could_not_write_is_left_to_the_next_run(
 def test_a_receipt_that_a_retirement_could_not_write_is_left_to_the_next_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise aws_error("AccessDenied")
-
     world.start_run()
     monkeypatch.setattr(world.receipts, "write_for_dead_run", refuse)
     world.model.statuses = ["STOPPED"]
@@ -679,13 +675,10 @@ def test_an_item_that_another_version_wrote_keeps_no_model_running(world: World)
 def test_without_the_table_a_model_with_our_tag_and_no_run_is_stopped(
     status: str, tag: str, age_seconds: int, stops: int, call: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(**_: object) -> None:
-        raise aws_error("AccessDeniedException")
-
     world.start_run()
     world.model.tags = {tag: datetime.fromtimestamp(world.clock.now - age_seconds, UTC).isoformat()}
     world.states.executions["run-1"] = status
-    monkeypatch.setattr(world.state._items._dynamodb, call, refused)
+    monkeypatch.setattr(world.state._items._dynamodb, call, refuse)
     if (call, status) == ("update_item", "RUNNING"):
         assert world.tick()["holder"] == "a living run"
     else:
@@ -700,24 +693,18 @@ def test_without_the_table_a_model_with_our_tag_and_no_run_is_stopped(
 def test_without_the_table_a_run_that_began_after_the_start_cannot_be_the_one_that_asked_for_it(
     seconds_after_tag: int, stops: int, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(**_: object) -> None:
-        raise aws_error("AccessDeniedException")
-
     world.start_run()
     tagged_at = world.clock.now - 3600
     world.model.tags = {"started-by/logos": datetime.fromtimestamp(tagged_at, UTC).isoformat()}
     world.states.executions = {"run-1": "ABORTED", "run-2": "RUNNING", "run-3": "RUNNING"}
     world.states.began_at = {"run-2": tagged_at + seconds_after_tag, "run-3": world.clock.now - 1}
-    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refused)
+    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refuse)
     with pytest.raises(ClientError, match="AccessDenied"):
         world.tick()
     assert world.stops() == stops
 
 
 def test_without_the_table_the_tag_goes_once_all_is_at_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(**_: object) -> None:
-        raise aws_error("AccessDeniedException")
-
     def tick() -> bool:
         with pytest.raises(ClientError, match="AccessDenied"):
             world.tick()
@@ -726,7 +713,7 @@ def test_without_the_table_the_tag_goes_once_all_is_at_rest(world: World, monkey
     world.start_run()
     world.model.tags = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
     world.states.executions["run-1"] = "FAILED"
-    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refused)
+    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refuse)
     assert tick(), "it is asked to stop"
     world.model.statuses, world.mapping.state = ["STOPPED"], "Enabled"
     assert tick(), "the trigger is asked to close"
@@ -737,14 +724,11 @@ def test_without_the_table_the_tag_goes_once_all_is_at_rest(world: World, monkey
 def test_without_the_table_a_trigger_that_cannot_be_closed_does_not_keep_the_model_from_its_stop(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(**_: object) -> None:
-        raise aws_error("AccessDeniedException")
-
     world.start_run()
     world.model.tags = {"started-by/logos": "2020-01-01T00:00:00.000Z"}
     world.states.executions["run-1"] = "FAILED"
     world.mapping.error = aws_error("ServiceException")
-    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refused)
+    monkeypatch.setattr(world.state._items._dynamodb, "get_item", refuse)
     with pytest.raises(ClientError, match="AccessDenied"):
         world.tick()
     assert world.stops() == 1
