@@ -145,6 +145,7 @@ define need_terraform
 @command -v "$$TERRAFORM" >/dev/null || { echo "error: no $$TERRAFORM on PATH; install Terraform 1.9 or newer, or set TERRAFORM to its path" >&2; exit 1; }
 endef
 
+# checkov without a copy of each module for each of its instances: half the time, and the same checks of the same resources.
 lint: $(VENV)/tools.ok $(VENV)/checkov.ok $(VENV)/prose.ok ## ruff, mypy, terraform fmt, checkov, the READMEs' tables, and the prose
 	$(need_terraform)
 	$(PY) -m ruff check .
@@ -153,7 +154,6 @@ lint: $(VENV)/tools.ok $(VENV)/checkov.ok $(VENV)/prose.ok ## ruff, mypy, terraf
 	"$$TERRAFORM" fmt -check -recursive terraform
 	$(PY) -m tools.docs --check
 	$(PY) -m tests.rig.prose
-	# Without a copy of each module for each of its instances: half the time, and the same checks of the same resources.
 	CHECKOV_ENABLE_MODULES_FOREACH_HANDLING=false $(VENV)/checkov/bin/checkov --config-file terraform/.checkov.yaml
 
 format: $(VENV)/tools.ok ## Rewrites the sources as lint wants them

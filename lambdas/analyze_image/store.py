@@ -345,9 +345,8 @@ class Store:
         digest = hashlib.sha256()
         with calling("GetObject", f"s3://{bucket}/{key}"):
             for part in ranges:
-                for chunk in self._s3.get_object(**(_object(bucket, key, version_id) | part))["Body"].iter_chunks(
-                    1024**2
-                ):
+                stored = self._s3.get_object(**(_object(bucket, key, version_id) | part))
+                for chunk in stored["Body"].iter_chunks(1024**2):
                     digest.update(chunk)
         return digest.digest()
 
