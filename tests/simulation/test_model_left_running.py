@@ -6,6 +6,7 @@ A model that this system started may run without a living run for as long as the
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from shared.lease import RETIRING_SECONDS
 from tests.rig.emulator.model import ModelSettings
 from tests.rig.simulation import deployment
 from tests.rig.simulation.invariants import AT_REST
@@ -173,6 +174,19 @@ def test_a_retirement_that_dies_at_any_call_keeps_no_model_running(call: int) ->
         world.retire()
         world.advance(20 * 60)
         assert world.model_now.status in AT_REST, world.describe()
+        assert world.violations() == []
+
+
+def test_a_run_that_lives_on_after_a_retirement_that_died_owns_nothing() -> None:
+    with World(orphan_seconds=ORPHAN_SECONDS) as world:
+        run_until_running(world)
+        world.disturb("watchdog", 3, "killed before")
+        assert not world.retire()
+        # Step Functions was not asked to abort the run, and it cannot write its receipt.
+        world.set_faults(Fault("s3", "PutObject", "SlowDown", 503))
+        world.advance(RETIRING_SECONDS + 60)
+        assert world.living, "the run lives on"
+        assert world.model_now.status in ("STOPPING", "STOPPED"), world.describe()
         assert world.violations() == []
 
 

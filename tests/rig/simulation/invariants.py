@@ -214,6 +214,8 @@ class ModelOwners:
         self._owners: dict[str, Execution] = {}
         self._signs_of_life: dict[str, float] = {}
         self._superseded: set[str] = set()
+        # When Terraform took the lease from a run: it may live on for a while, and owns nothing.
+        self._retired: dict[str, float] = {}
         self._last_switcher: str | None = None
         self._owned_from: dict[str, float] = {}
         self._looked_at = -1.0
@@ -229,13 +231,18 @@ class ModelOwners:
         if call.operation in SWITCHES:
             self._switched(run.name if run else function, call.operation)
 
+    def retired(self) -> None:
+        """Note that Terraform has taken the lease, whatever becomes of its call."""
+        for name in self._owners:
+            self._retired.setdefault(name, self._clock())
+
     def _switched(self, name: str, operation: str) -> None:
         last = self._last_switcher
         if last is not None and name != last:
             silent = self._clock() - self._signs_of_life.get(last, 0)
             if name in self._superseded and (self._is_living(name) or self._is_living(last)):
                 self.found.append(f"I4: {operation} by {name} after {last} took over")
-            elif self._is_living(last) and silent < self._silent_seconds:
+            elif self._is_living(last) and silent < self._silent_seconds and last not in self._retired:
                 self.found.append(f"I4: {operation} by {name}, and {last} lives and spoke {silent:.0f} s ago")
         self._superseded |= self._owners.keys() - {name}
         self._last_switcher = name
@@ -256,7 +263,8 @@ class ModelOwners:
         since = max(times.since, calm_since)
         for owner in self._owners.values():
             if self._owned_from[owner.name] < until:
-                since = max(since, until if owner.stopped_at is None else owner.stopped_at)
+                owned_until = self._retired.get(owner.name, owner.stopped_at)
+                since = max(since, until if owned_until is None else owned_until)
         orphaned = until - since
         self.longest_orphaned = max(self.longest_orphaned, orphaned)
         if orphaned > limit_seconds and not any(text.startswith("I3") for text in self.found):

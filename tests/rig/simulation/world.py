@@ -35,6 +35,7 @@ from moto.sqs.models import Queue
 
 from shared.items import Items
 from shared.model_state import ModelStates
+from shared.owner import OwnerKind
 from tests.rig.emulator.clock import ManualClock
 from tests.rig.emulator.model import Model, ModelSettings
 from tests.rig.emulator.service import Service
@@ -296,7 +297,10 @@ class World:
         )
         _make_table()
         # As Terraform's first call of the watchdog leaves it.
-        ModelStates(Items(client("dynamodb"), deployment.TABLE, deployment.MODEL_ARN)).record_watched()
+        self._states().record_watched()
+
+    def _states(self) -> ModelStates:
+        return ModelStates(Items(client("dynamodb"), deployment.TABLE, deployment.MODEL_ARN))
 
     # -----------------------------------------------------------------------------------------------------------------
     # What a test does
@@ -384,6 +388,10 @@ class World:
             self.invoke("watchdog", {"tf": {"action": "delete"}})
         except StateError:
             return False
+        finally:
+            owner = self._states().read().owner
+            if owner is not None and owner.kind is not OwnerKind.RUN:
+                self.owners.retired()
         return True
 
     def remove(self) -> None:
