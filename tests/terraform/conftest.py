@@ -1,6 +1,5 @@
 """Terraform's provider, started once for each worker."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -11,9 +10,8 @@ import pytest
 
 from tests.rig.stack.local_stack import REPOSITORY
 from tests.rig.stack.terraform import LOCK_FILE, Terraform
+from tests.rig.stack.terraform import environment as terraform_environment
 
-# Two at a time, as here, have the memory for few garbage collections.
-ROOMY = {"GOGC": "400"}
 REATTACH = "TF_REATTACH_PROVIDERS"
 
 Initialise = Callable[[Path], Terraform]
@@ -32,7 +30,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str
     [folder] = (installed / ".terraform" / "providers").glob("*/hashicorp/aws/*/*")
     [program] = folder.glob("terraform-provider-aws*")
     # No certificates of this machine: it calls nobody, and with them it cannot be configured a second time.
-    environment = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"} | ROOMY
+    environment = {name: value for name, value in terraform_environment().items() if name != "AWS_CA_BUNDLE"}
     command = [str(program), "-debug"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -50,7 +48,7 @@ def initialise(provider: dict[str, str]) -> Initialise:
     """Terraform in a folder that needs no provider but AWS's."""
 
     def initialise(folder: Path) -> Terraform:
-        terraform = Terraform(folder, extra=ROOMY | provider)
+        terraform = Terraform(folder, extra=provider)
         terraform.run("get")
         return terraform
 

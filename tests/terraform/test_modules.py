@@ -12,7 +12,7 @@ import pytest
 
 from tests.rig.stack.local_stack import REPOSITORY
 from tests.rig.stack.terraform import LOCK_FILE, SERVICES, Terraform, TerraformError, binary
-from tests.terraform.conftest import ROOMY, Initialise
+from tests.terraform.conftest import Initialise
 
 FOLDERS = sorted(
     {
@@ -69,7 +69,7 @@ def variables_alone(folder: str, root: Path) -> Terraform:
     refusals, mocks = MOCKS.subn("", (REPOSITORY / folder / REFUSALS).read_text())
     assert mocks == 1
     (root / folder / REFUSALS).write_text(refusals)
-    terraform = Terraform(root / folder, extra=ROOMY)
+    terraform = Terraform(root / folder)
     terraform.init()
     return terraform
 
