@@ -85,12 +85,13 @@ def run(sql: str, where: Path) -> Rows:
             raise QueryError(f"the query cannot be run: {_first_line(error)}") from error
 
 
-def download(s3: S3Client, bucket: str, prefix: str, folder: Path) -> int:
+def download(s3: S3Client, bucket: str, prefix: str, folder: Path, *, files: bool = False) -> int:
     """Fetch what `run` reads from the final bucket below `prefix`: the stream's lines, or else all results.
 
-    Return how many objects there were. Error: QueryError, when there are none.
+    `files`: the results in any case, because the stream begins when it is applied. Return how many objects there were.
+    Error: QueryError, when there are none.
     """
-    keys = list(_keys(s3, bucket, f"{prefix}{LINES}", ".jsonl"))
+    keys = [] if files else list(_keys(s3, bucket, f"{prefix}{LINES}", ".jsonl"))
     keys = keys or [key for part in FOLDERS for key in _keys(s3, bucket, f"{prefix}{part}", ".json")]
     if not keys:
         raise QueryError(f"there are no results below s3://{bucket}/{prefix}")

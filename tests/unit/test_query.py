@@ -296,3 +296,8 @@ def test_lines_are_fetched_or_else_results_of_either_schema(s3: Any, tmp_path: P
         for name in ("x", "y"):
             line = json.dumps(line_of(f"{upload_id}{name}", {**made, "run_id": "r"})).encode()
             s3.put_object(Bucket=FINAL, Key=f"out/stream/lines/arrived=2026-01-31/{name}.jsonl", Body=line)
+    # What was labelled before the stream was applied is in the files alone.
+    folder = tmp_path / "files"
+    folder.mkdir()
+    assert download(s3, FINAL, "out/", folder, files=True) == 1
+    assert run("SELECT count(*) FROM images", folder).rows == [(1,)]

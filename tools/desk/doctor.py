@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -191,7 +192,10 @@ def _key_names(deployment: Deployment) -> Iterator[str]:
 def subscribers(deployment: Deployment) -> Iterator[Finding]:
     """Somebody hears the alarms."""
     found = alarms_of(deployment.name)
-    verdict: Verdict = "unknown" if found["unknown"] else "ok" if found["subscribers"] else "problem"
+    if found["unknown"]:
+        yield Finding("subscribers", "unknown", f"who hears the alarms is not known: {found['unknown']}")
+        return
+    verdict: Verdict = "ok" if found["subscribers"] else "problem"
     then = ": set alarm_emails, or subscribe to the topic" if verdict == "problem" else ""
     yield Finding("subscribers", verdict, f"the alarms {heard(found)}{then}")
 
@@ -223,6 +227,15 @@ def examine(deployment: Deployment) -> list[Finding]:
     return findings
 
 
+def _summary(findings: list[Finding]) -> str:
+    found = Counter(finding.verdict for finding in findings)
+    if problems := found["problem"]:
+        return f"{problems} problem{'' if problems == 1 else 's'}."
+    if unknown := found["unknown"]:
+        return f"No problem was found, but {unknown} of {len(findings)} things could not be looked at."
+    return "Nothing is wrong."
+
+
 def doctor(name: Name = None, outputs: Outputs = None, as_json: AsJson = False) -> int:
     """Check what has to be right before the first run. The exit code is 3 if something is not."""
     deployment = chosen(name, outputs)
@@ -237,6 +250,5 @@ def doctor(name: Name = None, outputs: Outputs = None, as_json: AsJson = False) 
             for finding in findings
         ]
         output.facts(deployment.name, lines)
-        count = len(problems)
-        output.sentence(f"{count} problem{'' if count == 1 else 's'}." if problems else "Nothing is wrong.")
+        output.sentence(_summary(findings))
     return Exit.ATTENTION if problems else Exit.OK

@@ -33,8 +33,8 @@ class Fact:
 
 
 def document(answer: object) -> None:
-    """Print JSON for programs: in ASCII, so that no encoding, colour or width changes it."""
-    print(json.dumps(answer, indent=2))
+    """Print JSON for programs: in ASCII, so that no encoding, colour or width changes it. JSON has no NaN."""
+    print(json.dumps(answer, indent=2, allow_nan=False))
 
 
 def facts(title: str, lines: Sequence[Fact]) -> None:

@@ -12,6 +12,9 @@ from tools.desk import output as desk
 from tools.desk.errors import NotFoundError, UsageError
 from tools.desk.options import AsJson, Name, Outputs, chosen
 
+# AWS has Custom Labels since December 2019.
+FIRST_YEAR = 2019
+
 Run = Annotated[str | None, typer.Option("--run", help="The images of one run, by its ID.", metavar="ID")]
 SinceDay = Annotated[
     str | None,
@@ -61,4 +64,6 @@ def _selection(run: str | None, since: str | None) -> reports.Selection:
         moment = datetime.fromisoformat(since)
     except ValueError as error:
         raise UsageError(f"--since {since}: write a day or a time, such as 2026-01-31 or 2026-01-31T08:00Z") from error
+    if moment.year < FIRST_YEAR:
+        raise UsageError(f"--since {since}: no image was labelled before {FIRST_YEAR}")
     return reports.Since(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -222,9 +222,11 @@ def why(key: Key, name: Name = None, outputs: Outputs = None, as_json: AsJson = 
 
 
 def _key_of(given: str, bucket: str) -> str:
-    if not given.startswith("s3://"):
-        return given
-    of_bucket, _, key = given.removeprefix("s3://").partition("/")
+    of_bucket, key = bucket, given
+    if given.startswith("s3://"):
+        of_bucket, _, key = given.removeprefix("s3://").partition("/")
     if of_bucket != bucket:
         raise UsageError(f"{given}: the deployment's source bucket is {bucket}")
+    if not key:
+        raise UsageError("name one image: its key, or s3://BUCKET/KEY")
     return key

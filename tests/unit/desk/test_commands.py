@@ -367,6 +367,34 @@ def test_a_query_without_results_and_the_named_ones(
     assert "there are no results below s3://final-bucket/" in capsys.readouterr().err
     assert desk.command(["query", "help"]) == 0
     assert re.search("^failures_by_reason +Why images failed", capsys.readouterr().out, re.MULTILINE)
+    assert desk.command(["query", "help", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["named_queries"]) == 6
+
+
+def test_what_is_no_number_in_json_is_text(scene: Account, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
+    sql = "select 1.5::double, 1.0::double / 0, 'nan'::double"
+    assert desk.command(["query", sql, "--name", "labels", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == [[1.5, "inf", "nan"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["why", ""], "name one image: its key, or s3://BUCKET/KEY"),
+        (["why", "s3://source-bucket/"], "name one image: its key, or s3://BUCKET/KEY"),
+        (["report", "--since", "0001-01-01T00:00+14:00"], "no image was labelled before 2019"),
+    ],
+)
+def test_what_names_nothing_is_refused_in_a_sentence(
+    scene: Account,  # noqa: ARG001
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert desk.command([*arguments, "--name", "labels"]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert words in printed.err
 
 
 # --- which deployment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,20 @@ def test_nothing_is_wrong_with_a_healthy_deployment(healthy: Account, capsys: py
     assert problems(capsys) == []
     assert desk.command(["doctor", "--name", "labels"]) == 0
     assert capsys.readouterr().out.endswith("Nothing is wrong.\n")
+
+
+def test_what_could_not_be_looked_at_is_not_called_right(
+    healthy: Account,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def denied(_: Deployment) -> Iterator[doctor.Finding]:
+        raise aws_error("AccessDenied", operation="ListServiceQuotas")
+        yield
+
+    monkeypatch.setattr(doctor, "CHECKS", (denied, *doctor.CHECKS[:1]))
+    assert desk.command(["doctor", "--name", "labels"]) == 0
+    assert capsys.readouterr().out.endswith("No problem was found, but 1 of 2 things could not be looked at.\n")
 
 
 def other(account: Account) -> None:
@@ -192,6 +206,9 @@ def test_of_several_models_one_is_picked(account: Account, capsys: pytest.Captur
     assert desk.command(["init", "--model", f"{MODEL_ARN}2"]) == 0
     assert f'"{MODEL_ARN}2"' in capsys.readouterr().out
     assert desk.command(["init", "--model", "another"]) == 3
+    # A file was asked for, and is not there.
+    assert desk.command(["init", "--output", "never.tf"]) == 3
+    assert not Path("never.tf").exists()
 
 
 def test_no_trained_model_is_said(account: Account, capsys: pytest.CaptureFixture[str]) -> None:

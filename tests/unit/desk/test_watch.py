@@ -51,15 +51,15 @@ STOPPED = replace(BUSY, model_stop_accepted_at=ago(30))
     ("record", "left", "phase", "usd", "seconds_left"),
     [
         (BEGAN, 600, COUNTING, 0.0, None),
-        (ASKED, 600, STARTING, 0.0, 200 + 200 + 200),
-        (RUNNING, 600, LABELLING, 0.4, 100 + 200),
-        (BUSY, 600, LABELLING, 0.4, 300 + 200),
-        (BUSY, 0, DRAINING, 0.4, 75 + 120),
+        (ASKED, 600, STARTING, 0.0, 200 + 200 + 125),
+        (RUNNING, 600, LABELLING, 0.4, 100 + 125),
+        (BUSY, 600, LABELLING, 0.4, 300 + 125),
+        (BUSY, 0, DRAINING, 0.4, 0 + 120),
         (STOPPED, 0, STOPPING, 0.3333, 90),
         (replace(STOPPED, model_stopped_at=ago(1)), 0, CLOSING, 0.3333, 0),
         (replace(STOPPED, model_stopped_at=ago(2), finished_at=ago(1)), 0, CLOSING, 0.3333, 0),
         (replace(STOPPED, finished_at=ago(1), outcome="completed"), 0, ENDED, 0.3333, 0),
-        (replace(BUSY, model_is_ours=False), 600, LABELLING, None, 500),
+        (replace(BUSY, model_is_ours=False), 600, LABELLING, None, 300 + 125),
     ],
 )
 def test_a_look_says_the_phase_the_money_and_the_time_left(
@@ -97,7 +97,7 @@ def test_without_a_terminal_each_phase_is_a_line(watched: Account, capsys: pytes
     phases = [line.split("Z  ")[1][:27].strip() for line in printed.splitlines()[:-1]]
     # The look in the same phase comes too soon after the one before.
     assert phases == [STARTING, LABELLING, STOPPING, ENDED]
-    assert "0 done, 600 left  model STARTING  US$0.0000  about 10m 00s left" in printed
+    assert "0 done, 600 left  model STARTING  US$0.0000  about 9m 00s left" in printed
     assert printed.splitlines()[-1] == "completed: 780 labelled, 20 failed, US$0.3750"
     assert "\x1b" not in printed
 
@@ -111,7 +111,7 @@ def test_for_programs_each_change_is_a_line_of_json(watched: Account, capsys: py
         "model": {"status": "STARTING", "inference_units": None, "running_seconds": 0.0},
         "images": {"done": 0, "failed": 0, "left": 600},
         "cost_usd": 0.0,
-        "seconds_left": 600,
+        "seconds_left": 525,
     }
     assert lines[-1]["receipt"]["outcome"] == "completed"
 
