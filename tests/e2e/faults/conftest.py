@@ -293,12 +293,17 @@ class Scene:
             found |= {message["MessageId"]: message for message in answer.get("Messages", [])}
         return list(found.values())
 
-    def desk(self, tool: str, *arguments: str) -> str:
+    def why(self, key: str) -> str:
+        """Return where `clb why` says that an image is."""
+        found: dict[str, Any] = json.loads(self.desk("why", key, "--json", exits=(0, 3)))
+        return str(found["state"])
+
+    def desk(self, tool: str, *arguments: str, exits: tuple[int, ...] = (0,)) -> str:
         """Run one of the desk's commands as `make` does, and return what it prints."""
         command = [sys.executable, "-m", "tools.desk", tool, "--name", self.stack.name, *arguments]
         environment = {**os.environ, "PYTHONPATH": "lambdas", **self.stack.sdk_settings()}
         done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode in exits, done.stdout + done.stderr
         return done.stdout
 
     def redrive(self) -> int:

@@ -89,7 +89,7 @@ def test_server_errors_for_everything_send_no_image_to_the_dead_letter_queue(sce
 
 def test_one_image_that_always_errors_ends_with_its_reason_and_does_not_keep_the_model(scene: Scene) -> None:
     scene.upload(8)
-    scene.upload(1, "poison")
+    [poison] = scene.upload(1, "poison")
     scene.break_call("DetectCustomLabels", "InternalServerError", key="poison")
     # SQS holds a message back in wall time: its four tries take more than a minute of it.
     with scene.stack.set_wait_scale(0.5):
@@ -107,7 +107,9 @@ def test_one_image_that_always_errors_ends_with_its_reason_and_does_not_keep_the
     assert scene.receipt(scene.run())["outcome"] == "nothing_to_do"
     assert scene.stack.meter()["starts"] == starts, "the next run does not start the model for it"
     scene.stack.post_emulator("models/reset", project_version_arn=scene.stack.model.version_arn)
+    assert scene.why(poison.key) == "dead_lettered"
     assert scene.redrive() == 1
+    assert scene.why(poison.key) == "waiting"
 
 
 def test_a_call_that_never_answers_is_given_up_and_the_image_is_labelled_later(scene: Scene) -> None:
@@ -129,11 +131,12 @@ def test_a_model_that_is_not_ready_closes_the_trigger_and_burns_no_receives(scen
 
 
 def test_a_permission_that_is_missing_ends_the_run_by_name(scene: Scene) -> None:
-    scene.upload(3)
+    blocked = scene.upload(3)
     scene.break_call("DetectCustomLabels", "AccessDeniedException")
     execution = scene.run()
     assert execution["error"] == "AnalysisBlocked"
     assert "AccessDeniedException" in execution["cause"]
+    assert {scene.why(image.key) for image in blocked} == {"waiting"}
     assert scene.dead_letters() == []
 
 
