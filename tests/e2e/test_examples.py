@@ -1,4 +1,5 @@
-"""Every example for an existing account, applied to one local stack: it labels a batch, stays as planned, and goes.
+"""Every example for an existing account, applied to one local stack: each labels a batch. Some are planned again, to
+show that nothing would change, and destroyed.
 
 They all live at once, each in a thread of its own.
 """
@@ -313,6 +314,7 @@ def life(request: pytest.FixtureRequest, lives: dict[str, Future[Life]]) -> Life
 
 
 each_example = pytest.mark.parametrize("life", list(EXAMPLES), indirect=True)
+planned_and_destroyed = pytest.mark.parametrize("life", PLANNED_AND_DESTROYED, indirect=True)
 
 
 def test_every_example_is_tested() -> None:
@@ -332,9 +334,6 @@ def test_a_batch_is_labelled_once_and_nothing_runs_on(life: Life, request: pytes
 @each_example
 def test_what_is_none_of_the_deployments_business_is_left_alone(life: Life) -> None:
     assert life.touched == []
-
-
-planned_and_destroyed = pytest.mark.parametrize("life", PLANNED_AND_DESTROYED, indirect=True)
 
 
 @planned_and_destroyed

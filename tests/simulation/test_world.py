@@ -253,6 +253,21 @@ def test_a_model_without_an_owner_is_seen() -> None:
         assert [text[:2] for text in world.violations()] == ["I3"]
 
 
+def test_a_model_without_a_run_is_seen_although_a_retirement_took_the_lease_since() -> None:
+    with World(watchdog_seconds=None, orphan_seconds=600) as world:
+        world.upload("a.png", PICTURES[0])
+        world.disturb("analyze_image", 1, "killed before")
+        run = world.start_run()
+        world.advance(120)
+        world.abort(run)
+        world.advance(400)
+        world.disturb("watchdog", 3, "killed before")
+        assert not world.retire()
+        world.advance(400)
+        world.step()
+        assert [text[:2] for text in world.violations()] == ["I3"]
+
+
 def test_a_run_that_goes_on_after_another_took_over_is_seen() -> None:
     with World(watchdog_seconds=None) as world:
         first, second = world.start_run(), world.start_run()

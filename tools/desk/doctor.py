@@ -230,7 +230,7 @@ def examine(deployment: Deployment) -> list[Finding]:
 def _summary(findings: list[Finding]) -> str:
     found = Counter(finding.verdict for finding in findings)
     if problems := found["problem"]:
-        return f"{problems} problem{'' if problems == 1 else 's'}."
+        return f"{output.counted(problems, 'problem')}."
     if unknown := found["unknown"]:
         return f"No problem was found, but {unknown} of {len(findings)} things could not be looked at."
     return "Nothing is wrong."

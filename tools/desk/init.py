@@ -103,13 +103,13 @@ def init(name: Name = DEFAULT_NAME, model: Model = None, output: Output = None, 
         for one in found:
             desk.pair(f"{one.status:18}", one.project_version_arn)
         desk.note("Pick one: clb init --model ARN")
-        if output is not None:
-            raise NotFoundError(f"{output}: not written, because there are {len(found)} models to pick from")
     elif output is not None:
         desk.sentence(f"{output}: the module block for {picked.project_version_arn if picked else ''}.")
     else:
         # To be copied, so it is not wrapped.
         say(*written.splitlines())
+    if written is None and output is not None:
+        raise NotFoundError(f"{output}: not written, because there are {len(found)} models to pick from")
     return Exit.OK
 
 

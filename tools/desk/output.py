@@ -143,7 +143,12 @@ def usd(amount: float) -> str:
 
 def images(count: int) -> str:
     """Return how many images, in words."""
-    return f"{count:,} image{'' if count == 1 else 's'}"
+    return counted(count, "image")
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things, in words: 1 problem, 1,000 problems."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def keep_logs_off_the_answer() -> None:

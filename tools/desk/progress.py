@@ -27,8 +27,8 @@ COUNTING, STARTING, LABELLING, DRAINING, STOPPING, CLOSING, ENDED = (
 
 # AWS publishes none of these: the planner's, which docs/cost.md measures.
 START_SECONDS, STOP_SECONDS, IMAGES_PER_SECOND_AND_UNIT = 600.0, 120.0, 3.0
-# From the last image until the stop is asked for, where the bucket's listing proves that no image waits, which takes a
-# second or two. Where it proves nothing, SQS's counts take a minute more.
+# From the last image until the stop is asked for. The bucket's listing proves within seconds that no image waits; where
+# it proves nothing, SQS's counts take a minute more.
 DRAIN_SECONDS = 5.0
 # A rate is measured once so many images took so many seconds.
 MEASURED_IMAGES, MEASURED_SECONDS = 10, 5.0

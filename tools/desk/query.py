@@ -54,6 +54,6 @@ def query(sql: Sql, name: Name = None, outputs: Outputs = None, files: Files = F
 
 def _plain(cell: object) -> bool | int | float | str | None:
     """Return a cell as JSON has it: a time, a decimal, a nested value and what is no finite number are text."""
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return str(cell)
-    return cell if isinstance(cell, bool | int | float | None) else str(cell)
+    if cell is None or isinstance(cell, bool | int) or (isinstance(cell, float) and math.isfinite(cell)):
+        return cell
+    return str(cell)

@@ -12,7 +12,7 @@ from tools.desk import output as desk
 from tools.desk.errors import NotFoundError, UsageError
 from tools.desk.options import AsJson, Name, Outputs, chosen
 
-# AWS has Custom Labels since December 2019.
+# Custom Labels began in December 2019.
 FIRST_YEAR = 2019
 
 Run = Annotated[str | None, typer.Option("--run", help="The images of one run, by its ID.", metavar="ID")]

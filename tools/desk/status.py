@@ -281,8 +281,7 @@ def heard(alarms: Alarms) -> str:
         return "reach NOBODY: they have no topic; apply the module again"
     if not alarms["subscribers"]:
         return f"reach NOBODY: nobody has subscribed to {topics}{waiting}"
-    count = alarms["subscribers"]
-    return f"reach {count} subscriber{'' if count == 1 else 's'} of {topics}{waiting}"
+    return f"reach {output.counted(alarms['subscribers'], 'subscriber')} of {topics}{waiting}"
 
 
 def run_facts(run: dict[str, Any]) -> list[Fact]:

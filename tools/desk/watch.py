@@ -124,7 +124,7 @@ def display(name: str, seen: Progress, width: int) -> Group:
     grid.add_row("", ProgressBar(total=total or 1, completed=seen.done, width=max(4, min(width - 12, 60))))
     style = {LABELLING: GOOD, ENDED: GOOD}.get(seen.phase, WAIT)
     grid.add_row("phase", Text(seen.phase, style))
-    units = f", {seen.units} inference unit{'' if seen.units == 1 else 's'}" if seen.units else ""
+    units = f", {output.counted(seen.units, 'inference unit')}" if seen.units else ""
     grid.add_row("model", f"{seen.model}{units}")
     failed = f", {seen.failed:,} of them failed" if seen.failed else ""
     grid.add_row("images", f"{seen.done:,} done{failed}; {seen.left:,} left")

@@ -233,8 +233,9 @@ class ModelOwners:
 
     def retired(self) -> None:
         """Note that Terraform has taken the lease, whatever becomes of its call."""
-        for name in self._owners:
-            self._retired.setdefault(name, self._clock())
+        for owner in self._owners.values():
+            if owner.is_living:
+                self._retired.setdefault(owner.name, self._clock())
 
     def _switched(self, name: str, operation: str) -> None:
         last = self._last_switcher

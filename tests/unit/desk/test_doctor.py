@@ -198,7 +198,7 @@ def test_the_only_model_gets_its_block(account: Account, capsys: pytest.CaptureF
     assert target.read_text() == "mine"
 
 
-def test_of_several_models_one_is_picked(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_several_models_one_is_picked(account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     account.projects = {PROJECT_ARN: [version(1), version(2, "STOPPED")]}
     assert desk.command(["init"]) == 0
     printed = capsys.readouterr()
@@ -207,8 +207,10 @@ def test_of_several_models_one_is_picked(account: Account, capsys: pytest.Captur
     assert f'"{MODEL_ARN}2"' in capsys.readouterr().out
     assert desk.command(["init", "--model", "another"]) == 3
     # A file was asked for, and is not there.
-    assert desk.command(["init", "--output", "never.tf"]) == 3
-    assert not Path("never.tf").exists()
+    target = tmp_path / "main.tf"
+    assert desk.command(["init", "--output", str(target)]) == 3
+    assert desk.command(["init", "--output", str(target), "--json"]) == 3
+    assert not target.exists()
 
 
 def test_no_trained_model_is_said(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
