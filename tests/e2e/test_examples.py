@@ -22,13 +22,12 @@ import release
 from tests.rig.permissions import record
 from tests.rig.stack import invariants, pictures, runs, snapshot
 from tests.rig.stack.invariants import Uploaded
-from tests.rig.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Model, VirtualTime
+from tests.rig.stack.local_stack import ACCOUNT, REGION, REPOSITORY, LocalStack, Model
 from tests.rig.stack.pictures import photo
 
 # They live at once on the servers of one worker.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
-TIME = VirtualTime(scale=snapshot.SCALE, start_seconds=60, stop_seconds=30)
 IMAGES = 4
 # One of the pictures has it.
 ALERT_LABELS = {"red-circle": 90}
@@ -276,10 +275,11 @@ def left_over(stack: LocalStack) -> list[str]:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[LocalStack]:
-    with LocalStack("examples", TIME, enforces_iam=True, records_calls=True, running_models=len(DEPLOYMENTS)) as local:
+    with LocalStack(
+        "examples", snapshot.TIME, enforces_iam=True, records_calls=True, running_models=len(DEPLOYMENTS)
+    ) as local:
         for deployment in DEPLOYMENTS:
-            arns = deployment.arns
-            local.post_emulator("models", project_arn=arns.project_arn, project_version_arn=arns.version_arn)
+            local.add_model(deployment.arns)
         yield local
 
 

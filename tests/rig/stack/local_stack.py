@@ -330,6 +330,11 @@ class LocalStack:
         """Tell the emulator something; RefusedError when it refuses."""
         return self._tell("POST", f"{self.emulator_url}/_emulator/{path}", body)
 
+    def add_model(self, model: Model) -> None:
+        """Let the emulator have another model, which takes as long to start and to stop as the stack's own."""
+        times = {"start_seconds": self.time.start_seconds, "stop_seconds": self.time.stop_seconds}
+        self.post_emulator("models", project_arn=model.project_arn, project_version_arn=model.version_arn, **times)
+
     def clear_emulator_faults(self) -> None:
         """Take all faults of the emulator's calls away; what its models are set to stays."""
         self._tell("DELETE", f"{self.emulator_url}/_emulator/faults")
