@@ -9,9 +9,9 @@ PYTHON ?= python3
 TERRAFORM ?= terraform
 NAME ?= custom-labels-batch
 # Tests without a stack work: a worker for each core. End-to-end tests wait, for Terraform and for Step Functions' timers,
-# and eight of them keep two cores busy; each takes about 700 MB. No end-to-end test uses Hypothesis, whose plug-in takes
+# and ten of them keep two cores busy; each takes about 700 MB. No end-to-end test uses Hypothesis, whose plug-in takes
 # each worker half a second.
-WORKERS ?= 8
+WORKERS ?= 10
 # What make plan-cost takes; each that is left out has the default that `python -m tools.plan_cost --help` tells.
 PLAN_INPUTS := IMAGES PER SHAPE SEED ARRIVALS RATE PRICE START_MINUTES SCHEDULES UNITS GATES TARGET_DRAIN CAP WITHIN
 

@@ -421,10 +421,11 @@ def test_a_model_is_registered_once_and_with_a_status_that_exists(service: Servi
 
 def test_threads_never_get_more_images_in_than_the_capacity(service: Service) -> None:
     service.register(PROJECT, version(), ModelSettings(initial_status="RUNNING", images_per_second_per_unit=20))
+    image = inline(drawing())
 
     def attempt(_: int) -> str:
         try:
-            call(service, "DetectCustomLabels", ProjectVersionArn=version(), Image=inline(drawing()))
+            call(service, "DetectCustomLabels", ProjectVersionArn=version(), Image=image)
         except ServiceError as error:
             return error.code
         return "OK"

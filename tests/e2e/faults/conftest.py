@@ -206,12 +206,10 @@ class Scene:
 
     def change_model(self) -> None:
         """Apply the stack for another version of the model, which is the stack's from then on."""
-        arn = self.stack.model.version_arn.replace("2026-01-01", "2026-02-02")
-        place = {"project_arn": self.stack.model.project_arn, "project_version_arn": arn}
-        times = {"start_seconds": self.stack.time.start_seconds, "stop_seconds": self.stack.time.stop_seconds}
-        self.stack.post_emulator("models", **place, **times)
-        self.stack.apply(project_version_arn=arn)
-        self.stack.model = Model(version_arn=arn)
+        model = Model(version_arn=self.stack.model.version_arn.replace("2026-01-01", "2026-02-02"))
+        self.stack.add_model(model)
+        self.stack.apply(project_version_arn=model.version_arn)
+        self.stack.model = model
 
     def break_call(self, operation: str, error: str | None = None, **limits: Any) -> None:  # noqa: ANN401
         members = {"operation": operation, "error": error, **limits}
@@ -246,8 +244,10 @@ class Scene:
 
     def starters(self) -> list[str]:
         """The runs that asked for a start of the model which is not seen stopped again."""
-        marks = self.lease().get("model_starts", {"M": {}})["M"]
-        return [mark["M"]["run_id"]["S"] for mark in marks.values()]
+        return [mark["M"]["run_id"]["S"] for mark in self._starts().values()]
+
+    def _starts(self) -> dict[str, Any]:
+        return self.lease().get("model_starts", {"M": {}})["M"]
 
     def lease(self) -> dict[str, Any]:
         return self._item("lease")
@@ -354,6 +354,12 @@ class Scene:
     def expire_lease(self) -> None:
         """Let a quarter of an hour pass for the lease alone."""
         runs.write_into_table(self.stack, "lease", "lease_expires_at", {"N": "1"})
+
+    def age_starts(self) -> None:
+        """Let two minutes pass for the starts that were asked for alone: a stopped model is not watched for them."""
+        ended = {"N": str(int(time.time()) - 120)}
+        for token in self._starts():
+            runs.write_into_table(self.stack, "lease", f"model_starts.{token}.ended_at", ended)
 
     def backdate(self, arn: str, *, hours: int) -> None:
         """Let a run have begun so long ago, and its model too if it runs."""

@@ -51,6 +51,7 @@ def test_a_start_whose_answer_was_lost_is_ours_and_is_stopped(scene: Scene) -> N
     assert scene.model_status() == "STOPPED"
 
 
+@pytest.mark.long
 def test_a_start_that_ends_in_failed_is_reported(scene: Scene) -> None:
     scene.break_model(start_ends="FAILED")
     scene.upload()
@@ -86,6 +87,7 @@ def test_a_model_that_fails_in_the_middle_of_a_run_costs_no_image(scene: Scene) 
     scene.upload(30)
     arn = scene.start()
     scene.until_state(arn, "Watch the queue drain")
+    scene.age_starts()
     scene.tell_model("fail")
     assert ended(scene, scene.wait(arn)) == ("failed", "AnalysisBlocked")
     assert scene.dead_letters() == []
@@ -97,6 +99,7 @@ def test_a_model_that_somebody_stops_in_the_middle_of_a_run_costs_no_image(scene
     scene.upload(30)
     arn = scene.start()
     scene.until_state(arn, "Watch the queue drain")
+    scene.age_starts()
     scene.tell_model("stop")
     execution = scene.wait(arn)
     assert ended(scene, execution) == ("failed", "AnalysisBlocked")
