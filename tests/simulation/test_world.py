@@ -240,13 +240,17 @@ def test_a_result_on_two_receipts_is_seen() -> None:
         assert world.violations() == ["I7: the receipts tell of 2 images, and there are 1 results"]
 
 
+def abort_a_run_whose_model_runs(world: World) -> None:
+    world.upload("a.png", PICTURES[0])
+    world.disturb("analyze_image", 1, "killed before")
+    run = world.start_run()
+    world.advance(120)
+    world.abort(run)
+
+
 def test_a_model_without_an_owner_is_seen() -> None:
     with World(orphan_seconds=600, watchdog_seconds=None) as world:
-        world.upload("a.png", PICTURES[0])
-        world.disturb("analyze_image", 1, "killed before")
-        run = world.start_run()
-        world.advance(120)
-        world.abort(run)
+        abort_a_run_whose_model_runs(world)
         world.advance(1200)
         world.start_run()
         world.step()
@@ -255,11 +259,7 @@ def test_a_model_without_an_owner_is_seen() -> None:
 
 def test_a_model_without_a_run_is_seen_although_a_retirement_took_the_lease_since() -> None:
     with World(watchdog_seconds=None, orphan_seconds=600) as world:
-        world.upload("a.png", PICTURES[0])
-        world.disturb("analyze_image", 1, "killed before")
-        run = world.start_run()
-        world.advance(120)
-        world.abort(run)
+        abort_a_run_whose_model_runs(world)
         world.advance(400)
         world.disturb("watchdog", 3, "killed before")
         assert not world.retire()

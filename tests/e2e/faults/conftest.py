@@ -355,11 +355,10 @@ class Scene:
         """Let a quarter of an hour pass for the lease alone."""
         runs.write_into_table(self.stack, "lease", "lease_expires_at", {"N": "1"})
 
-    def age_starts(self) -> None:
-        """Let two minutes pass for the starts that were asked for alone: a stopped model is not watched for them."""
-        ended = {"N": str(int(time.time()) - 120)}
+    def expire_starts(self) -> None:
+        """Let two minutes pass for the starts alone, after which none of them can start the model any more."""
         for token in self._starts():
-            runs.write_into_table(self.stack, "lease", f"model_starts.{token}.ended_at", ended)
+            runs.write_into_table(self.stack, "lease", f"model_starts.{token}.ended_at", {"N": "1"})
 
     def backdate(self, arn: str, *, hours: int) -> None:
         """Let a run have begun so long ago, and its model too if it runs."""

@@ -77,7 +77,7 @@ def test_a_table_that_throttles_stops_no_run(scene: Scene) -> None:
         )
     arn = scene.start()
     scene.until_state(arn, "Watch the queue drain")
-    scene.age_starts()
+    scene.expire_starts()
     execution = scene.wait(arn)
     assert execution["status"] == "SUCCEEDED", execution
     assert [fault["applied"] for fault in scene.stack.faults()] == list(throttled.values())

@@ -124,7 +124,7 @@ def test_a_stop_function_that_fails_each_time_leaves_the_model_to_the_watchdog(s
     with scene.stack.set_wait_scale(0.001):
         execution = scene.wait(arn)
     assert scene.receipt(execution)["outcome"] == "stop_not_confirmed"
-    scene.age_starts()
+    scene.expire_starts()
     scene.tick_until_at_rest()
     assert invariants.left_running(scene.stack) == []
 
@@ -146,7 +146,7 @@ def test_a_table_that_refuses_everybody_or_is_made_anew_keeps_no_model_running(s
         scene.tick()
     scene.until(lambda: scene.model_status() == "STOPPED", "the watchdog did not stop the model")
     scene.stack.clear_faults()
-    scene.age_starts()
+    scene.expire_starts()
     scene.tick_until_at_rest()
     scene.start_with_old_tag()
     scene.forget("lease")
