@@ -70,7 +70,8 @@ def _is_for_another_action(case: ast.match_case, action: str) -> bool:
             return False
 
 
-def raised_by(function: str, final: set[str], action: str | None = None) -> set[str]:
+@cache
+def raised_by(function: str, final: frozenset[str], action: str | None = None) -> set[str]:
     """Return those of the `final` errors that the function of this name may raise, for one action or for any."""
     functions = _functions(f"{function}.handler")
 

@@ -72,13 +72,13 @@ def targets(state: dict[str, Any]) -> list[str]:
     return found + [catcher["Next"] for catcher in state.get("Catch", [])]
 
 
-def final_errors(module: ModuleType) -> set[str]:
+def final_errors(module: ModuleType) -> frozenset[str]:
     """The names of the errors of a module that another attempt would only repeat."""
-    return {
+    return frozenset(
         name
         for name, member in inspect.getmembers(module, inspect.isclass)
         if issubclass(member, errors.NotRetriedError) and member is not errors.NotRetriedError
-    }
+    )
 
 
 def function_of(task: dict[str, Any]) -> str:
@@ -176,7 +176,7 @@ def test_what_a_function_raises_is_read_from_its_code() -> None:
     assert raised_by("toggle_trigger", final) == {"ConfigurationError", "LeaseLost", "TriggerNotSettled"}
     # Both actions may meet LeaseLost, and catch it.
     assert raised_by("record_run", final) == {"ConfigurationError"}
-    of_reconcile = {"ConfigurationError", "TooManyDeadLetters", "InputInvalid"}
+    of_reconcile = frozenset({"ConfigurationError", "TooManyDeadLetters", "InputInvalid"})
     assert raised_by("reconcile", of_reconcile) == raised_by("reconcile", of_reconcile, "plan") == of_reconcile
     assert raised_by("reconcile", of_reconcile, "report") == {"ConfigurationError"}
 
