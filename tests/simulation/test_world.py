@@ -186,7 +186,7 @@ def test_a_run_whose_images_are_all_refused_says_which_operation_was_and_leaves_
         runs = [world.start_run()]
         world.advance(3600)
         runs.append(world.start_run())
-        world.advance(3600)
+        world.advance(900)
         for run in runs:
             assert (run.status, run.error) == ("FAILED", "AnalysisBlocked")
             # Where nothing can be written the receipt cannot either, which makes a cause readable.
