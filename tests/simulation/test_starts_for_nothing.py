@@ -273,7 +273,7 @@ def finish(fleet: Fleet, seconds: float) -> tuple[Any, float]:
     with fleet.world as world:
         run = world.start_run()
         while run.is_living and world.now < seconds:
-            world.advance(HOUR)
+            world.advance(600)
         return run, world.model_now.meter()["running_seconds"]
 
 

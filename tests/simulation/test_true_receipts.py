@@ -118,7 +118,7 @@ def test_a_batch_that_was_killed_while_it_was_counted_is_on_a_receipt_once_and_c
         upload_eight(world)
         world.disturb("analyze_image", "TransactWriteItems", kind)
         run = world.start_run()
-        world.advance(4 * HOUR)
+        world.advance(2 * HOUR)
         assert len(final_objects()) == 16
         assert labelled(world) == 8
         assert run.status == "SUCCEEDED", "all images were labelled: nothing failed"
@@ -147,7 +147,7 @@ def test_every_result_is_on_a_receipt_although_the_table_refused_the_count_for_a
         world.set_faults(Fault("dynamodb", "TransactWriteItems", "ProvisionedThroughputExceededException"))
         world.advance(300)
         world.set_faults()
-        world.advance(4 * HOUR)
+        world.advance(2 * HOUR)
         assert len(final_objects()) == 16
         assert labelled(world) == 8
 
