@@ -176,7 +176,7 @@ def test_a_stop_or_a_trigger_that_fails_for_good_ends_with_both_closed(fault: Fa
         while world.mapping.state != "Enabled":
             world.step()
         world.set_faults(fault)
-        # The run gives up after half an hour, and the watchdog goes on.
+        # A run gives up its stop after half an hour, and the watchdog goes on.
         world.advance(3600)
         if fault.service == "rekognition":
             assert world.mapping.state == "Disabled", "the trigger does not wait for the model"

@@ -113,8 +113,8 @@ LASTING: dict[str, Callable[[World], object]] = {
 }
 
 
-def trouble(world: World, fault: str) -> None:
-    """Let a fault begin that lasts, with three images that wait, and with the model put right after each failure."""
+def few_starts_while(fault: str, world: World, *, hours: int, at_most: int) -> None:
+    """Let a fault last, with three images that wait, and with the model put right after each failure."""
     for number in range(3):
         world.upload(f"{number}.png", PICTURES[number])
     LASTING[fault](world)
@@ -125,12 +125,9 @@ def trouble(world: World, fault: str) -> None:
             LASTING[fault](world)
 
     world.every(HOUR / 2, reset)
-
-
-def few_starts(world: World, hours: int, most: int) -> None:
-    """Let hours pass with a fault that lasts: few starts, and the runs that do not start the model say why."""
-    go_on(world, hours * HOUR, starts_at_most=most)
+    go_on(world, hours * HOUR, starts_at_most=at_most)
     assert len(world.images.waiting()) == 3
+    # The runs that do not start the model say so, and why.
     receipts = [receipt for run in world.runs if (receipt := world.receipt(run))]
     quiet = [receipt["reason"] for receipt in receipts if receipt["outcome"] == "waiting_after_failures"]
     assert all("To try at once, start an execution" in reason for reason in quiet)
@@ -144,14 +141,12 @@ def few_starts(world: World, hours: int, most: int) -> None:
 )
 def test_a_fault_that_lasts_costs_few_starts(fault: str, hours: int, most: int) -> None:
     with World(model=QUICK, schedule_seconds=HOUR, watchdog_seconds=None) as world:
-        trouble(world, fault)
-        few_starts(world, hours, most)
+        few_starts_while(fault, world, hours=hours, at_most=most)
 
 
 def test_a_person_who_starts_a_run_does_not_wait_and_a_run_that_works_ends_the_waiting() -> None:
     with World(model=QUICK, schedule_seconds=HOUR, watchdog_seconds=None) as world:
-        trouble(world, "model that may not be asked")
-        few_starts(world, 15, 4)
+        few_starts_while("model that may not be asked", world, hours=15, at_most=4)
         # Not while the schedule's own run looks.
         world.advance(HOUR / 3)
         before = starts(world)

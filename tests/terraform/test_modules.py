@@ -79,8 +79,8 @@ def test_there_is_a_terraform_folder_to_test() -> None:
     assert len(FOLDERS) >= 7
 
 
-# A test also checks that the folder is valid. The root's take longest. All files of a folder in one process: each reads
-# the provider's schema, which takes longer than most tests do.
+# A test also checks that the folder is valid. The root's take longest. Each process reads the provider's schema, which
+# takes longer than most files do: so there is one process for all files of a folder.
 @pytest.mark.long
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_passes_its_tests(folder: str, initialised: Callable[[str], Terraform]) -> None:

@@ -56,7 +56,7 @@ def test_a_run_that_holds_the_lease_and_is_silent_is_taken_over_by_the_next(scen
     """Neither the event nor the schedule of the watchdog: the next run finds an expired lease and a running model."""
     scene.upload(2)
     with scene.without_watchdog():
-        # A look that is under way renews the lease also of a dead run: none must be.
+        # It is aborted while it waits: a function that is under way would renew the lease once more.
         with scene.stack.set_wait_scale(1):
             arn = scene.start()
             scene.until_state(arn, "Wait while images are labelled")
